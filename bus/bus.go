@@ -1,0 +1,248 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+)
+
+// ErrClosed is what Next returns once the bus has ended.
+var ErrClosed = errors.New("bus: closed")
+
+// Options bound a Bus. The zero value takes the defaults.
+type Options struct {
+	// Entries is how many entries the ring holds at most; a power of two,
+	// 4,096 by default, at most 1<<20.
+	Entries int
+	// Bytes is how much memory they may hold with their cached encodings;
+	// 8 MiB by default. The newest entry is kept whatever it costs.
+	Bytes int64
+	// Remember is for how many entries the namespace is remembered, for exact
+	// loss; a power of two, at least 2*Entries, 8*Entries by default, 8 bytes
+	// each.
+	Remember int
+}
+
+// DefaultOptions returns the defaults.
+func DefaultOptions() Options {
+	return Options{Entries: 4096, Bytes: 8 << 20, Remember: 8 * 4096}
+}
+
+func (o Options) withDefaults() Options {
+	d := DefaultOptions()
+	if o.Entries == 0 {
+		o.Entries = d.Entries
+	}
+	if o.Bytes == 0 {
+		o.Bytes = d.Bytes
+	}
+	if o.Remember == 0 {
+		o.Remember = 8 * o.Entries
+	}
+	return o
+}
+
+func (o Options) validate() error {
+	power := func(n int) bool { return n > 0 && n&(n-1) == 0 }
+	var errs []error
+	if !power(o.Entries) || o.Entries > 1<<20 {
+		errs = append(errs, fmt.Errorf("bus: Entries is %d: want a power of two up to %d", o.Entries, 1<<20))
+	}
+	if o.Bytes < 1 {
+		errs = append(errs, fmt.Errorf("bus: Bytes is %d: want at least 1", o.Bytes))
+	}
+	if !power(o.Remember) || o.Remember < 2*o.Entries {
+		errs = append(errs, fmt.Errorf("bus: Remember is %d: want a power of two of at least 2*Entries, %d", o.Remember, 2*o.Entries))
+	}
+	return errors.Join(errs...)
+}
+
+// Bus is the ring. Make one with New; run its notifier with Run.
+type Bus struct {
+	positions positions
+	history   history
+	budget    int64
+	slots     []atomic.Pointer[Entry]
+	mask      uint64
+
+	publish sync.Mutex    // orders publishers
+	head    atomic.Uint64 // sequence of the newest entry, 0 when there is none
+	tail    atomic.Uint64 // sequence of the oldest entry held
+	bytes   atomic.Int64  // estimated, encodings included
+
+	notifier notifier
+	counters counters
+}
+
+// New makes an empty bus of a new epoch.
+func New(o Options) (*Bus, error) {
+	o = o.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	p, err := newPositions()
+	if err != nil {
+		return nil, err
+	}
+	b := &Bus{
+		positions: p,
+		history:   newHistory(o.Remember),
+		budget:    o.Bytes,
+		slots:     make([]atomic.Pointer[Entry], o.Entries),
+		mask:      uint64(o.Entries - 1),
+	}
+	b.tail.Store(1)
+	b.notifier.init()
+	return b, nil
+}
+
+// Run wakes readers until ctx ends; then every Next returns ErrClosed. It must
+// run for readers to be woken, once.
+func (b *Bus) Run(ctx context.Context) error {
+	b.notifier.run(ctx, b)
+	return nil
+}
+
+// Publish puts an event into the ring. It never waits for a reader. The event
+// belongs to the bus from here on.
+func (b *Bus) Publish(ev *rightsizerv1.Event) {
+	msg := &rightsizerv1.StreamEventsResponse{Message: &rightsizerv1.StreamEventsResponse_Event{Event: ev}}
+	b.add(msg, b.history.of(ev.GetNamespace()))
+}
+
+// PublishIncident puts an incident's change into the ring.
+func (b *Bus) PublishIncident(in *rightsizerv1.Incident) {
+	msg := &rightsizerv1.StreamEventsResponse{Message: &rightsizerv1.StreamEventsResponse_Incident{Incident: in}}
+	b.add(msg, everyNamespace)
+}
+
+// Resync puts a mark into the ring that says what the operator could not see.
+// Every reader gets it.
+func (b *Bus) Resync(r *rightsizerv1.StreamResync) {
+	msg := &rightsizerv1.StreamEventsResponse{Message: &rightsizerv1.StreamEventsResponse_Resync{Resync: r}}
+	b.add(msg, everyNamespace)
+}
+
+func (b *Bus) add(msg *rightsizerv1.StreamEventsResponse, namespace uint64) {
+	e := &Entry{namespace: namespace, footprint: footprint(msg), msg: msg, bus: b}
+	b.publish.Lock()
+	seq := b.head.Load() + 1
+	e.seq = seq
+	msg.Position = b.positions.format(seq)
+	b.bytes.Add(e.footprint)
+	b.history.record(seq, namespace)
+	b.evict(seq)
+	b.slots[seq&b.mask].Store(e)
+	b.head.Store(seq)
+	b.publish.Unlock()
+	b.notifier.signal()
+}
+
+// evict makes room for entry seq. The caller holds publish.
+func (b *Bus) evict(seq uint64) {
+	tail := b.tail.Load()
+	for tail < seq && (seq-tail > b.mask || b.bytes.Load() > b.budget) {
+		b.tail.Store(tail + 1) // first, so that who misses the entry finds the tail moved
+		old := b.slots[tail&b.mask].Swap(nil)
+		tail++
+		old.encode.Lock()
+		b.bytes.Add(-old.footprint - old.encodedBytes())
+		old.bus = nil // encodings made from now on are their reader's own
+		old.encode.Unlock()
+		b.counters.evicted.Add(1)
+	}
+}
+
+// charge counts the bytes of an encoding. The caller holds e.encode.
+func (e *Entry) charge(n int64) {
+	if e.bus != nil {
+		e.bus.bytes.Add(n)
+	}
+}
+
+// at returns entry seq, nil where the ring does not hold it any more.
+func (b *Bus) at(seq uint64) *Entry {
+	e := b.slots[seq&b.mask].Load()
+	if e == nil || e.seq != seq {
+		return nil
+	}
+	return e
+}
+
+// Newest is the position of the newest entry.
+func (b *Bus) Newest() string { return b.positions.format(b.head.Load()) }
+
+// Oldest is the position before the oldest entry that is held.
+func (b *Bus) Oldest() string { return b.positions.format(b.tail.Load() - 1) }
+
+// Page walks held entries in order of publishing, or against it when newestFirst,
+// and calls visit for each that passes the filter until visit returns false. It
+// starts after the position from (before it when newestFirst), at the end of the
+// ring when from is empty, and returns the position to go on from, empty when
+// there is nothing more. upTo, if given, is the newest entry to visit: with it,
+// pages are stable while entries arrive. A from that is not of this epoch is an
+// error.
+func (b *Bus) Page(f *Filter, from, upTo string, newestFirst bool, visit func(*Entry) bool) (string, error) {
+	first, last := b.tail.Load(), b.head.Load()
+	if upTo != "" {
+		seq, ok := b.positions.parse(upTo)
+		if !ok {
+			return "", ErrPosition
+		}
+		last = min(last, seq)
+	}
+	if from != "" {
+		seq, ok := b.positions.parse(from)
+		if !ok {
+			return "", ErrPosition
+		}
+		if newestFirst {
+			last = min(last, seq-1)
+		} else {
+			first = max(first, seq+1)
+		}
+	}
+	for n := first; n <= last; n++ {
+		seq := n
+		if newestFirst {
+			seq = last - (n - first)
+		}
+		if e := b.at(seq); e != nil && f.Matches(e) && !visit(e) {
+			return b.positions.format(seq), nil
+		}
+	}
+	return "", nil
+}
+
+// ErrPosition is returned for a position that this bus did not make.
+var ErrPosition = errors.New("bus: not a position of this epoch")
+
+// Stats is what a Bus counts.
+type Stats struct {
+	// Published and Evicted count entries since the start.
+	Published, Evicted uint64
+	// Entries and Bytes are held now; Bytes is estimated.
+	Entries, Bytes int64
+	// Subscriptions are open now; Lost counts entries that they lost, summed.
+	Subscriptions int64
+	Lost          uint64
+}
+
+type counters struct {
+	evicted, lost atomic.Uint64
+	subscriptions atomic.Int64
+}
+
+// Stats returns the counters.
+func (b *Bus) Stats() Stats {
+	head, tail := b.head.Load(), b.tail.Load()
+	return Stats{
+		Published: head, Evicted: b.counters.evicted.Load(),
+		Entries: int64(head + 1 - tail), Bytes: b.bytes.Load(),
+		Subscriptions: b.counters.subscriptions.Load(), Lost: b.counters.lost.Load(),
+	}
+}

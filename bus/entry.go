@@ -1,0 +1,104 @@
+package bus
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"google.golang.org/protobuf/proto"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+)
+
+// Format numbers an encoding of an entry that readers share.
+type Format uint8
+
+// The encodings that an entry caches. Each transport names its own here, so that
+// an entry's cache is an array and not a map.
+const (
+	// FormatProto is the message in binary, in the envelope that Connect, gRPC
+	// and gRPC-Web share.
+	FormatProto Format = iota
+	// FormatJSON is the message in JSON, in the same envelope.
+	FormatJSON
+	// FormatProtoGzip is FormatProto with its message compressed.
+	FormatProtoGzip
+	// FormatJSONGzip is FormatJSON with its message compressed.
+	FormatJSONGzip
+	// FormatWebSocket is a whole WebSocket text frame.
+	FormatWebSocket
+	formats
+)
+
+// Entry is one published message. It is immutable: readers share it.
+type Entry struct {
+	seq       uint64
+	namespace uint64 // hash; see history
+	footprint int64  // bytes, estimated, encodings not included
+	msg       *rightsizerv1.StreamEventsResponse
+	bus       *Bus
+
+	encodings [formats]atomic.Pointer[[]byte]
+	encode    sync.Mutex
+}
+
+// Message returns what was published, its position included. It must not be
+// changed.
+func (e *Entry) Message() *rightsizerv1.StreamEventsResponse { return e.msg }
+
+// Position is the opaque position after this entry.
+func (e *Entry) Position() string { return e.msg.GetPosition() }
+
+// Encoded returns the entry in format f, which encode makes the first time. The
+// bytes are shared: they must not be changed. A failure is not cached.
+func (e *Entry) Encoded(f Format, encode func(*rightsizerv1.StreamEventsResponse) ([]byte, error)) ([]byte, error) {
+	if cached := e.encodings[f].Load(); cached != nil {
+		return *cached, nil
+	}
+	e.encode.Lock()
+	defer e.encode.Unlock()
+	if cached := e.encodings[f].Load(); cached != nil {
+		return *cached, nil
+	}
+	made, err := encode(e.msg)
+	if err != nil {
+		return nil, err
+	}
+	e.encodings[f].Store(&made)
+	e.charge(int64(cap(made)))
+	return made, nil
+}
+
+// encodedBytes is what the cached encodings hold. The caller holds e.encode.
+func (e *Entry) encodedBytes() int64 {
+	var n int64
+	for i := range e.encodings {
+		if cached := e.encodings[i].Load(); cached != nil {
+			n += int64(cap(*cached))
+		}
+	}
+	return n
+}
+
+// messageOverhead is what a message costs beside its strings: the structs of
+// Event, its references, times and envelope. Measured with runtime.MemStats over
+// 10,000 events, rounded up.
+const messageOverhead = 1100
+
+// pairOverhead is what a pair of a map costs beside its strings.
+const pairOverhead = 48
+
+// footprint estimates the bytes that msg holds. It walks the strings of an
+// event; the rare other messages count as their wire size doubled.
+func footprint(msg *rightsizerv1.StreamEventsResponse) int64 {
+	ev := msg.GetEvent()
+	if ev == nil {
+		return messageOverhead + 2*int64(proto.Size(msg))
+	}
+	n := messageOverhead + len(ev.GetId()) + len(ev.GetProblemId()) + len(ev.GetMessage()) +
+		len(ev.GetObject().GetName()) + len(ev.GetObject().GetUid()) + len(ev.GetWorkload().GetName()) +
+		len(ev.GetNode()) + len(ev.GetCorrelationId())
+	for k, v := range ev.GetTags() {
+		n += pairOverhead + len(k) + len(v)
+	}
+	return int64(n)
+}

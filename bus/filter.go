@@ -1,0 +1,212 @@
+package bus
+
+import (
+	"strings"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+)
+
+// Scope is the set of namespaces that a reader may see. The zero value sees
+// nothing; AllNamespaces sees everything.
+type Scope struct {
+	all        bool
+	namespaces []string
+}
+
+// AllNamespaces is the scope of a reader who may see the whole cluster.
+func AllNamespaces() Scope { return Scope{all: true} }
+
+// Namespaces is the scope of a reader who may see these namespaces alone.
+func Namespaces(names ...string) Scope { return Scope{namespaces: names} }
+
+// Filter is a compiled EventFilter within a Scope. It is immutable, evaluated
+// without allocation, and safe for concurrent use.
+type Filter struct {
+	types      map[string]struct{}
+	prefixes   []string // `pod.*` is kept as `pod.`
+	namespaces map[string]struct{}
+	anywhere   bool // no restriction by namespace
+	severities uint8
+	tags       []tag
+	workloads  []workload
+	nodes      map[string]struct{}
+	key        string
+}
+
+type tag struct{ key, value string }
+
+type workload struct{ kind, name string }
+
+// Compile turns a validated filter into its evaluated form. A nil filter selects
+// everything in scope. `after` and `allowed_only` are not its concern.
+func Compile(f *rightsizerv1.EventFilter, scope Scope) *Filter {
+	c := &Filter{severities: severityBits(f), nodes: set(f.GetNodes())}
+	for _, t := range f.GetEventTypes() {
+		if prefix, ok := strings.CutSuffix(t, "*"); ok {
+			c.prefixes = append(c.prefixes, prefix)
+			continue
+		}
+		if c.types == nil {
+			c.types = make(map[string]struct{})
+		}
+		c.types[t] = struct{}{}
+	}
+	c.namespaces, c.anywhere = visible(f.GetNamespaces(), scope)
+	for k, v := range f.GetTags() {
+		c.tags = append(c.tags, tag{k, v})
+	}
+	for _, w := range f.GetWorkloads() {
+		kind, name, ok := strings.Cut(w, "/")
+		if !ok {
+			kind, name = "", w
+		}
+		c.workloads = append(c.workloads, workload{kind, name})
+	}
+	c.key = c.canonical()
+	return c
+}
+
+// visible is what is both asked for and in scope; true means all namespaces and
+// cluster-scoped objects.
+func visible(asked []string, scope Scope) (map[string]struct{}, bool) {
+	if scope.all {
+		if len(asked) == 0 {
+			return nil, true
+		}
+		return set(asked), false
+	}
+	allowed := set(scope.namespaces)
+	if len(asked) == 0 {
+		return allowed, false
+	}
+	both := make(map[string]struct{}, len(asked))
+	for _, ns := range asked {
+		if _, ok := allowed[ns]; ok {
+			both[ns] = struct{}{}
+		}
+	}
+	return both, false
+}
+
+func set(names []string) map[string]struct{} {
+	if len(names) == 0 {
+		return nil
+	}
+	m := make(map[string]struct{}, len(names))
+	for _, n := range names {
+		m[n] = struct{}{}
+	}
+	return m
+}
+
+// severityBits has a bit for each severity that passes.
+func severityBits(f *rightsizerv1.EventFilter) uint8 {
+	var bits uint8
+	for _, s := range f.GetSeverities() {
+		bits |= 1 << s
+	}
+	if bits == 0 {
+		bits = ^uint8(0)
+	}
+	return bits &^ (1<<f.GetMinSeverity() - 1)
+}
+
+// Matches says whether the entry passes.
+func (c *Filter) Matches(e *Entry) bool { return c.MatchesMessage(e.msg) }
+
+// MatchesMessage says whether a message passes: events and incidents by their
+// fields, anything else always.
+func (c *Filter) MatchesMessage(msg *rightsizerv1.StreamEventsResponse) bool {
+	switch m := msg.GetMessage().(type) {
+	case *rightsizerv1.StreamEventsResponse_Event:
+		return c.MatchesEvent(m.Event)
+	case *rightsizerv1.StreamEventsResponse_Incident:
+		return c.matchesIncident(m.Incident)
+	default:
+		return true
+	}
+}
+
+// MatchesEvent says whether an event passes.
+func (c *Filter) MatchesEvent(ev *rightsizerv1.Event) bool {
+	return c.severities&(1<<ev.GetSeverity()) != 0 &&
+		c.matchesType(ev.GetType()) &&
+		c.matchesNamespace(ev.GetNamespace()) &&
+		c.matchesWorkload(ev.GetWorkload()) &&
+		c.matchesNode(ev.GetNode()) &&
+		c.matchesTags(ev.GetTags())
+}
+
+// matchesIncident passes an incident that has a member which would pass. Nodes
+// and tags are not known of members, so a filter by them passes no incident.
+func (c *Filter) matchesIncident(in *rightsizerv1.Incident) bool {
+	if c.nodes != nil || c.tags != nil || c.severities&(1<<in.GetSeverity()) == 0 {
+		return false
+	}
+	for _, m := range in.GetMembers() {
+		if c.matchesType(m.GetType()) && c.matchesNamespace(m.GetNamespace()) && c.matchesWorkload(m.GetWorkload()) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Filter) matchesType(t string) bool {
+	if c.types == nil && c.prefixes == nil {
+		return true
+	}
+	if _, ok := c.types[t]; ok {
+		return true
+	}
+	for _, p := range c.prefixes {
+		if strings.HasPrefix(t, p) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Filter) matchesNamespace(ns string) bool {
+	if c.anywhere {
+		return true
+	}
+	_, ok := c.namespaces[ns]
+	return ok
+}
+
+func (c *Filter) matchesWorkload(w *rightsizerv1.WorkloadRef) bool {
+	if c.workloads == nil {
+		return true
+	}
+	for _, want := range c.workloads {
+		if want.name == w.GetName() && (want.kind == "" || want.kind == w.GetKind()) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Filter) matchesNode(node string) bool {
+	if c.nodes == nil {
+		return true
+	}
+	_, ok := c.nodes[node]
+	return ok
+}
+
+func (c *Filter) matchesTags(tags map[string]string) bool {
+	for _, want := range c.tags {
+		if got, ok := tags[want.key]; !ok || got != want.value {
+			return false
+		}
+	}
+	return true
+}
+
+// namespacesOnly says whether the filter is no narrower than its namespaces, so
+// that a loss counted by namespace is the exact one.
+func (c *Filter) namespacesOnly() bool {
+	const all = ^uint8(0)
+	return c.types == nil && c.prefixes == nil && c.tags == nil && c.workloads == nil &&
+		c.nodes == nil && c.severities|1 == all
+}

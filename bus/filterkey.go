@@ -1,0 +1,41 @@
+package bus
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// canonical is a text that equal filters share, so that readers with equal
+// filters are judged once. Fields are joined by bytes that names cannot contain.
+func (c *Filter) canonical() string {
+	var b strings.Builder
+	list := func(label byte, items []string) {
+		b.WriteByte(label)
+		for _, item := range items {
+			b.WriteString(strconv.Itoa(len(item)))
+			b.WriteByte(':')
+			b.WriteString(item)
+		}
+	}
+	list('t', slices.Sorted(maps.Keys(c.types)))
+	list('p', slices.Sorted(slices.Values(c.prefixes)))
+	if !c.anywhere {
+		list('n', slices.Sorted(maps.Keys(c.namespaces)))
+	}
+	b.WriteByte('s')
+	b.WriteByte(c.severities)
+	pairs := make([]string, 0, len(c.tags))
+	for _, t := range c.tags {
+		pairs = append(pairs, strconv.Itoa(len(t.key))+":"+t.key+t.value)
+	}
+	list('g', slices.Sorted(slices.Values(pairs)))
+	names := make([]string, 0, len(c.workloads))
+	for _, w := range c.workloads {
+		names = append(names, w.kind+"/"+w.name)
+	}
+	list('w', slices.Sorted(slices.Values(names)))
+	list('o', slices.Sorted(maps.Keys(c.nodes)))
+	return b.String()
+}

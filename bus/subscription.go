@@ -1,0 +1,236 @@
+package bus
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+)
+
+// Start says where a subscription began.
+type Start int
+
+const (
+	// Reset: there was no usable position; it begins after the newest entry.
+	Reset Start = iota
+	// Resumed: nothing after the position is missing.
+	Resumed
+	// Gap: entries after the position are overwritten; the first Next tells the
+	// loss.
+	Gap
+)
+
+// Subscription is one reader's cursor. It belongs to one goroutine at a time, but
+// for Progress and Close.
+type Subscription struct {
+	bus    *Bus
+	class  atomic.Pointer[class]
+	filter *Filter
+	hashes map[uint64]struct{} // of the filter's namespaces; nil is all
+
+	start  Start
+	cursor uint64 // considered up to here
+	asleep bool   // guarded by class.mu
+	wake   chan struct{}
+	timer  *time.Timer
+
+	written atomic.Uint64 // acknowledged up to here
+	lost    atomic.Int64
+	closed  atomic.Bool
+}
+
+// Subscribe starts a reader after a position, or after the newest entry when the
+// position is empty or not of this epoch. Close it in the end.
+func (b *Bus) Subscribe(f *Filter, after string) *Subscription {
+	s := &Subscription{bus: b, wake: make(chan struct{}, 1)}
+	s.start, s.cursor = b.locate(after)
+	s.written.Store(s.cursor)
+	s.use(f)
+	b.counters.subscriptions.Add(1)
+	return s
+}
+
+func (b *Bus) locate(after string) (Start, uint64) {
+	head := b.head.Load()
+	seq, ok := b.positions.parse(after)
+	switch {
+	case !ok || seq > head:
+		return Reset, head
+	case seq+1 < b.tail.Load():
+		return Gap, seq
+	default:
+		return Resumed, seq
+	}
+}
+
+func (s *Subscription) use(f *Filter) {
+	s.filter = f
+	s.class.Store(s.bus.notifier.join(f))
+	s.hashes = nil
+	if !f.anywhere {
+		s.hashes = make(map[uint64]struct{}, len(f.namespaces))
+		for ns := range f.namespaces {
+			s.hashes[s.bus.history.of(ns)] = struct{}{}
+		}
+	}
+}
+
+// SetFilter replaces the filter for what was not considered yet.
+func (s *Subscription) SetFilter(f *Filter) {
+	s.bus.notifier.leave(s.class.Load())
+	s.use(f)
+}
+
+// Start says where the subscription began.
+func (s *Subscription) Start() Start { return s.start }
+
+// Close gives the subscription back. It must not be called while Next runs.
+func (s *Subscription) Close() {
+	if s.closed.Swap(true) {
+		return
+	}
+	s.bus.notifier.leave(s.class.Load())
+	s.bus.counters.subscriptions.Add(-1)
+}
+
+// Batch is what Next found.
+type Batch struct {
+	// Lost is set when entries were overwritten before they were considered; it
+	// goes ahead of Entries.
+	Lost *rightsizerv1.StreamLost
+	// Entries pass the filter, in order. They lie in the slice given to Next.
+	Entries []*Entry
+
+	end uint64
+}
+
+// Idle says that the batch holds nothing: the idle time passed in silence.
+func (b Batch) Idle() bool { return b.Lost == nil && len(b.Entries) == 0 }
+
+// Next returns entries that pass the filter, at most cap(room) of them, as soon
+// as there is one, or a loss; after the idle time without either, an idle batch.
+// It allocates nothing unless there was a loss. It fails with ctx's error, or
+// with ErrClosed when the bus ended.
+func (s *Subscription) Next(ctx context.Context, idle time.Duration, room []*Entry) (Batch, error) {
+	room = room[:0]
+	var deadline <-chan time.Time
+	defer s.disarm()
+	for {
+		batch := s.take(room)
+		if !batch.Idle() {
+			return batch, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return Batch{end: s.cursor}, err
+		}
+		if deadline == nil {
+			deadline = s.arm(idle)
+		}
+		if !s.bus.notifier.sleep(s) {
+			continue
+		}
+		select {
+		case <-s.wake:
+		case <-deadline:
+			s.bus.notifier.rouse(s)
+			if batch := s.take(room); !batch.Idle() {
+				return batch, nil
+			}
+			return Batch{end: s.cursor}, nil
+		case <-ctx.Done():
+			s.bus.notifier.rouse(s)
+			return Batch{end: s.cursor}, ctx.Err()
+		case <-s.bus.notifier.done:
+			s.bus.notifier.rouse(s)
+			return Batch{end: s.cursor}, ErrClosed
+		}
+	}
+}
+
+// Ready is Next without waiting: what is there now, perhaps nothing.
+func (s *Subscription) Ready(room []*Entry) Batch { return s.take(room[:0]) }
+
+func (s *Subscription) arm(idle time.Duration) <-chan time.Time {
+	if s.timer == nil {
+		s.timer = time.NewTimer(idle)
+	} else {
+		s.timer.Reset(idle)
+	}
+	return s.timer.C
+}
+
+func (s *Subscription) disarm() {
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+}
+
+// take considers what is new, until room is full.
+func (s *Subscription) take(room []*Entry) Batch {
+	var batch Batch
+	head := s.bus.head.Load()
+	for s.cursor < head && len(room) < cap(room) {
+		e := s.bus.at(s.cursor + 1)
+		if e == nil {
+			if len(room) > 0 {
+				break // the loss belongs ahead of what follows it, not of these
+			}
+			batch.Lost = s.skip(batch.Lost)
+			continue
+		}
+		s.cursor++
+		if s.filter.Matches(e) {
+			room = append(room, e)
+		}
+	}
+	batch.Entries, batch.end = room, s.cursor
+	return batch
+}
+
+// skip moves the cursor over what is overwritten and adds it to the loss of this
+// episode; nil while nothing that the reader may see is lost.
+func (s *Subscription) skip(lost *rightsizerv1.StreamLost) *rightsizerv1.StreamLost {
+	from, to := s.cursor, s.bus.tail.Load()-1
+	if to <= from {
+		return lost // the slot was read just as it was replaced: look again
+	}
+	s.cursor = to
+	n, whole := s.bus.history.count(from, to, &s.bus.head, s.hashes)
+	if n == 0 && whole {
+		return lost
+	}
+	s.lost.Add(n)
+	s.bus.counters.lost.Add(uint64(n))
+	if lost == nil {
+		lost = &rightsizerv1.StreamLost{Exact: s.filter.namespacesOnly(), From: s.bus.positions.format(from)}
+	}
+	lost.Count += n
+	lost.Exact = lost.Exact && whole
+	lost.To = s.bus.positions.format(to)
+	return lost
+}
+
+// Ack says that a batch was written; Position moves to its end.
+func (s *Subscription) Ack(b Batch) { s.written.Store(b.end) }
+
+// Position is what a client resumes from: the end of the last batch that was
+// acknowledged.
+func (s *Subscription) Position() string { return s.bus.positions.format(s.written.Load()) }
+
+// EndOf is the position at the end of a batch: beyond its last entry, everything
+// that was filtered out included.
+func (s *Subscription) EndOf(b Batch) string { return s.bus.positions.format(b.end) }
+
+// Progress says how many entries the reader lost and how many were published
+// that it has not considered and acknowledged. Safe for concurrent use.
+func (s *Subscription) Progress() (lost, lag int64) {
+	done, head := s.written.Load(), s.bus.head.Load()
+	c := s.class.Load()
+	c.mu.Lock()
+	if s.asleep { // then everything it took was written
+		done = max(done, s.cursor, c.judged)
+	}
+	c.mu.Unlock()
+	return s.lost.Load(), int64(head - min(done, head))
+}
