@@ -125,13 +125,21 @@ func (c JSON) MarshalAppend(dst []byte, message any) ([]byte, error) {
 	return AppendJSON(dst, m)
 }
 
-// Unmarshal implements connect.Codec; see [UnmarshalJSON].
+// Unmarshal implements connect.Codec; see [UnmarshalJSON], and [Defer] for when
+// it does not fail.
 func (c JSON) Unmarshal(data []byte, message any) error {
 	m, ok := message.(proto.Message)
 	if !ok {
 		return notProto(message)
 	}
-	return UnmarshalJSON(data, m)
+	announced := isDeferred(m)
+	err := UnmarshalJSON(data, m)
+	var field *FieldError
+	if announced && errors.As(err, &field) {
+		setDeferred(m, field)
+		return nil
+	}
+	return err
 }
 
 var errNotProto = errors.New("not a protobuf message")

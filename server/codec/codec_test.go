@@ -177,3 +177,32 @@ func FuzzUnmarshalJSON(f *testing.F) {
 		require.True(t, proto.Equal(&got, &back))
 	})
 }
+
+func TestDeferredErrorTravelsInTheMessage(t *testing.T) {
+	json := codec.Codecs()[0]
+	var plain rightsizerv1.EventFilter
+	require.Error(t, json.Unmarshal([]byte(`{"x":1}`), &plain), "nobody announced it")
+	assert.Nil(t, codec.Deferred(&plain))
+
+	var announced rightsizerv1.EventFilter
+	codec.Defer(&announced)
+	require.NoError(t, json.Unmarshal([]byte(`{"x":1}`), &announced))
+	require.NotNil(t, codec.Deferred(&announced))
+	assert.Equal(t, "x", codec.Deferred(&announced).Path)
+	assert.True(t, codec.Deferred(&announced).Unknown)
+
+	codec.Defer(&announced)
+	require.NoError(t, json.Unmarshal([]byte(`{"after":"p"}`), &announced))
+	assert.Nil(t, codec.Deferred(&announced))
+	assert.Empty(t, announced.ProtoReflect().GetUnknown(), "the announcement is gone")
+
+	codec.Defer(&announced)
+	require.NoError(t, proto.Unmarshal(nil, &announced))
+	assert.Nil(t, codec.Deferred(&announced))
+
+	forged, err := proto.Marshal(&rightsizerv1.EventFilter{})
+	require.NoError(t, err)
+	forged = append(forged, 0xfa, 0xff, 0xff, 0xff, 0x0f, 1, 'x')
+	require.NoError(t, proto.Unmarshal(forged, &announced))
+	assert.NotNil(t, codec.Deferred(&announced), "a forged field is refused, never believed")
+}

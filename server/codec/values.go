@@ -58,7 +58,7 @@ func ParseSeverity(text string) (rightsizerv1.Severity, error) {
 		return rightsizerv1.Severity(number), nil
 	}
 	return 0, fmt.Errorf("wants one of %s, not %s",
-		strings.Join(enumNames(rightsizerv1.Severity(0).Descriptor()), ", "), quote(text))
+		strings.Join(enumNames(rightsizerv1.Severity(0).Descriptor()), ", "), Quote(text))
 }
 
 func enumNames(ed protoreflect.EnumDescriptor) []string {
@@ -144,9 +144,9 @@ func describe(tok json.Token) string {
 	case bool:
 		return strconv.FormatBool(v)
 	case json.Number:
-		return cut(v.String())
+		return Cut(v.String())
 	case string:
-		return quote(v)
+		return Quote(v)
 	case json.Delim:
 		if v == '{' || v == '}' {
 			return "an object"
@@ -160,13 +160,14 @@ func describe(tok json.Token) string {
 // maxEcho bounds what of the client's own text an error repeats.
 const maxEcho = 64
 
-// quote repeats text of the client's within an error: bounded, and with control
+// Quote repeats text of a client within an error: bounded, and with control
 // and bidirectional characters escaped, since errors end in terminals and logs.
-func quote(text string) string {
-	return strconv.QuoteToGraphic(cut(text))
+func Quote(text string) string {
+	return strconv.QuoteToGraphic(Cut(text))
 }
 
-func cut(text string) string {
+// Cut shortens text of a client to 64 bytes at the border of a character.
+func Cut(text string) string {
 	if len(text) <= maxEcho {
 		return text
 	}
@@ -183,11 +184,11 @@ func join(path, name string) string {
 	for _, r := range name {
 		plain := r == '_' || r == '-' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
 		if !plain {
-			name = quote(name)
+			name = Quote(name)
 			break
 		}
 	}
-	name = cut(name)
+	name = Cut(name)
 	if path == "" {
 		return name
 	}

@@ -180,7 +180,7 @@ func (w *walker) mapping(tok json.Token, fd protoreflect.FieldDescriptor, path s
 			return err
 		}
 		key, _ := tok.(string)
-		at := path + "[" + quote(key) + "]"
+		at := path + "[" + Quote(key) + "]"
 		if _, twice := seen[key]; twice {
 			return &FieldError{Path: at, Reason: "given twice"}
 		}
@@ -273,7 +273,7 @@ func (w *walker) wellKnown(md protoreflect.MessageDescriptor, path string) error
 		return nil //nolint:nilerr // a type that is not linked in is left to protojson
 	}
 	if err := (protojson.UnmarshalOptions{RecursionLimit: maxDepth}).Unmarshal(raw, mt.New().Interface()); err != nil {
-		return &FieldError{Path: path, Reason: "wants " + wellKnownForm(md) + ", not " + quote(string(raw))}
+		return &FieldError{Path: path, Reason: "wants " + wellKnownForm(md) + ", not " + Quote(string(raw))}
 	}
 	return nil
 }
