@@ -182,27 +182,30 @@ func TestDeferredErrorTravelsInTheMessage(t *testing.T) {
 	json := codec.Codecs()[0]
 	var plain rightsizerv1.EventFilter
 	require.Error(t, json.Unmarshal([]byte(`{"x":1}`), &plain), "nobody announced it")
-	assert.Nil(t, codec.Deferred(&plain))
+	assert.Nil(t, codec.TakeDeferred(&plain))
 
 	var announced rightsizerv1.EventFilter
 	codec.Defer(&announced)
 	require.NoError(t, json.Unmarshal([]byte(`{"x":1}`), &announced))
-	require.NotNil(t, codec.Deferred(&announced))
-	assert.Equal(t, "x", codec.Deferred(&announced).Path)
-	assert.True(t, codec.Deferred(&announced).Unknown)
+	field := codec.TakeDeferred(&announced)
+	require.NotNil(t, field)
+	assert.Equal(t, "x", field.Path)
+	assert.True(t, field.Unknown)
+	assert.Nil(t, codec.TakeDeferred(&announced), "taken")
+	assert.Empty(t, announced.ProtoReflect().GetUnknown())
 
 	codec.Defer(&announced)
 	require.NoError(t, json.Unmarshal([]byte(`{"after":"p"}`), &announced))
-	assert.Nil(t, codec.Deferred(&announced))
+	assert.Nil(t, codec.TakeDeferred(&announced))
 	assert.Empty(t, announced.ProtoReflect().GetUnknown(), "the announcement is gone")
 
 	codec.Defer(&announced)
-	require.NoError(t, proto.Unmarshal(nil, &announced))
-	assert.Nil(t, codec.Deferred(&announced))
+	assert.Nil(t, codec.TakeDeferred(&announced), "an empty body is not decoded at all")
+	assert.Empty(t, announced.ProtoReflect().GetUnknown())
 
 	forged, err := proto.Marshal(&rightsizerv1.EventFilter{})
 	require.NoError(t, err)
 	forged = append(forged, 0xfa, 0xff, 0xff, 0xff, 0x0f, 1, 'x')
 	require.NoError(t, proto.Unmarshal(forged, &announced))
-	assert.NotNil(t, codec.Deferred(&announced), "a forged field is refused, never believed")
+	assert.NotNil(t, codec.TakeDeferred(&announced), "a forged field is refused, never believed")
 }

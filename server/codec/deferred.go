@@ -11,24 +11,29 @@ import (
 // error there leaves without details, metrics or a line in the log. So that a
 // mistyped field is answered like every other bad request, the decoding of a
 // message that was announced by [Defer] does not fail: the error travels in the
-// message, from which the first interceptor takes it ([Deferred]). A message
+// message, from which an interceptor takes it ([TakeDeferred]). A message
 // that nobody announced fails to decode as usual, so a handler without the
 // interceptor is strict all the same.
 
 // deferredField is the highest field number there is; no message of ours has it.
 const deferredField protowire.Number = 1<<29 - 1
 
-// Defer announces that whoever decodes m will ask [Deferred] before reading it.
+// Defer announces that whoever decodes m will call [TakeDeferred] before reading
+// it.
 func Defer(m proto.Message) {
 	setDeferred(m, nil)
 }
 
-// Deferred returns the error with which m was decoded, nil where it was not
-// decoded from JSON by [JSON] or had none.
-func Deferred(m proto.Message) *FieldError {
+// TakeDeferred returns the error with which m was decoded, nil where it had none,
+// and removes every trace of [Defer] from m.
+func TakeDeferred(m proto.Message) *FieldError {
 	value, ok := deferred(m)
-	if !ok || len(value) == 0 {
+	if !ok {
 		return nil
+	}
+	m.ProtoReflect().SetUnknown(nil)
+	if len(value) == 0 {
+		return nil // announced, and an empty body left it as it was
 	}
 	var field FieldError
 	if err := json.Unmarshal(value, &field); err != nil {
@@ -57,6 +62,6 @@ func deferred(m proto.Message) ([]byte, bool) {
 	if n < 0 || number != deferredField || kind != protowire.BytesType {
 		return nil, false
 	}
-	value, m2 := protowire.ConsumeBytes(m.ProtoReflect().GetUnknown()[n:])
-	return value, m2 >= 0
+	value, size := protowire.ConsumeBytes(m.ProtoReflect().GetUnknown()[n:])
+	return value, size >= 0
 }
