@@ -1,0 +1,193 @@
+package stream
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rightsizer/rightsizer/bus"
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+)
+
+// Problems tells what is wrong now, for the snapshot after a reset: open problems
+// and causes that are still visible, oldest first, bounded.
+type Problems interface {
+	Problems() []*rightsizerv1.Event
+}
+
+// Options make a Hub.
+type Options struct {
+	// Bus is what is streamed. Required.
+	Bus *bus.Bus
+	// Problems is asked at each reset. Required.
+	Problems Problems
+	// Cluster is the id that requests may name. Required.
+	Cluster func() string
+	// Heartbeat is the silence after which a heartbeat is sent; 15 s by default,
+	// at least 100 ms. Proxies cut idle streams at 60 s.
+	Heartbeat time.Duration
+	// WriteTimeout is how long a client may take to accept what is written to it;
+	// 10 s by default.
+	WriteTimeout time.Duration
+	// MaxSessions bounds the open streams; 1,000 by default.
+	MaxSessions int
+	// Registerer takes the metrics rightsizer_stream_*; nil leaves them out.
+	Registerer prometheus.Registerer
+	// Logger is slog.Default by default.
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	o.Heartbeat = cmp.Or(o.Heartbeat, 15*time.Second)
+	o.WriteTimeout = cmp.Or(o.WriteTimeout, 10*time.Second)
+	o.MaxSessions = cmp.Or(o.MaxSessions, 1000)
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o
+}
+
+func (o Options) validate() error {
+	var errs []error
+	require := func(ok bool, what string) {
+		if !ok {
+			errs = append(errs, errors.New("stream: "+what))
+		}
+	}
+	require(o.Bus != nil, "Bus is missing")
+	require(o.Problems != nil, "Problems is missing")
+	require(o.Cluster != nil, "Cluster is missing")
+	require(o.Heartbeat >= 100*time.Millisecond, fmt.Sprintf("Heartbeat is %v: want at least 100ms", o.Heartbeat))
+	require(o.WriteTimeout > 0, fmt.Sprintf("WriteTimeout is %v: want more than 0", o.WriteTimeout))
+	require(o.MaxSessions > 0, fmt.Sprintf("MaxSessions is %d: want more than 0", o.MaxSessions))
+	return errors.Join(errs...)
+}
+
+// Why a session ends; the reason of `closing`.
+var (
+	errShutdown = errors.New("Shutdown")
+	// ErrFull refuses a stream beyond the bound.
+	ErrFull = errors.New("stream: too many open streams")
+	// ErrShutdown refuses a stream while the server stops.
+	ErrShutdown = errors.New("stream: shutting down")
+	// ErrSlowClient ends a session whose client takes no data.
+	ErrSlowClient = errors.New("stream: the client does not take what is sent")
+)
+
+// Hub opens sessions, knows them all and ends them. Safe for concurrent use.
+type Hub struct {
+	opts    Options
+	metrics *metrics
+
+	mu       sync.Mutex
+	sessions map[uint64]*Session
+	next     uint64
+	stopping bool
+	gone     sync.WaitGroup
+}
+
+// NewHub validates the options and makes a Hub.
+func NewHub(o Options) (*Hub, error) {
+	o = o.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	h := &Hub{opts: o, sessions: make(map[uint64]*Session)}
+	h.metrics = newMetrics(h)
+	if o.Registerer != nil {
+		if err := o.Registerer.Register(h.metrics); err != nil {
+			return nil, fmt.Errorf("register the stream metrics: %w", err)
+		}
+	}
+	return h, nil
+}
+
+// Reader is who reads a session, and what.
+type Reader struct {
+	// Filter is validated; nil is everything in scope.
+	Filter *rightsizerv1.EventFilter
+	// Scope is what the reader may see.
+	Scope bus.Scope
+	// After is the position to go on from; empty or foreign begins with a reset.
+	After string
+	// Protocol is connect, grpc, grpc-web or websocket.
+	Protocol string
+	// Peer is the client's address; Identity its name, empty where the API is
+	// open.
+	Peer, Identity string
+}
+
+// Open makes a session that ends with ctx. Run it, once. It fails with ErrFull or
+// ErrShutdown.
+func (h *Hub) Open(ctx context.Context, r Reader, sink Sink) (*Session, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stopping {
+		return nil, ErrShutdown
+	}
+	if len(h.sessions) >= h.opts.MaxSessions {
+		h.metrics.refused.Inc()
+		return nil, ErrFull
+	}
+	h.next++
+	s := &Session{
+		hub: h, id: h.next, reader: r, sink: sink, opened: time.Now(),
+		sub: h.opts.Bus.Subscribe(bus.Compile(r.Filter, r.Scope), r.After),
+	}
+	s.ctx, s.end = context.WithCancelCause(ctx)
+	h.sessions[s.id] = s
+	h.gone.Add(1)
+	return s, nil
+}
+
+func (h *Hub) forget(s *Session) {
+	h.mu.Lock()
+	delete(h.sessions, s.id)
+	h.metrics.add(s)
+	h.mu.Unlock()
+	h.gone.Done()
+}
+
+// Shutdown ends every session with `closing{Shutdown}`, refuses new ones, and
+// returns when all are gone or ctx ends.
+func (h *Hub) Shutdown(ctx context.Context) error {
+	h.mu.Lock()
+	h.stopping = true
+	for _, s := range h.sessions {
+		s.end(errShutdown)
+	}
+	h.mu.Unlock()
+	done := make(chan struct{})
+	go func() { // joined by the sessions' own end, which the write timeout bounds
+		h.gone.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("streams still open: %w", context.Cause(ctx))
+	}
+}
+
+// open returns the sessions by age, the oldest first.
+func (h *Hub) open() []*Session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := make([]*Session, 0, len(h.sessions))
+	for _, s := range h.sessions {
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b *Session) int { return cmp.Compare(a.id, b.id) })
+	return all
+}
+
+func (s *Session) name() string { return strconv.FormatUint(s.id, 10) }

@@ -1,0 +1,118 @@
+package stream
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+)
+
+// totals sums the sessions of one protocol that are gone; open ones are added
+// when somebody looks.
+type totals struct{ sent, bytes, lost int64 }
+
+// metrics are rightsizer_stream_*. Labels are the four protocols, so their number
+// is bounded.
+type metrics struct {
+	hub     *Hub
+	slow    prometheus.Counter
+	refused prometheus.Counter
+	gone    map[string]totals // guarded by hub.mu
+}
+
+func newMetrics(h *Hub) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "rightsizer_stream_" + name, Help: help})
+	}
+	return &metrics{
+		hub:     h,
+		slow:    counter("slow_clients_total", "Streams ended because the client took no data."),
+		refused: counter("refused_total", "Streams refused because too many were open."),
+		gone:    make(map[string]totals),
+	}
+}
+
+// add counts a session that ends. The caller holds hub.mu.
+func (m *metrics) add(s *Session) {
+	m.gone[s.reader.Protocol] = m.gone[s.reader.Protocol].plus(s)
+}
+
+func (t totals) plus(s *Session) totals {
+	lost, _ := s.progress()
+	return totals{t.sent + s.sent.Load(), t.bytes + s.bytes.Load(), t.lost + lost}
+}
+
+var (
+	openDesc  = streamDesc("connections", "Open streams.")
+	sentDesc  = streamDesc("sent_messages_total", "Messages written to streams.")
+	bytesDesc = streamDesc("sent_bytes_total", "Bytes written to streams.")
+	lostDesc  = streamDesc("lost_events_total", "Events that streams lost because they fell behind the ring.")
+	lagDesc   = streamDesc("lag_entries_max", "Entries that the slowest stream has not considered yet.")
+)
+
+func streamDesc(name, help string) *prometheus.Desc {
+	return prometheus.NewDesc("rightsizer_stream_"+name, help, []string{"protocol"}, nil)
+}
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{openDesc, sentDesc, bytesDesc, lostDesc, lagDesc} {
+		ch <- d
+	}
+	m.slow.Describe(ch)
+	m.refused.Describe(ch)
+}
+
+// Collect implements prometheus.Collector.
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	m.slow.Collect(ch)
+	m.refused.Collect(ch)
+	sums, open, lag := m.sums()
+	for protocol, t := range sums {
+		emit := func(d *prometheus.Desc, kind prometheus.ValueType, v int64) {
+			ch <- prometheus.MustNewConstMetric(d, kind, float64(v), protocol)
+		}
+		emit(openDesc, prometheus.GaugeValue, open[protocol])
+		emit(lagDesc, prometheus.GaugeValue, lag[protocol])
+		emit(sentDesc, prometheus.CounterValue, t.sent)
+		emit(bytesDesc, prometheus.CounterValue, t.bytes)
+		emit(lostDesc, prometheus.CounterValue, t.lost)
+	}
+}
+
+// sums are the totals by protocol, open sessions included, how many are open, and
+// the largest lag.
+func (m *metrics) sums() (sums map[string]totals, open, lag map[string]int64) {
+	m.hub.mu.Lock()
+	defer m.hub.mu.Unlock()
+	sums, open, lag = make(map[string]totals), make(map[string]int64), make(map[string]int64)
+	for protocol, t := range m.gone {
+		sums[protocol] = t
+	}
+	for _, s := range m.hub.sessions {
+		p := s.reader.Protocol
+		sums[p] = sums[p].plus(s)
+		open[p]++
+		_, behind := s.progress()
+		lag[p] = max(lag[p], behind)
+	}
+	return sums, open, lag
+}
+
+// progress is the subscription's, safe beside a change of it.
+func (s *Session) progress() (lost, lag int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lost, lag = s.sub.Progress()
+	return lost + s.lostBefore, lag
+}
+
+// connection describes the session.
+func (s *Session) connection() *rightsizerv1.Connection {
+	lost, lag := s.progress()
+	return &rightsizerv1.Connection{
+		Id: s.name(), Protocol: s.reader.Protocol, Peer: s.reader.Peer, Identity: s.reader.Identity,
+		OpenedTime: timestamppb.New(s.opened),
+		Sent:       s.sent.Load(), Lost: lost, Bytes: s.bytes.Load(), Lag: lag,
+	}
+}

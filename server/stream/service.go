@@ -1,0 +1,102 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/rightsizer/rightsizer/bus"
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/gen/go/rightsizer/v1/rightsizerv1connect"
+	"github.com/rightsizer/rightsizer/server/auth"
+	"github.com/rightsizer/rightsizer/server/rpc/rpcerr"
+)
+
+// Reasons of this package's errors.
+const (
+	reasonFull = "TOO_MANY_STREAMS"
+	reasonSlow = "SLOW_CLIENT"
+)
+
+// Service answers EventService.
+type Service struct {
+	rightsizerv1connect.UnimplementedEventServiceHandler
+
+	hub *Hub
+}
+
+// Handler mounts EventService: its path and its handler, with the way past
+// connect's Send that the pump needs.
+func Handler(h *Hub, opts ...connect.HandlerOption) (string, http.Handler) {
+	path, handler := rightsizerv1connect.NewEventServiceHandler(&Service{hub: h}, opts...)
+	return path, expose(handler)
+}
+
+// StreamEvents implements EventServiceHandler.
+func (s *Service) StreamEvents(ctx context.Context, req *rightsizerv1.StreamEventsRequest, out *connect.ServerStream[rightsizerv1.StreamEventsResponse]) error {
+	if err := s.hub.ownCluster(req.GetCluster()); err != nil {
+		return err
+	}
+	info, ok := connect.CallInfoForHandlerContext(ctx)
+	if !ok {
+		return rpcerr.Internal("the stream has no call")
+	}
+	sink := newRPCSink(ctx, info.RequestHeader().Get("Content-Type"))
+	if sink == nil {
+		return rpcerr.Internal("the stream has no writer")
+	}
+	reader := Reader{
+		Filter: req.GetFilter(), Scope: bus.AllNamespaces(), After: req.GetAfter(),
+		Protocol: protocolName(info.Peer().Protocol), Peer: info.Peer().Addr,
+	}
+	if reader.After == "" {
+		reader.After = req.GetFilter().GetAfter()
+	}
+	if id, ok := auth.FromContext(ctx); ok {
+		reader.Identity = id.User
+	}
+	session, err := s.hub.Open(ctx, reader, sink)
+	if err != nil {
+		return Refusal(err)
+	}
+	if err := out.Send(nil); err != nil { // the headers; everything after goes through the sink
+		session.End(err)
+	}
+	err = session.Run()
+	if errors.Is(err, ErrSlowClient) {
+		return rpcerr.New(connect.CodeResourceExhausted, reasonSlow, fmt.Sprintf("the client took nothing for %v", s.hub.opts.WriteTimeout))
+	}
+	return err
+}
+
+// Refusal translates why Open refused a stream.
+func Refusal(err error) *connect.Error {
+	switch {
+	case errors.Is(err, ErrFull):
+		return rpcerr.New(connect.CodeResourceExhausted, reasonFull, "too many open streams; close some, or raise the bound")
+	case errors.Is(err, ErrShutdown):
+		return rpcerr.Unavailable(rpcerr.ReasonShuttingDown, "the operator is stopping", time.Second)
+	default:
+		return rpcerr.Internal("the stream could not be opened")
+	}
+}
+
+// ownCluster refuses a request for another cluster than the one watched.
+func (h *Hub) ownCluster(asked string) error {
+	if own := h.opts.Cluster(); asked != "" && asked != own {
+		return rpcerr.NotFound(rpcerr.ReasonClusterNotFound, "cluster", asked, "own", own)
+	}
+	return nil
+}
+
+// protocolName spells connect's names as the schema has them.
+func protocolName(name string) string {
+	if name == connect.ProtocolGRPCWeb {
+		return "grpc-web"
+	}
+	return name
+}

@@ -1,0 +1,299 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rightsizer/rightsizer/bus"
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+)
+
+// What goes out in one write.
+const (
+	batchEntries = 128
+	batchBytes   = 64 << 10
+)
+
+// Session is one open stream. Run belongs to one goroutine; Change may be called
+// from another.
+type Session struct {
+	hub    *Hub
+	id     uint64
+	reader Reader
+	sink   Sink
+	opened time.Time
+	ctx    context.Context //nolint:containedctx // the session's life, ended by the hub as well as by the client
+	end    context.CancelCauseFunc
+
+	sub  *bus.Subscription
+	room [batchEntries]*bus.Entry
+
+	mu         sync.Mutex // guards sub as a pointer and lostBefore, for who looks from outside
+	lostBefore int64      // by subscriptions before this one
+
+	change    atomic.Pointer[change]
+	interrupt atomic.Pointer[context.CancelFunc]
+
+	sent, bytes atomic.Int64
+}
+
+// change is a filter that replaces the former.
+type change struct {
+	filter *rightsizerv1.EventFilter
+	scope  bus.Scope
+	after  string
+}
+
+// Change replaces the filter; it is answered by `synced`, or, when after names a
+// position, by `opened` and what follows it. Of changes in quick succession the
+// last one counts.
+func (s *Session) Change(filter *rightsizerv1.EventFilter, scope bus.Scope, after string) {
+	s.change.Store(&change{filter, scope, after})
+	if stop := s.interrupt.Load(); stop != nil {
+		(*stop)()
+	}
+}
+
+// End ends the session with `closing` and this reason.
+func (s *Session) End(reason error) { s.end(reason) }
+
+// Run writes until the client goes, the hub shuts down or a write fails. It
+// returns nil for an end that the client was told or brought about, ErrSlowClient
+// for a client that took no data, or the sink's error.
+func (s *Session) Run() error {
+	defer s.hub.forget(s)
+	defer func() { s.sub.Close() }()
+	defer s.end(nil)
+	err := s.begin()
+	for err == nil {
+		err = s.step()
+	}
+	return s.finish(err)
+}
+
+// begin says where the stream starts.
+func (s *Session) begin() error {
+	opened := &rightsizerv1.StreamOpened{Oldest: s.hub.opts.Bus.Oldest(), Newest: s.hub.opts.Bus.Newest()}
+	start := s.sub.Start()
+	switch start {
+	case bus.Resumed:
+		opened.Start = &rightsizerv1.StreamOpened_Resumed{Resumed: &rightsizerv1.StreamResumed{}}
+	case bus.Gap:
+		opened.Start = &rightsizerv1.StreamOpened_Gap{Gap: &rightsizerv1.StreamGap{}}
+	case bus.Reset:
+		reason := "no position given"
+		if s.reader.After != "" {
+			reason = "the position is not of this epoch"
+		}
+		opened.Start = &rightsizerv1.StreamOpened_Reset_{Reset_: &rightsizerv1.StreamReset{Reason: reason}}
+	}
+	if err := s.tell(&rightsizerv1.StreamEventsResponse{Message: &rightsizerv1.StreamEventsResponse_Opened{Opened: opened}}); err != nil {
+		return err
+	}
+	if start != bus.Reset {
+		return nil
+	}
+	if err := s.snapshot(); err != nil {
+		return err
+	}
+	return s.synced()
+}
+
+// snapshot sends what is wrong now. Its events carry no position: the one of
+// `synced` covers them.
+func (s *Session) snapshot() error {
+	filter := bus.Compile(s.reader.Filter, s.reader.Scope)
+	var msgs []*rightsizerv1.StreamEventsResponse
+	for _, ev := range s.hub.opts.Problems.Problems() {
+		if !filter.MatchesEvent(ev) {
+			continue
+		}
+		msgs = append(msgs, &rightsizerv1.StreamEventsResponse{Message: &rightsizerv1.StreamEventsResponse_Event{Event: ev}})
+		if len(msgs) == batchEntries {
+			if err := s.tell(msgs...); err != nil {
+				return err
+			}
+			msgs = msgs[:0]
+		}
+	}
+	return s.tell(msgs...)
+}
+
+func (s *Session) synced() error {
+	position := s.sub.Position()
+	return s.tell(&rightsizerv1.StreamEventsResponse{
+		Message:  &rightsizerv1.StreamEventsResponse_Synced{Synced: &rightsizerv1.StreamSynced{Position: position}},
+		Position: position,
+	})
+}
+
+// step waits for something to send and sends it.
+func (s *Session) step() error {
+	waiting, stop := context.WithCancel(s.ctx)
+	defer stop()
+	s.interrupt.Store(&stop)
+	if c := s.change.Swap(nil); c != nil { // after interrupt is set: a later change wakes Next
+		return s.apply(c)
+	}
+	for {
+		batch, err := s.sub.Next(waiting, s.hub.opts.Heartbeat, s.room[:])
+		switch {
+		case err != nil && s.ctx.Err() == nil && waiting.Err() != nil:
+			return nil // a changed filter
+		case err != nil:
+			return err
+		}
+		if err := s.send(batch); err != nil {
+			return err
+		}
+		clear(s.room[:len(batch.Entries)]) // what was sent must not be kept alive by who sleeps
+	}
+}
+
+func (s *Session) apply(c *change) error {
+	s.reader.Filter, s.reader.Scope, s.reader.After = c.filter, c.scope, c.after
+	filter := bus.Compile(c.filter, c.scope)
+	if c.after == "" {
+		s.sub.SetFilter(filter)
+		return s.synced()
+	}
+	s.mu.Lock()
+	lost, _ := s.sub.Progress()
+	s.lostBefore += lost
+	s.sub.Close()
+	s.sub = s.hub.opts.Bus.Subscribe(filter, c.after)
+	s.mu.Unlock()
+	if err := s.begin(); err != nil || s.sub.Start() == bus.Reset {
+		return err
+	}
+	return s.synced()
+}
+
+// send writes one batch: its loss, its entries, or a heartbeat when it is idle.
+func (s *Session) send(batch bus.Batch) error {
+	out := newOutput(s)
+	defer out.free()
+	if batch.Lost != nil {
+		out.message(&rightsizerv1.StreamEventsResponse{
+			Message:  &rightsizerv1.StreamEventsResponse_Lost{Lost: batch.Lost},
+			Position: batch.Lost.GetTo(),
+		})
+	}
+	for _, e := range batch.Entries {
+		out.entry(e)
+	}
+	if batch.Idle() {
+		position := s.sub.EndOf(batch)
+		out.message(&rightsizerv1.StreamEventsResponse{
+			Message:  &rightsizerv1.StreamEventsResponse_Heartbeat{Heartbeat: &rightsizerv1.StreamHeartbeat{Position: position}},
+			Position: position,
+		})
+	}
+	if err := out.flush(); err != nil {
+		return err
+	}
+	s.sub.Ack(batch)
+	return nil
+}
+
+// tell writes messages that are this session's own.
+func (s *Session) tell(msgs ...*rightsizerv1.StreamEventsResponse) error {
+	out := newOutput(s)
+	defer out.free()
+	for _, msg := range msgs {
+		out.message(msg)
+	}
+	return out.flush()
+}
+
+// finish tells the client why the stream ends, if it is still there to be told.
+func (s *Session) finish(err error) error {
+	cause := context.Cause(s.ctx)
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.hub.metrics.slow.Inc()
+		return ErrSlowClient
+	case errors.Is(err, bus.ErrClosed):
+		cause = errShutdown
+	case s.ctx.Err() == nil:
+		return err // the sink failed
+	case errors.Is(cause, context.Canceled), errors.Is(cause, context.DeadlineExceeded):
+		return nil // the client went
+	}
+	position := s.sub.Position()
+	_ = s.tell(&rightsizerv1.StreamEventsResponse{ // the client may be gone as well
+		Message:  &rightsizerv1.StreamEventsResponse_Closing{Closing: &rightsizerv1.StreamClosing{Reason: cause.Error(), Position: position}},
+		Position: position,
+	})
+	return nil
+}
+
+// output gathers framed messages for one write.
+type output struct {
+	session *Session
+	buf     *[]byte
+	count   int64
+	err     error
+}
+
+// buffers are shared by all sessions, so that idle ones hold none.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
+
+func newOutput(s *Session) *output {
+	return &output{session: s, buf: buffers.Get().(*[]byte)} //nolint:forcetypeassert // the pool holds nothing else
+}
+
+func (o *output) free() {
+	if cap(*o.buf) <= 2*batchBytes {
+		*o.buf = (*o.buf)[:0]
+		buffers.Put(o.buf)
+	}
+}
+
+func (o *output) entry(e *bus.Entry) {
+	if o.err != nil {
+		return
+	}
+	frame, err := e.Encoded(o.session.sink.Format(), o.session.sink.Encode)
+	o.add(frame, err)
+}
+
+func (o *output) message(msg *rightsizerv1.StreamEventsResponse) {
+	if o.err != nil {
+		return
+	}
+	frame, err := o.session.sink.Encode(msg)
+	o.add(frame, err)
+}
+
+func (o *output) add(frame []byte, err error) {
+	if err != nil {
+		o.err = fmt.Errorf("encode a message: %w", err)
+		return
+	}
+	*o.buf = append(*o.buf, frame...)
+	o.count++
+	if len(*o.buf) >= batchBytes {
+		o.err = o.flush()
+	}
+}
+
+// flush writes what was gathered. The caller acknowledges the batch only when it
+// succeeds.
+func (o *output) flush() error {
+	if o.err != nil || len(*o.buf) == 0 {
+		return o.err
+	}
+	if err := o.session.sink.Write(*o.buf, o.session.hub.opts.WriteTimeout); err != nil {
+		return err
+	}
+	o.session.sent.Add(o.count)
+	o.session.bytes.Add(int64(len(*o.buf)))
+	*o.buf, o.count = (*o.buf)[:0], 0
+	return nil
+}

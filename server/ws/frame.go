@@ -1,0 +1,94 @@
+package ws
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/rightsizer/rightsizer/bus"
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/server/codec"
+)
+
+// RFC 6455, section 5.2: FIN and opcode text; lengths of 126 and 127 announce 2
+// and 8 more bytes. A server does not mask.
+const (
+	finText    = 0x81
+	length16   = 126
+	length64   = 127
+	maxLength8 = 125
+)
+
+// textFrame puts a payload into one unmasked text frame.
+func textFrame(payload []byte) []byte {
+	n := len(payload)
+	frame := make([]byte, 0, n+10)
+	switch {
+	case n <= maxLength8:
+		frame = append(frame, finText, byte(n))
+	case n <= 0xffff:
+		frame = binary.BigEndian.AppendUint16(append(frame, finText, length16), uint16(n))
+	default:
+		frame = binary.BigEndian.AppendUint64(append(frame, finText, length64), uint64(n))
+	}
+	return append(frame, payload...)
+}
+
+// lineConn makes each Write whole and bounded in time, so that control frames by
+// the library and batches of data frames by the sink do not mix.
+type lineConn struct {
+	net.Conn
+
+	mu      sync.Mutex
+	timeout time.Duration
+}
+
+func (c *lineConn) Write(p []byte) (int, error) { return c.write(p, c.timeout) }
+
+func (c *lineConn) write(p []byte, timeout time.Duration) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}
+
+// sink writes a session's messages as text frames.
+type sink struct{ conn *lineConn }
+
+func (sink) Format() bus.Format { return bus.FormatWebSocket }
+
+func (sink) Encode(msg *rightsizerv1.StreamEventsResponse) ([]byte, error) {
+	payload, err := codec.MarshalJSONShortSeverity(msg)
+	if err != nil {
+		return nil, err
+	}
+	return textFrame(payload), nil
+}
+
+func (s sink) Write(frames []byte, timeout time.Duration) error {
+	_, err := s.conn.write(frames, timeout)
+	return err
+}
+
+// refusal is the last text message to a client whose filter or stream was refused.
+type refusal struct {
+	// Code is the Connect code, such as invalid_argument.
+	Code string `json:"code"`
+	// Field is the path of the wrong field, empty where it is not about one.
+	Field string `json:"field,omitempty"`
+	// Message says what is wrong and what would be right.
+	Message string `json:"message"`
+}
+
+func (r refusal) frame() ([]byte, error) {
+	payload, err := json.Marshal(map[string]refusal{"error": r})
+	if err != nil {
+		return nil, fmt.Errorf("encode the refusal: %w", err)
+	}
+	return textFrame(payload), nil
+}
