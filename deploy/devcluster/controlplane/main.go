@@ -53,7 +53,11 @@ func components() []component {
 
 // runKwok reads the flags that kwok keeps outside its command (verbosity and
 // --config, where its stages come from), then runs the command.
+//
+// cobra gives every command the process's global flags, and Kubernetes packages
+// have put theirs there (a --version that is no bool, which kwok chokes on).
 func runKwok() int {
+	pflag.CommandLine = pflag.NewFlagSet("kwok", pflag.ExitOnError)
 	global := pflag.NewFlagSet("global", pflag.ContinueOnError)
 	global.ParseErrorsAllowlist.UnknownFlags = true // the command's own flags are not known here
 	global.Usage = func() {}

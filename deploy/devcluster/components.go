@@ -1,0 +1,182 @@
+package devcluster
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Component names one process of the control plane.
+type Component string
+
+// The components, in the order in which they are started.
+const (
+	Etcd              Component = "etcd"
+	APIServer         Component = "kube-apiserver"
+	ControllerManager Component = "kube-controller-manager"
+	Scheduler         Component = "kube-scheduler"
+	Kwok              Component = "kwok"
+	MetricsServer     Component = "metrics-server"
+)
+
+// addresses of the simulated network; nothing listens there.
+const (
+	serviceRange = "10.96.0.0/16"
+	serviceIP    = "10.96.0.1" // of the service kubernetes
+	podRange     = "10.64.0.0/12"
+)
+
+// layout is where the files of one cluster lie.
+type layout struct{ dir string }
+
+func (l layout) pki(file string) string        { return filepath.Join(l.dir, "pki", file) }
+func (l layout) config(c Component) string     { return filepath.Join(l.dir, string(c)+".kubeconfig") }
+func (l layout) log(c Component) string        { return filepath.Join(l.dir, "log", string(c)+".log") }
+func (l layout) admin() string                 { return filepath.Join(l.dir, "kubeconfig") }
+func (l layout) state() string                 { return filepath.Join(l.dir, "state.json") }
+func (l layout) auditLog() string              { return filepath.Join(l.dir, "log", "audit.log") }
+func (l layout) auditPolicy() string           { return filepath.Join(l.dir, "audit-policy.yaml") }
+func (l layout) stages() string                { return filepath.Join(l.dir, "kwok.yaml") }
+func (l layout) folders() []string             { return []string{l.dir, l.pki(""), filepath.Join(l.dir, "log")} }
+func loopbackURL(scheme string, p int) string  { return fmt.Sprintf("%s://127.0.0.1:%d", scheme, p) }
+func flag(name, value string) string           { return "--" + name + "=" + value }
+func portFlag(name string, r *reservation) string { return flag(name, strconv.Itoa(r.port)) }
+
+// environment is what every component gets: the caller's, without what would
+// make it look for another cluster or another user's configuration.
+func (l layout) environment() []string {
+	var env []string
+	for _, v := range os.Environ() {
+		name, _, _ := strings.Cut(v, "=")
+		switch name {
+		case "KUBECONFIG", "KWOK_WORKDIR", "HOME", "GOGC", "GOMEMLIMIT":
+		default:
+			if !strings.HasPrefix(name, "ETCD_") { // etcd reads its flags from these too
+				env = append(env, v)
+			}
+		}
+	}
+	return append(env, "HOME="+l.dir, "KWOK_WORKDIR="+l.dir)
+}
+
+// arguments is a component's command line.
+func (c *Cluster) arguments(name Component) []string {
+	switch name {
+	case Etcd:
+		return c.etcdArguments()
+	case APIServer:
+		return c.apiServerArguments()
+	case ControllerManager:
+		return append(c.clientArguments(name, c.ports.controllerManager),
+			"--use-service-account-credentials",
+			flag("service-account-private-key-file", c.files.pki("sa.key")),
+			flag("root-ca-file", c.files.pki("ca.crt")),
+			flag("cluster-signing-cert-file", c.files.pki("ca.crt")),
+			flag("cluster-signing-key-file", c.files.pki("ca.key")),
+			"--kube-api-qps=200", "--kube-api-burst=400")
+	case Scheduler:
+		return append(c.clientArguments(name, c.ports.scheduler), "--kube-api-qps=500", "--kube-api-burst=1000")
+	case Kwok:
+		return []string{
+			flag("config", c.files.stages()),
+			flag("kubeconfig", c.files.config(name)),
+			"--manage-all-nodes=false",
+			flag("manage-nodes-with-annotation-selector", simulatedNode+"=true"),
+			flag("cidr", podRange),
+			"--node-ip=127.0.0.1",
+			portFlag("node-port", c.ports.kwok),
+			flag("server-address", fmt.Sprintf("127.0.0.1:%d", c.ports.kwok.port)),
+			flag("tls-cert-file", c.files.pki("kubelet.crt")),
+			flag("tls-private-key-file", c.files.pki("kubelet.key")),
+			"--node-lease-duration-seconds=40",
+		}
+	case MetricsServer:
+		return []string{
+			flag("kubeconfig", c.files.config(name)),
+			flag("authentication-kubeconfig", c.files.config(name)),
+			flag("authorization-kubeconfig", c.files.config(name)),
+			"--bind-address=127.0.0.1",
+			portFlag("secure-port", c.ports.metricsServer),
+			flag("tls-cert-file", c.files.pki("metrics-server.crt")),
+			flag("tls-private-key-file", c.files.pki("metrics-server.key")),
+			flag("kubelet-certificate-authority", c.files.pki("ca.crt")),
+			"--kubelet-use-node-status-port",
+			"--kubelet-preferred-address-types=InternalIP",
+			flag("metric-resolution", c.options.MetricResolution.String()),
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) etcdArguments() []string {
+	client, peer := loopbackURL("https", c.ports.etcdClient.port), loopbackURL("https", c.ports.etcdPeer.port)
+	return []string{
+		flag("data-dir", filepath.Join(c.files.dir, "etcd")),
+		flag("listen-client-urls", client),
+		flag("advertise-client-urls", client),
+		flag("listen-peer-urls", peer),
+		flag("initial-advertise-peer-urls", peer),
+		flag("initial-cluster", "default="+peer),
+		"--client-cert-auth", flag("trusted-ca-file", c.files.pki("ca.crt")),
+		flag("cert-file", c.files.pki("etcd.crt")), flag("key-file", c.files.pki("etcd.key")),
+		"--peer-client-cert-auth", flag("peer-trusted-ca-file", c.files.pki("ca.crt")),
+		flag("peer-cert-file", c.files.pki("etcd.crt")), flag("peer-key-file", c.files.pki("etcd.key")),
+		"--unsafe-no-fsync", // test data: what a crash of the machine loses is no loss
+		"--quota-backend-bytes=2147483648",
+		"--log-level=warn",
+	}
+}
+
+func (c *Cluster) apiServerArguments() []string {
+	args := []string{
+		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1",
+		portFlag("secure-port", c.ports.apiServer),
+		flag("etcd-servers", loopbackURL("https", c.ports.etcdClient.port)),
+		flag("etcd-cafile", c.files.pki("ca.crt")),
+		flag("etcd-certfile", c.files.pki("apiserver-client.crt")), flag("etcd-keyfile", c.files.pki("apiserver-client.key")),
+		flag("tls-cert-file", c.files.pki("apiserver.crt")), flag("tls-private-key-file", c.files.pki("apiserver.key")),
+		flag("client-ca-file", c.files.pki("ca.crt")),
+		flag("kubelet-certificate-authority", c.files.pki("ca.crt")),
+		flag("kubelet-client-certificate", c.files.pki("apiserver-client.crt")),
+		flag("kubelet-client-key", c.files.pki("apiserver-client.key")),
+		"--kubelet-preferred-address-types=InternalIP,Hostname",
+		"--service-account-issuer=https://kubernetes.default.svc",
+		flag("service-account-key-file", c.files.pki("sa.pub")),
+		flag("service-account-signing-key-file", c.files.pki("sa.key")),
+		flag("service-cluster-ip-range", serviceRange),
+		"--authorization-mode=Node,RBAC",
+		"--enable-admission-plugins=NodeRestriction",
+		"--allow-privileged=true",
+		"--endpoint-reconciler-type=none", // loopback is no address that an Endpoints object may hold
+		flag("requestheader-client-ca-file", c.files.pki("ca.crt")),
+		"--requestheader-allowed-names=front-proxy",
+		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
+		"--requestheader-group-headers=X-Remote-Group",
+		"--requestheader-username-headers=X-Remote-User",
+		flag("proxy-client-cert-file", c.files.pki("front-proxy.crt")),
+		flag("proxy-client-key-file", c.files.pki("front-proxy.key")),
+		"--profiling=false",
+	}
+	if c.options.AuditPolicy != "" {
+		args = append(args, flag("audit-policy-file", c.files.auditPolicy()), flag("audit-log-path", c.files.auditLog()))
+	}
+	return append(args, c.options.APIServerArgs...)
+}
+
+// clientArguments are common to the two components that follow the API server
+// and serve nothing but their health. One replica needs no leader election.
+func (c *Cluster) clientArguments(name Component, port *reservation) []string {
+	return []string{
+		flag("kubeconfig", c.files.config(name)),
+		flag("authentication-kubeconfig", c.files.config(name)),
+		flag("authorization-kubeconfig", c.files.config(name)),
+		"--bind-address=127.0.0.1",
+		portFlag("secure-port", port),
+		flag("tls-cert-file", c.files.pki("loopback.crt")),
+		flag("tls-private-key-file", c.files.pki("loopback.key")),
+		"--leader-elect=false",
+		"--profiling=false",
+	}
+}
