@@ -48,6 +48,6 @@ func encodeJSON(msg *rightsizerv1.StreamEventsResponse) ([]byte, error) {
 // far below what the header can say.
 func seal(buf []byte) []byte {
 	n := min(len(buf)-envelopeHeader, math.MaxUint32)
-	binary.BigEndian.PutUint32(buf[1:envelopeHeader], uint32(n)) //nolint:gosec // bounded in the line above
+	binary.BigEndian.PutUint32(buf[1:envelopeHeader], uint32(n))
 	return buf
 }

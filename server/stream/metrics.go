@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"maps"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -85,10 +87,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 func (m *metrics) sums() (sums map[string]totals, open, lag map[string]int64) {
 	m.hub.mu.Lock()
 	defer m.hub.mu.Unlock()
-	sums, open, lag = make(map[string]totals), make(map[string]int64), make(map[string]int64)
-	for protocol, t := range m.gone {
-		sums[protocol] = t
-	}
+	sums, open, lag = maps.Clone(m.gone), make(map[string]int64), make(map[string]int64)
 	for _, s := range m.hub.sessions {
 		p := s.reader.Protocol
 		sums[p] = sums[p].plus(s)

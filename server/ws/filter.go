@@ -18,8 +18,7 @@ func parseFilter(data []byte) (*rightsizerv1.EventFilter, *refusal) {
 	invalid := connect.CodeInvalidArgument.String()
 	filter := &rightsizerv1.EventFilter{}
 	if err := codec.UnmarshalJSON(data, filter); err != nil {
-		var field *codec.FieldError
-		if errors.As(err, &field) {
+		if field, ok := errors.AsType[*codec.FieldError](err); ok {
 			return nil, &refusal{Code: invalid, Field: field.Path, Message: field.Reason}
 		}
 		return nil, &refusal{Code: invalid, Message: err.Error()}
@@ -28,8 +27,8 @@ func parseFilter(data []byte) (*rightsizerv1.EventFilter, *refusal) {
 	if err == nil {
 		return filter, nil
 	}
-	var broken *protovalidate.ValidationError
-	if !errors.As(err, &broken) || len(broken.Violations) == 0 {
+	broken, ok := errors.AsType[*protovalidate.ValidationError](err)
+	if !ok || len(broken.Violations) == 0 {
 		return nil, &refusal{Code: connect.CodeInternal.String(), Message: "the filter's rules cannot be applied"}
 	}
 	first := broken.Violations[0].Proto

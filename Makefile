@@ -1,0 +1,147 @@
+# Every target stands on its own on a fresh clone: what it needs and does not find
+# is installed into this folder, pinned, with a line that says so. CI calls the
+# same targets as a person.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X github.com/rightsizer/rightsizer/server/app.Version=$(VERSION)
+BUF     := .tools/node_modules/.bin/buf
+BIN     := .tools/bin
+# Modules of their own, beside the root: each is vetted and tested like it.
+MODULES := . deploy/devcluster deploy/e2e bus/bench
+# Where schema breakage is measured from; empty before the first release.
+RELEASE := $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null)
+say = @printf '\033[1m== %s\033[0m\n' "$(1)" >&2
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ---- what people run -------------------------------------------------------
+
+.PHONY: run
+run: ## A cluster with workloads that misbehave, the operator and the page at http://localhost:9090/ (KUBECONFIG set: that cluster)
+	@.ci/toolchain go node
+	@if [ -z "$${KUBECONFIG:-}" ]; then $(MAKE) bin/devcluster & (cd deploy/devcluster/controlplane && go mod download >/dev/null 2>&1) & wait -n; fi; $(MAKE) build; wait
+	$(call say,starting; the page comes first: http://localhost:9090/)
+	@if [ -n "$${KUBECONFIG:-}" ]; then exec bin/rightsizer serve $(LOCAL); fi; exec bin/devcluster run --scenario mixed -- bin/rightsizer serve $(LOCAL)
+
+LOCAL := --grpc-bind-address=127.0.0.1:9090 --metrics-bind-address=127.0.0.1:8080 --events-bind-address=127.0.0.1:8082 --cluster-name=devcluster
+
+.PHONY: build
+build: web/dist/index.html ## bin/rightsizer with the dashboard embedded
+	@.ci/toolchain go
+	$(call say,building bin/rightsizer)
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/rightsizer ./server/cmd/rightsizer
+
+.PHONY: bin/devcluster
+bin/devcluster:
+	@cd deploy/devcluster && CGO_ENABLED=0 go build -trimpath -o ../../bin/devcluster ./cmd/devcluster
+
+# ---- generated code --------------------------------------------------------
+
+.PHONY: generate
+generate: .build/protovalidate.stamp .build/buf.stamp ## Go and TypeScript from proto/
+	$(call say,generating gen/)
+	@$(BUF) format -w
+	@find gen -name '*.go' -delete; rm -rf gen/ts/src
+	@$(BUF) generate
+
+.PHONY: checkgenerate
+checkgenerate: .build/protovalidate.stamp .build/buf.stamp ## Fails when gen/ or the schema's format is stale, or the schema breaks the last release
+	$(call say,is gen/ what proto/ says?)
+	@$(BUF) format -d --exit-code
+	@rm -rf .build/fresh && mkdir -p .build/fresh
+	@$(BUF) generate -o .build/fresh
+	@diff -r -x package.json -x README.md gen .build/fresh/gen || { echo "gen/ is stale: run 'make generate' and commit it" >&2; exit 1; }
+	@if [ -n "$(RELEASE)" ]; then .ci/breaking $(RELEASE) $(BUF); else echo "buf breaking: no v* tag yet, nothing to break" >&2; fi
+
+# ---- checks ----------------------------------------------------------------
+
+.PHONY: lint
+lint: .build/tools.stamp .build/buf.stamp .build/protovalidate.stamp .build/web.stamp ## buf lint, golangci-lint in every module, Biome, strict tsc
+	$(call say,buf lint)
+	@$(BUF) lint
+	@for m in $(MODULES); do [ -f $$m/go.mod ] || continue; echo "== golangci-lint $$m" >&2; (cd $$m && $(CURDIR)/$(BIN)/golangci-lint run --config $(CURDIR)/.golangci.yml ./...); done
+	$(call say,Biome and tsc)
+	@cd web && npm run --silent lint
+
+.PHONY: format
+format: .build/tools.stamp .build/buf.stamp .build/protovalidate.stamp .build/web.stamp ## Formats everything
+	@$(BUF) format -w
+	@for m in $(MODULES); do [ -f $$m/go.mod ] || continue; (cd $$m && $(CURDIR)/$(BIN)/golangci-lint fmt --config $(CURDIR)/.golangci.yml ./...); done
+	@cd web && npm run --silent format
+
+.PHONY: test
+test: checkgenerate lint test-go test-web test-devcluster e2e ## Everything that must pass
+	$(call say,all of it passed)
+
+.PHONY: test-go
+test-go: web/dist/index.html ## Unit and property tests, race detector on
+	$(call say,go test -race)
+	@go test -race -shuffle=on -timeout=10m ./...
+
+.PHONY: test-web
+test-web: .build/web.stamp ## Vitest
+	$(call say,vitest)
+	@cd web && npm test --silent
+
+.PHONY: test-devcluster
+test-devcluster: ## The real control plane and its scenarios
+	$(call say,devcluster; its first build takes minutes)
+	@cd deploy/devcluster && go run ./cmd/devcluster build && go test -race -timeout=15m ./...
+
+.PHONY: e2e
+e2e: build .build/tools.stamp .build/web.stamp ## The binary against a real control plane, over every protocol, and in a browser
+	@.ci/toolchain chromium
+	$(call say,end to end)
+	@cd deploy/devcluster && go run ./cmd/devcluster build
+	@cd deploy/e2e && RIGHTSIZER_BIN=$(CURDIR)/bin/rightsizer GRPCURL=$(CURDIR)/$(BIN)/grpcurl go test -race -count=1 -timeout=15m ./...
+
+.PHONY: bench
+bench: ## Figures as ratios against peers, from one run
+	$(call say,benchmarks)
+	@go test -run '^$$' -bench . -benchmem ./bus ./watcher/...
+	@cd bus/bench && go run .
+
+.PHONY: soak
+soak: ## Long passes: fuzzing, leaks, slopes
+	$(call say,fuzzing each target for $${FUZZTIME:-1m})
+	@.ci/fuzz $${FUZZTIME:-1m}
+
+.PHONY: clean
+clean: ## Removes what make made
+	@rm -rf .build bin .tools/bin .tools/node_modules web/node_modules
+	@find web/dist -mindepth 1 ! -name .gitkeep -delete
+
+# ---- set-up, each once -----------------------------------------------------
+
+.build/protovalidate.stamp: .ci/protovalidate
+	@.ci/protovalidate && touch $@
+
+.build/buf.stamp: .tools/package-lock.json
+	@.ci/toolchain node
+	$(call say,installing buf)
+	@cd .tools && npm ci --no-audit --no-fund --loglevel=error
+	@mkdir -p .build && touch $@
+
+.build/tools.stamp: .tools/go.mod .tools/go.sum
+	@.ci/toolchain go
+	$(call say,building golangci-lint and grpcurl; some minutes the first time)
+	@cd .tools && GOBIN=$(CURDIR)/$(BIN) go install tool
+	@mkdir -p .build && touch $@
+
+.build/web.stamp: web/package-lock.json web/package.json gen/ts/package.json
+	@.ci/toolchain node
+	$(call say,installing the dashboard's packages)
+	@cd web && npm ci --no-audit --no-fund --loglevel=error
+	@mkdir -p .build && touch $@
+
+web/dist/index.html: .build/web.stamp $(shell find web/src web/public web/index.html web/vite.config.ts gen/ts/src -type f 2>/dev/null)
+	$(call say,building the dashboard)
+	@cd web && npm run --silent build
+	@touch $@
