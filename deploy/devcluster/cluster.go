@@ -279,4 +279,3 @@ func (c *Cluster) stopPlaceholder() error {
 
 // detached says whether this process is a supervisor made by Up.
 func detached() bool { return os.Getenv(supervisorVariable) != "" }
-

@@ -31,17 +31,17 @@ const (
 // layout is where the files of one cluster lie.
 type layout struct{ dir string }
 
-func (l layout) pki(file string) string        { return filepath.Join(l.dir, "pki", file) }
-func (l layout) config(c Component) string     { return filepath.Join(l.dir, string(c)+".kubeconfig") }
-func (l layout) log(c Component) string        { return filepath.Join(l.dir, "log", string(c)+".log") }
-func (l layout) admin() string                 { return filepath.Join(l.dir, "kubeconfig") }
-func (l layout) state() string                 { return filepath.Join(l.dir, "state.json") }
-func (l layout) auditLog() string              { return filepath.Join(l.dir, "log", "audit.log") }
-func (l layout) auditPolicy() string           { return filepath.Join(l.dir, "audit-policy.yaml") }
-func (l layout) stages() string                { return filepath.Join(l.dir, "kwok.yaml") }
-func (l layout) folders() []string             { return []string{l.dir, l.pki(""), filepath.Join(l.dir, "log")} }
-func loopbackURL(scheme string, p int) string  { return fmt.Sprintf("%s://127.0.0.1:%d", scheme, p) }
-func flag(name, value string) string           { return "--" + name + "=" + value }
+func (l layout) pki(file string) string           { return filepath.Join(l.dir, "pki", file) }
+func (l layout) config(c Component) string        { return filepath.Join(l.dir, string(c)+".kubeconfig") }
+func (l layout) log(c Component) string           { return filepath.Join(l.dir, "log", string(c)+".log") }
+func (l layout) admin() string                    { return filepath.Join(l.dir, "kubeconfig") }
+func (l layout) state() string                    { return filepath.Join(l.dir, "state.json") }
+func (l layout) auditLog() string                 { return filepath.Join(l.dir, "log", "audit.log") }
+func (l layout) auditPolicy() string              { return filepath.Join(l.dir, "audit-policy.yaml") }
+func (l layout) stages() string                   { return filepath.Join(l.dir, "kwok.yaml") }
+func (l layout) folders() []string                { return []string{l.dir, l.pki(""), filepath.Join(l.dir, "log")} }
+func loopbackURL(scheme string, p int) string     { return fmt.Sprintf("%s://127.0.0.1:%d", scheme, p) }
+func flag(name, value string) string              { return "--" + name + "=" + value }
 func portFlag(name string, r *reservation) string { return flag(name, strconv.Itoa(r.port)) }
 
 // environment is what every component gets: the caller's, without what would
@@ -104,7 +104,7 @@ func (c *Cluster) arguments(name Component) []string {
 			flag("kubelet-certificate-authority", c.files.pki("ca.crt")),
 			"--kubelet-use-node-status-port",
 			"--kubelet-preferred-address-types=InternalIP",
-			flag("metric-resolution", c.options.MetricResolution.String()),
+			flag("metric-resolution", c.options.MetricResolution.String()), "--kubelet-request-timeout=5s", // has to be less than the resolution
 		}
 	}
 	return nil

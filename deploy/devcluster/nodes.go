@@ -27,9 +27,9 @@ const (
 
 // machine is a kind of node, with what is left of it for pods.
 type machine struct {
-	instanceType        string
-	cpu, memory         string // capacity
-	podCPU, podMemory   string // allocatable: less what system and kubelet keep
+	instanceType      string
+	cpu, memory       string // capacity
+	podCPU, podMemory string // allocatable: less what system and kubelet keep
 }
 
 // machines are dealt out in turn: four common ones, then a large one.
@@ -42,8 +42,8 @@ var machines = []machine{
 }
 
 const (
-	region      = "eu-central-1"
-	maxPods     = "110"
+	region  = "eu-central-1"
+	maxPods = "110"
 )
 
 // node is the i-th simulated node, counted from zero.

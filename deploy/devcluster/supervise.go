@@ -109,12 +109,10 @@ func Supervise(o Options) error {
 	tell(report{Ready: true})
 	_ = reports.Close()
 	c.options.Progress = func(Progress) {}
-	select {
-	case <-ctx.Done():
-	case <-c.Failed():
-		err = c.Err()
-	}
-	return errors.Join(err, c.Stop())
+	// A cluster of which a component cannot be kept running stays, so that
+	// status can say why and the logs can be read.
+	<-ctx.Done()
+	return c.Stop()
 }
 
 // downPatience is how long a supervisor may take to end its cluster.
