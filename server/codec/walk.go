@@ -298,4 +298,3 @@ func unknownField(md protoreflect.MessageDescriptor, path, name string) error {
 	}
 	return &FieldError{Path: path, Reason: reason, Unknown: true}
 }
-
