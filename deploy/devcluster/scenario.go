@@ -156,6 +156,8 @@ type applier struct {
 }
 
 func newApplier(config *rest.Config) (*applier, error) {
+	config = rest.CopyConfig(config)
+	config.QPS, config.Burst = 200, 400 // the default, five requests a second, makes a scenario slow
 	kube, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("make a client of the cluster: %w", err)

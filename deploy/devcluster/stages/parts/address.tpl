@@ -1,3 +1,4 @@
+{{ if not .status.podIP }}
 {{ with NodeIPWith .spec.nodeName }}
 hostIP: {{ . | Quote }}
 hostIPs: [{ip: {{ . | Quote }}}]
@@ -5,5 +6,6 @@ hostIPs: [{ip: {{ . | Quote }}}]
 {{ with PodIPWith .spec.nodeName (or .spec.hostNetwork false) (or .metadata.uid "") (or .metadata.name "") (or .metadata.namespace "") }}
 podIP: {{ . | Quote }}
 podIPs: [{ip: {{ . | Quote }}}]
+{{ end }}
 {{ end }}
 startTime: {{ or .status.startTime $now | Quote }}

@@ -37,3 +37,5 @@ def unobserved: (.metadata.generation // 1) != (.status.observedGeneration // 1)
 def bad_image: startswith("registry.invalid/");
 def unpullable: any(.spec.containers[]; .image | bad_image);
 def waits_for($reason): any((.status.containerStatuses // [])[]; .state.waiting.reason == $reason);
+# of a node: pressure at once, or some seconds after its creation
+def pressed: annotation("memory-pressure") == "true" or (annotation("memory-pressure") == null and annotation("memory-pressure-after") != null);

@@ -1,0 +1,1 @@
+metadata: {uid: {{ .metadata.uid | Quote }}, resourceVersion: {{ .metadata.resourceVersion | Quote }}}
