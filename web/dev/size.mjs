@@ -1,0 +1,36 @@
+// What a browser loads first, compressed as the handler does it: index.html, what
+// that names, and the chunk of the route `/`. Fails above the budget.
+import { readFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
+
+const budget = 180 * 1024;
+const dist = new URL("../dist/", import.meta.url);
+const read = (name) => readFileSync(new URL(name, dist));
+
+const names = new Set(["index.html"]);
+function follow(name) {
+  if (names.has(name)) return;
+  names.add(name);
+  for (const [, next] of read(name)
+    .toString()
+    .matchAll(/(?:from|import)\s*["']\.\/([\w.-]+\.js)["']/g))
+    follow(`assets/${next}`);
+}
+for (const [, name] of read("index.html")
+  .toString()
+  .matchAll(/(?:src|href)="\/([^"]+)"/g))
+  follow(name);
+const live = [...names]
+  .map((name) => /\.\/(live-view-[\w-]+\.js)/.exec(read(name).toString())?.[1])
+  .find(Boolean);
+if (!live) throw new Error("no chunk for the live view: was the dashboard built?");
+follow(`assets/${live}`);
+
+let sum = 0;
+for (const name of names) {
+  const zipped = gzipSync(read(name), { level: 9 }).length;
+  sum += zipped;
+  console.log(`${(zipped / 1024).toFixed(1).padStart(7)} KB  ${name}`);
+}
+console.log(`${(sum / 1024).toFixed(1).padStart(7)} KB  first load, of ${budget / 1024} KB`);
+if (sum > budget) process.exit(1);

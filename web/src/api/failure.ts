@@ -1,0 +1,104 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+
+// What went wrong, in the reader's words. `kind` keeps apart what must never be
+// mixed up: no connection is not "denied", and neither is "nothing there".
+export type FailureKind =
+  | "unreachable"
+  | "starting"
+  | "unauthenticated"
+  | "denied"
+  | "refused"
+  | "missing"
+  | "overloaded"
+  | "broken";
+
+export interface Failure {
+  kind: FailureKind;
+  title: string;
+  advice: string;
+  // What the server said, untrusted.
+  detail: string;
+  // Whether the same call may succeed later without anybody doing something.
+  passing: boolean;
+}
+
+const words: Record<FailureKind, Pick<Failure, "title" | "advice" | "passing">> = {
+  unreachable: {
+    title: "No connection to the operator",
+    advice:
+      "Check that the operator runs and that the network, port-forward or ingress to it is up. The page keeps trying.",
+    passing: true,
+  },
+  starting: {
+    title: "The operator cannot answer this yet",
+    advice:
+      "It is starting, or it has lost its watch. Its health shows why; the page keeps trying.",
+    passing: true,
+  },
+  unauthenticated: {
+    title: "You are not signed in",
+    advice: "The operator asks who you are and got no valid answer. Sign in, then reload.",
+    passing: false,
+  },
+  denied: {
+    title: "You may not see this",
+    advice:
+      "Your account lacks the right. Ask whoever runs the cluster for it, or pick a namespace that you may read.",
+    passing: false,
+  },
+  refused: {
+    title: "The operator does not take this request",
+    advice: "Most likely a filter is mistyped. Change it, or clear the filters.",
+    passing: false,
+  },
+  missing: {
+    title: "Not found",
+    advice: "It may have been deleted, or the address is mistyped.",
+    passing: false,
+  },
+  overloaded: {
+    title: "The operator serves as many as it can",
+    advice: "Close streams that nobody watches. The page keeps trying.",
+    passing: true,
+  },
+  broken: {
+    title: "Something went wrong",
+    advice: "Try again. If it stays, look into the operator's log.",
+    passing: true,
+  },
+};
+
+export function failure(kind: FailureKind, detail = ""): Failure {
+  return { kind, detail, ...words[kind] };
+}
+
+export function explain(reason: unknown): Failure {
+  const error = ConnectError.from(reason);
+  return failure(kindOf(error), error.rawMessage);
+}
+
+function kindOf(error: ConnectError): FailureKind {
+  switch (error.code) {
+    case Code.Unavailable:
+      return "starting";
+    case Code.DeadlineExceeded:
+    case Code.Canceled:
+    case Code.Aborted:
+      return "unreachable";
+    case Code.Unauthenticated:
+      return "unauthenticated";
+    case Code.PermissionDenied:
+      return "denied";
+    case Code.InvalidArgument:
+    case Code.OutOfRange:
+    case Code.FailedPrecondition:
+      return "refused";
+    case Code.NotFound:
+      return "missing";
+    case Code.ResourceExhausted:
+      return "overloaded";
+    default:
+      // fetch says no more of a failed connection than TypeError.
+      return error.cause instanceof TypeError ? "unreachable" : "broken";
+  }
+}

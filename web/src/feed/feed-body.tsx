@@ -1,0 +1,48 @@
+import { failure } from "../api/failure";
+import { Empty } from "../ui/empty";
+import { FailureNotice } from "../ui/failure-notice";
+import { SkeletonRows } from "../ui/skeleton";
+import { EventList } from "./event-list";
+import type { FeedState, Row } from "./feed-state";
+import type { FeedFilter } from "./filter";
+import type { Selection } from "./use-selection";
+
+interface Props {
+  state: FeedState;
+  rows: readonly Row[];
+  filter: FeedFilter;
+  selection: Selection;
+  retry: () => void;
+  clear: () => void;
+}
+
+// The list, or why there is none: still loading, refused, out of reach, nothing
+// that matches, nothing at all. Each is its own answer.
+export function FeedBody({ state, rows, filter, selection, retry, clear }: Props) {
+  const { connection } = state;
+  if (rows.length > 0) return <EventList rows={rows} selection={selection} />;
+  return (
+    <div className="panel flex min-w-0 flex-1 flex-col">
+      {connection.state === "stopped" || (connection.state === "waiting" && !state.loaded) ? (
+        <FailureNotice failure={connection.failure} retry={retry} />
+      ) : !state.loaded ? (
+        <SkeletonRows what="events" rows={10} />
+      ) : connection.state === "waiting" ? (
+        <FailureNotice failure={failure("unreachable")} retry={retry} />
+      ) : Object.keys(filter).length > 0 ? (
+        <Empty title="No event matches the filter">
+          The feed is connected; a matching event shows here as it happens.{" "}
+          <button type="button" className="bare-link underline" onClick={clear}>
+            Clear the filter
+          </button>
+        </Empty>
+      ) : (
+        <Empty title="Nothing has gone wrong so far">
+          The feed is connected. OOM kills, crash loops and other trouble with resources show here
+          within a moment of happening. <code>rightsizer events -f</code> shows the same on a
+          terminal.
+        </Empty>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,107 @@
+import { type RefObject, useId, useMemo } from "react";
+import type { Row } from "./feed-state";
+import { type FeedFilter, fault, type ServerField, severityNames } from "./filter";
+import { FilterField } from "./filter-field";
+
+interface Props {
+  filter: FeedFilter;
+  onChange: (filter: FeedFilter) => void;
+  textField: RefObject<HTMLInputElement | null>;
+  rows: readonly Row[];
+}
+
+const fields: { field: ServerField; label: string; example: string }[] = [
+  { field: "type", label: "Type", example: "pod.*" },
+  { field: "namespace", label: "Namespace", example: "shop" },
+  { field: "workload", label: "Workload", example: "Deployment/api" },
+];
+
+// The filter, which is the URL's. All but the text is the server's work.
+export function FilterBar({ filter, onChange, textField, rows }: Props) {
+  const id = useId();
+  const seen = useMemo(() => suggestions(rows), [rows]);
+  const active = Object.keys(filter).length > 0;
+
+  function set(field: keyof FeedFilter, value: string) {
+    const { [field]: _, ...rest } = filter;
+    onChange(value === "" ? rest : { ...rest, [field]: value });
+  }
+
+  return (
+    <search className="grid grid-cols-2 items-start gap-2 md:grid-cols-[repeat(3,1fr)_8rem_1.5fr_auto]">
+      {fields.map(({ field, label, example }) => (
+        <FilterField
+          key={field}
+          label={label}
+          example={example}
+          value={filter[field] ?? ""}
+          fault={fault(field, filter[field])}
+          suggestions={seen[field]}
+          onCommit={(value) => set(field, value)}
+        />
+      ))}
+      <div className="flex min-w-0 flex-col gap-0.5">
+        <label htmlFor={`${id}-severity`} className="text-xs text-soft">
+          From severity
+        </label>
+        <select
+          id={`${id}-severity`}
+          className="field"
+          value={filter.minSeverity ?? ""}
+          onChange={(change) => set("minSeverity", change.target.value)}
+        >
+          <option value="">any</option>
+          {severityNames.map((name) => (
+            <option key={name} value={name}>
+              {name}
+            </option>
+          ))}
+        </select>
+      </div>
+      <div className="flex min-w-0 flex-col gap-0.5">
+        <label htmlFor={`${id}-text`} className="text-xs text-soft">
+          Text <kbd className="rounded border border-line px-1 max-md:hidden">/</kbd>
+        </label>
+        <input
+          id={`${id}-text`}
+          ref={textField}
+          type="search"
+          className="field"
+          placeholder="in the rows below"
+          value={filter.text ?? ""}
+          onChange={(change) => set("text", change.target.value)}
+        />
+      </div>
+      <button
+        type="button"
+        className="field mt-[1.15rem] disabled:opacity-50"
+        disabled={!active}
+        onClick={() => onChange({})}
+      >
+        Clear
+      </button>
+    </search>
+  );
+}
+
+// What the rows hold, so that nobody has to remember names.
+function suggestions(rows: readonly Row[]): Record<ServerField, string[]> {
+  const seen = {
+    type: new Set<string>(),
+    namespace: new Set<string>(),
+    workload: new Set<string>(),
+  };
+  for (const { event } of rows.slice(-1000)) {
+    if (!event) continue;
+    seen.type.add(`${event.type.split(".")[0]}.*`);
+    seen.type.add(event.type);
+    if (event.namespace) seen.namespace.add(event.namespace);
+    if (event.workload) seen.workload.add(`${event.workload.kind}/${event.workload.name}`);
+  }
+  const sorted = (values: Set<string>) => [...values].sort().slice(0, 100);
+  return {
+    type: sorted(seen.type),
+    namespace: sorted(seen.namespace),
+    workload: sorted(seen.workload),
+  };
+}

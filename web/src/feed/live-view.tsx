@@ -1,0 +1,59 @@
+import { getRouteApi } from "@tanstack/react-router";
+import { useCallback, useDeferredValue, useMemo, useRef } from "react";
+import { ClusterHeader } from "../cluster/cluster-header";
+import { ViewTitle } from "../ui/view-title";
+import { Announcer } from "./announcer";
+import { ConnectionLine } from "./connection-line";
+import { EventPanel } from "./event-panel";
+import { FeedBody } from "./feed-body";
+import { FeedControls } from "./feed-controls";
+import { FilterBar } from "./filter-bar";
+import { matching } from "./matching";
+import { useFeed } from "./use-feed";
+import { useFeedKeys } from "./use-feed-keys";
+import { useSelection } from "./use-selection";
+
+const route = getRouteApi("/");
+
+export function LiveView() {
+  const filter = route.useSearch();
+  const navigate = route.useNavigate();
+  const feed = useFeed(filter);
+  const { state } = feed;
+
+  // Typing stays quick while thousands of rows are looked through.
+  const text = useDeferredValue(filter.text ?? "");
+  const rows = useMemo(() => matching(state.rows, text), [state.rows, text]);
+  const selection = useSelection(rows);
+  const textField = useRef<HTMLInputElement>(null);
+  useFeedKeys(selection, textField);
+
+  const setFilter = useCallback(
+    (next: typeof filter) => void navigate({ search: next, replace: true }),
+    [navigate],
+  );
+
+  return (
+    <>
+      <ViewTitle title="Live" />
+      <ClusterHeader />
+      <FilterBar filter={filter} onChange={setFilter} textField={textField} rows={state.rows} />
+      <div className="flex flex-wrap items-center justify-between gap-x-4 gap-y-1">
+        <ConnectionLine connection={state.connection} note={state.note} retry={feed.retryNow} />
+        <FeedControls state={state} shown={rows.length} setPaused={feed.setPaused} />
+      </div>
+      <Announcer state={state} />
+      <div className="flex min-h-96 flex-1 gap-3">
+        <FeedBody
+          state={state}
+          rows={rows}
+          filter={filter}
+          selection={selection}
+          retry={feed.retryNow}
+          clear={() => setFilter({})}
+        />
+        {selection.opened && <EventPanel event={selection.opened} close={selection.close} />}
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,42 @@
+import { type RefObject, useEffect } from "react";
+import type { Selection } from "./use-selection";
+
+// j and k walk, Enter opens, Esc closes, / goes to the text filter. They hold in
+// the whole view, except where keys mean text or already mean something.
+export function useFeedKeys(selection: Selection, textField: RefObject<HTMLInputElement | null>) {
+  useEffect(() => {
+    function press(event: KeyboardEvent) {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+      if (event.key === "Escape") {
+        // A dialog closes itself.
+        if (!inside(event, "dialog") && selection.opened) selection.close();
+        return;
+      }
+      if (inside(event, "input, textarea, select, dialog")) return;
+      switch (event.key) {
+        case "j":
+          selection.move(1);
+          break;
+        case "k":
+          selection.move(-1);
+          break;
+        case "Enter":
+          if (inside(event, "a, button, summary")) return;
+          selection.openActive();
+          break;
+        case "/":
+          textField.current?.focus();
+          break;
+        default:
+          return;
+      }
+      event.preventDefault();
+    }
+    document.addEventListener("keydown", press);
+    return () => document.removeEventListener("keydown", press);
+  }, [selection, textField]);
+}
+
+function inside(event: KeyboardEvent, selector: string): boolean {
+  return event.target instanceof Element && event.target.closest(selector) !== null;
+}

@@ -1,0 +1,69 @@
+import type { Node } from "@rightsizer/api/cluster";
+import { bytes, count, cpu, percent } from "../format/quantity";
+import type { Column } from "../ui/data-table";
+import { CheckIcon, ErrorIcon } from "../ui/icons";
+import { Untrusted } from "../ui/untrusted";
+
+export const nodeColumns: Column<Node>[] = [
+  {
+    name: "Node",
+    head: "Node",
+    cell: ({ name }) => <Untrusted text={name} className="font-medium" />,
+  },
+  { name: "State", head: "State", cell: (node) => <NodeState node={node} /> },
+  {
+    name: "CPU requested",
+    head: "CPU requested",
+    number: true,
+    cell: (node) => share(node.requested?.cpuMillis, node.allocatable?.cpuMillis, cpu),
+  },
+  {
+    name: "Memory requested",
+    head: "Memory requested",
+    number: true,
+    cell: (node) => share(node.requested?.memoryBytes, node.allocatable?.memoryBytes, bytes),
+  },
+  {
+    name: "Memory used",
+    head: "Memory used",
+    number: true,
+    cell: ({ used }) => (used ? bytes(used.memoryBytes) : "–"),
+  },
+  { name: "Pods", head: "Pods", number: true, cell: ({ pods }) => count(pods) },
+  {
+    name: "Open problems",
+    head: "Open problems",
+    number: true,
+    cell: ({ openProblems }) => count(openProblems),
+  },
+  { name: "Zone", head: "Zone", cell: ({ zone }) => <Untrusted text={zone} /> },
+  {
+    name: "Instance type",
+    head: "Instance type",
+    cell: ({ instanceType }) => <Untrusted text={instanceType} />,
+  },
+  {
+    name: "Kubelet",
+    head: "Kubelet",
+    cell: ({ kubeletVersion }) => <Untrusted text={kubeletVersion} />,
+  },
+];
+
+function share(part = 0n, whole = 0n, show: (amount: bigint) => string): string {
+  return `${show(part)} of ${show(whole)} (${percent(part, whole)} %)`;
+}
+
+function NodeState({ node: { ready, unschedulable, pressures } }: { node: Node }) {
+  const more = [...(unschedulable ? ["cordoned"] : []), ...pressures];
+  return (
+    <span className={`inline-flex items-center gap-1 ${ready ? "text-good" : "text-error"}`}>
+      {ready ? <CheckIcon /> : <ErrorIcon />}
+      {ready ? "Ready" : "Not ready"}
+      {more.length > 0 && (
+        <span className="text-warning">
+          , <Untrusted text={more.join(", ")} />
+        </span>
+      )}
+    </span>
+  );
+}

@@ -1,0 +1,56 @@
+import { useQuery } from "@connectrpc/connect-query";
+import { WorkloadService } from "@rightsizer/api/workload_service";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { explain } from "../api/failure";
+import { FailureNotice } from "../ui/failure-notice";
+import { SkeletonRows } from "../ui/skeleton";
+import { Untrusted } from "../ui/untrusted";
+import { ViewTitle } from "../ui/view-title";
+import { ContainerTable } from "./container-table";
+import { PodTable } from "./pod-table";
+import { ProblemList } from "./problem-list";
+import { WorkloadFacts } from "./workload-facts";
+
+const route = getRouteApi("/workloads/$namespace/$kind/$name");
+
+export function WorkloadView() {
+  const { namespace, kind, name } = route.useParams();
+  const { data, error, refetch } = useQuery(
+    WorkloadService.method.getWorkload,
+    { namespace, kind, name },
+    { refetchInterval: 5000 },
+  );
+  const workload = data?.workload;
+  return (
+    <>
+      <nav aria-label="Where you are" className="text-soft">
+        <Link to="/workloads" className="bare-link">
+          Workloads
+        </Link>{" "}
+        /{" "}
+        <Link to="/workloads" search={{ namespace }} className="bare-link">
+          <Untrusted text={namespace} />
+        </Link>
+      </nav>
+      <ViewTitle title={name}>
+        <Untrusted text={name} /> <span className="font-normal text-soft">{kind}</span>
+      </ViewTitle>
+      {error && !workload ? (
+        <FailureNotice failure={explain(error)} retry={() => void refetch()} />
+      ) : !data || !workload ? (
+        <SkeletonRows what="the workload" rows={12} />
+      ) : (
+        <>
+          <WorkloadFacts workload={workload} />
+          <ProblemList
+            problems={data.problems}
+            namespace={namespace}
+            workload={`${kind}/${name}`}
+          />
+          <ContainerTable containers={workload.containers} />
+          <PodTable pods={data.pods} />
+        </>
+      )}
+    </>
+  );
+}

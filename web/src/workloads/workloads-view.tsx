@@ -1,0 +1,128 @@
+import { useQuery } from "@connectrpc/connect-query";
+import { WorkloadService } from "@rightsizer/api/workload_service";
+import { keepPreviousData } from "@tanstack/react-query";
+import { getRouteApi } from "@tanstack/react-router";
+import { explain } from "../api/failure";
+import { fault, list } from "../feed/filter";
+import { FilterField } from "../feed/filter-field";
+import { Empty } from "../ui/empty";
+import { FailureNotice } from "../ui/failure-notice";
+import { Pager } from "../ui/pager";
+import { SkeletonRows } from "../ui/skeleton";
+import { usePages } from "../ui/use-pages";
+import { ViewTitle } from "../ui/view-title";
+import type { WorkloadSearch } from "./search";
+import { WorkloadTable } from "./workload-table";
+
+const route = getRouteApi("/workloads");
+const pageSize = 50;
+
+// Workloads, a page at a time: the server sorts, filters and cuts, so that a
+// cluster of thousands costs the browser fifty rows.
+export function WorkloadsView() {
+  const search = route.useSearch();
+  const navigate = route.useNavigate();
+  const pages = usePages(JSON.stringify(search));
+  const namespaceFault = fault("namespace", search.namespace);
+  const namespaces = namespaceFault ? [] : list(search.namespace);
+  const { data, error, isPlaceholderData, refetch } = useQuery(
+    WorkloadService.method.listWorkloads,
+    {
+      nameContains: search.name ?? "",
+      namespaces,
+      withProblems: search.problems === "only",
+      orderBy: search.order ?? "",
+      pageSize,
+      pageToken: pages.token,
+      allowedOnly: namespaces.length === 0,
+    },
+    { placeholderData: keepPreviousData, refetchInterval: 10_000 },
+  );
+
+  const set = (next: WorkloadSearch) => void navigate({ search: next, replace: true });
+  const filtered = Boolean(search.name || search.namespace || search.problems);
+
+  return (
+    <>
+      <ViewTitle title="Workloads" />
+      <Filters search={search} namespaceFault={namespaceFault} set={set} />
+      {error && !data ? (
+        <FailureNotice failure={explain(error)} retry={() => void refetch()} />
+      ) : !data ? (
+        <SkeletonRows what="workloads" rows={12} />
+      ) : data.workloads.length === 0 ? (
+        <Empty title={filtered ? "No workload matches the filter" : "No workloads yet"}>
+          {filtered
+            ? "Change or clear the filter above."
+            : "Deployments, StatefulSets, Jobs and bare pods show here as soon as the cluster has one that you may read."}
+        </Empty>
+      ) : (
+        <div className={`flex flex-col gap-2 ${isPlaceholderData ? "opacity-60" : ""}`}>
+          <WorkloadTable
+            workloads={data.workloads}
+            order={search.order ?? "name"}
+            sortBy={(order) => set({ ...search, order })}
+          />
+          <Pager
+            pages={pages}
+            shown={data.workloads.length}
+            pageSize={pageSize}
+            total={data.totalSize}
+            next={data.nextPageToken}
+            what="workload"
+          />
+        </div>
+      )}
+    </>
+  );
+}
+
+interface FiltersProps {
+  search: WorkloadSearch;
+  namespaceFault: string | undefined;
+  set: (search: WorkloadSearch) => void;
+}
+
+function Filters({ search, namespaceFault, set }: FiltersProps) {
+  const { name, namespace, problems, ...rest } = search;
+  return (
+    <search className="flex flex-wrap items-start gap-3">
+      <FilterField
+        label="Name contains"
+        example="api"
+        value={name ?? ""}
+        fault={undefined}
+        suggestions={[]}
+        onCommit={(value) => set({ ...search, name: value })}
+      />
+      <FilterField
+        label="Namespace"
+        example="shop"
+        value={namespace ?? ""}
+        fault={namespaceFault}
+        suggestions={[]}
+        onCommit={(value) => set({ ...search, namespace: value })}
+      />
+      <label className="mt-6 flex items-center gap-2">
+        <input
+          type="checkbox"
+          className="size-4"
+          checked={problems === "only"}
+          onChange={(change) => {
+            const { problems: _, ...others } = search;
+            set(change.target.checked ? { ...others, problems: "only" } : others);
+          }}
+        />
+        With open problems only
+      </label>
+      <button
+        type="button"
+        className="field mt-[1.15rem] disabled:opacity-50"
+        disabled={!name && !namespace && !problems}
+        onClick={() => set(rest)}
+      >
+        Clear
+      </button>
+    </search>
+  );
+}
