@@ -10,7 +10,7 @@ import (
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 )
 
-// ErrClosed is what Next returns once the bus has ended.
+// ErrClosed is what Next returns once the bus has ended and nothing is left.
 var ErrClosed = errors.New("bus: closed")
 
 // Options bound a Bus. The zero value takes the defaults.
@@ -100,8 +100,8 @@ func New(o Options) (*Bus, error) {
 	return b, nil
 }
 
-// Run wakes readers until ctx ends; then every Next returns ErrClosed. It must
-// run for readers to be woken, once.
+// Run wakes readers until ctx ends; from then on Next returns what is left, then
+// ErrClosed. It must run for readers to be woken, once.
 func (b *Bus) Run(ctx context.Context) error {
 	b.notifier.run(ctx, b)
 	return nil
@@ -117,7 +117,7 @@ func (b *Bus) Publish(ev *rightsizerv1.Event) {
 // PublishIncident puts an incident's change into the ring.
 func (b *Bus) PublishIncident(in *rightsizerv1.Incident) {
 	msg := &rightsizerv1.StreamEventsResponse{Message: &rightsizerv1.StreamEventsResponse_Incident{Incident: in}}
-	b.add(msg, everyNamespace)
+	b.add(msg, b.history.ofIncident(in))
 }
 
 // Resync puts a mark into the ring that says what the operator could not see.
@@ -128,12 +128,14 @@ func (b *Bus) Resync(r *rightsizerv1.StreamResync) {
 }
 
 func (b *Bus) add(msg *rightsizerv1.StreamEventsResponse, namespace uint64) {
-	e := &Entry{namespace: namespace, footprint: footprint(msg), msg: msg, bus: b}
+	size := footprint(msg)
+	e := &Entry{msg: msg, bus: b}
+	e.held.Store(size)
 	b.publish.Lock()
 	seq := b.head.Load() + 1
 	e.seq = seq
 	msg.Position = b.positions.format(seq)
-	b.bytes.Add(e.footprint)
+	b.bytes.Add(size)
 	b.history.record(seq, namespace)
 	b.evict(seq)
 	b.slots[seq&b.mask].Store(e)
@@ -142,25 +144,22 @@ func (b *Bus) add(msg *rightsizerv1.StreamEventsResponse, namespace uint64) {
 	b.notifier.signal()
 }
 
-// evict makes room for entry seq. The caller holds publish.
-func (b *Bus) evict(seq uint64) {
-	tail := b.tail.Load()
-	for tail < seq && (seq-tail > b.mask || b.bytes.Load() > b.budget) {
-		b.tail.Store(tail + 1) // first, so that who misses the entry finds the tail moved
-		old := b.slots[tail&b.mask].Swap(nil)
-		tail++
-		old.encode.Lock()
-		b.bytes.Add(-old.footprint - old.encodedBytes())
-		old.bus = nil // encodings made from now on are their reader's own
-		old.encode.Unlock()
+// evict gives up the oldest entries until the ring is within its bounds with
+// newest as its newest. It takes no lock, so that an encoder may call it without
+// ever being waited for: an entry belongs to whoever moves tail past it.
+func (b *Bus) evict(newest uint64) {
+	for {
+		tail := b.tail.Load()
+		if tail >= newest || (newest-tail <= b.mask && b.bytes.Load() <= b.budget) {
+			return
+		}
+		old := b.at(tail)
+		if old == nil || !b.tail.CompareAndSwap(tail, tail+1) { // tail first: who misses the entry finds it moved
+			continue
+		}
+		b.slots[tail&b.mask].CompareAndSwap(old, nil)
+		b.bytes.Add(-old.release())
 		b.counters.evicted.Add(1)
-	}
-}
-
-// charge counts the bytes of an encoding. The caller holds e.encode.
-func (e *Entry) charge(n int64) {
-	if e.bus != nil {
-		e.bus.bytes.Add(n)
 	}
 }
 
@@ -178,71 +177,3 @@ func (b *Bus) Newest() string { return b.positions.format(b.head.Load()) }
 
 // Oldest is the position before the oldest entry that is held.
 func (b *Bus) Oldest() string { return b.positions.format(b.tail.Load() - 1) }
-
-// Page walks held entries in order of publishing, or against it when newestFirst,
-// and calls visit for each that passes the filter until visit returns false. It
-// starts after the position from (before it when newestFirst), at the end of the
-// ring when from is empty, and returns the position to go on from, empty when
-// there is nothing more. upTo, if given, is the newest entry to visit: with it,
-// pages are stable while entries arrive. A from that is not of this epoch is an
-// error.
-func (b *Bus) Page(f *Filter, from, upTo string, newestFirst bool, visit func(*Entry) bool) (string, error) {
-	first, last := b.tail.Load(), b.head.Load()
-	if upTo != "" {
-		seq, ok := b.positions.parse(upTo)
-		if !ok {
-			return "", ErrPosition
-		}
-		last = min(last, seq)
-	}
-	if from != "" {
-		seq, ok := b.positions.parse(from)
-		if !ok {
-			return "", ErrPosition
-		}
-		if newestFirst {
-			last = min(last, seq-1)
-		} else {
-			first = max(first, seq+1)
-		}
-	}
-	for n := first; n <= last; n++ {
-		seq := n
-		if newestFirst {
-			seq = last - (n - first)
-		}
-		if e := b.at(seq); e != nil && f.Matches(e) && !visit(e) {
-			return b.positions.format(seq), nil
-		}
-	}
-	return "", nil
-}
-
-// ErrPosition is returned for a position that this bus did not make.
-var ErrPosition = errors.New("bus: not a position of this epoch")
-
-// Stats is what a Bus counts.
-type Stats struct {
-	// Published and Evicted count entries since the start.
-	Published, Evicted uint64
-	// Entries and Bytes are held now; Bytes is estimated.
-	Entries, Bytes int64
-	// Subscriptions are open now; Lost counts entries that they lost, summed.
-	Subscriptions int64
-	Lost          uint64
-}
-
-type counters struct {
-	evicted, lost atomic.Uint64
-	subscriptions atomic.Int64
-}
-
-// Stats returns the counters.
-func (b *Bus) Stats() Stats {
-	head, tail := b.head.Load(), b.tail.Load()
-	return Stats{
-		Published: head, Evicted: b.counters.evicted.Load(),
-		Entries: int64(head + 1 - tail), Bytes: b.bytes.Load(),
-		Subscriptions: b.counters.subscriptions.Load(), Lost: b.counters.lost.Load(),
-	}
-}

@@ -31,11 +31,10 @@ const (
 
 // Entry is one published message. It is immutable: readers share it.
 type Entry struct {
-	seq       uint64
-	namespace uint64 // hash; see history
-	footprint int64  // bytes, estimated, encodings not included
-	msg       *rightsizerv1.StreamEventsResponse
-	bus       *Bus
+	seq  uint64
+	msg  *rightsizerv1.StreamEventsResponse
+	bus  *Bus
+	held atomic.Int64 // bytes counted against the bus, estimated; released when the ring gave it up
 
 	encodings [formats]atomic.Pointer[[]byte]
 	encode    sync.Mutex
@@ -49,7 +48,8 @@ func (e *Entry) Message() *rightsizerv1.StreamEventsResponse { return e.msg }
 func (e *Entry) Position() string { return e.msg.GetPosition() }
 
 // Encoded returns the entry in format f, which encode makes the first time. The
-// bytes are shared: they must not be changed. A failure is not cached.
+// bytes are shared: they must not be changed. A failure is not cached. Readers
+// who want the same entry meanwhile wait for encode; Publish does not.
 func (e *Entry) Encoded(f Format, encode func(*rightsizerv1.StreamEventsResponse) ([]byte, error)) ([]byte, error) {
 	if cached := e.encodings[f].Load(); cached != nil {
 		return *cached, nil
@@ -68,16 +68,28 @@ func (e *Entry) Encoded(f Format, encode func(*rightsizerv1.StreamEventsResponse
 	return made, nil
 }
 
-// encodedBytes is what the cached encodings hold. The caller holds e.encode.
-func (e *Entry) encodedBytes() int64 {
-	var n int64
-	for i := range e.encodings {
-		if cached := e.encodings[i].Load(); cached != nil {
-			n += int64(cap(*cached))
+// released marks an entry that the ring gave up: encodings made from then on are
+// their readers' own.
+const released = -1
+
+// charge counts n more bytes against the bus, which may cost its oldest entries.
+func (e *Entry) charge(n int64) {
+	for {
+		held := e.held.Load()
+		if held == released {
+			return
+		}
+		if e.held.CompareAndSwap(held, held+n) {
+			break
 		}
 	}
-	return n
+	if e.bus.bytes.Add(n) > e.bus.budget {
+		e.bus.evict(e.bus.head.Load())
+	}
 }
+
+// release ends the charging and returns what was charged.
+func (e *Entry) release() int64 { return e.held.Swap(released) }
 
 // messageOverhead is what a message costs beside its strings: the structs of
 // Event, its references, times and envelope. Measured with runtime.MemStats over

@@ -25,8 +25,8 @@ type Filter struct {
 	types      map[string]struct{}
 	prefixes   []string // `pod.*` is kept as `pod.`
 	namespaces map[string]struct{}
-	anywhere   bool // no restriction by namespace
-	severities uint8
+	anywhere   bool  // no restriction by namespace
+	severities uint8 // a bit for each that passes
 	tags       []tag
 	workloads  []workload
 	nodes      map[string]struct{}
@@ -99,17 +99,34 @@ func set(names []string) map[string]struct{} {
 	return m
 }
 
-// severityBits has a bit for each severity that passes.
+const (
+	allSeverities   = ^uint8(0)
+	knownSeverities = 1<<rightsizerv1.Severity_SEVERITY_INFO | 1<<rightsizerv1.Severity_SEVERITY_WARNING |
+		1<<rightsizerv1.Severity_SEVERITY_ERROR | 1<<rightsizerv1.Severity_SEVERITY_CRITICAL
+)
+
+// severityBits has a bit for each severity that passes; allSeverities whenever
+// none is left out, in whatever words that was asked.
 func severityBits(f *rightsizerv1.EventFilter) uint8 {
 	var bits uint8
 	for _, s := range f.GetSeverities() {
-		bits |= 1 << s
+		bits |= severityBit(s)
 	}
 	if bits == 0 {
-		bits = ^uint8(0)
+		bits = allSeverities
 	}
-	return bits &^ (1<<f.GetMinSeverity() - 1)
+	if least := severityBit(f.GetMinSeverity()); least > 0 {
+		bits &^= least - 1
+	}
+	if bits&knownSeverities == knownSeverities {
+		return allSeverities
+	}
+	return bits
 }
+
+// severityBit is 0 for a value that the schema does not know, negative ones
+// included, which the wire can carry.
+func severityBit(s rightsizerv1.Severity) uint8 { return 1 << uint32(s) } //nolint:gosec // wraps on purpose
 
 // Matches says whether the entry passes.
 func (c *Filter) Matches(e *Entry) bool { return c.MatchesMessage(e.msg) }
@@ -129,7 +146,7 @@ func (c *Filter) MatchesMessage(msg *rightsizerv1.StreamEventsResponse) bool {
 
 // MatchesEvent says whether an event passes.
 func (c *Filter) MatchesEvent(ev *rightsizerv1.Event) bool {
-	return c.severities&(1<<ev.GetSeverity()) != 0 &&
+	return c.severe(ev.GetSeverity()) &&
 		c.matchesType(ev.GetType()) &&
 		c.matchesNamespace(ev.GetNamespace()) &&
 		c.matchesWorkload(ev.GetWorkload()) &&
@@ -137,11 +154,20 @@ func (c *Filter) MatchesEvent(ev *rightsizerv1.Event) bool {
 		c.matchesTags(ev.GetTags())
 }
 
+// severe says whether a severity passes. Without a restriction by severity all
+// do, those that the schema does not know included.
+func (c *Filter) severe(s rightsizerv1.Severity) bool {
+	return c.severities == allSeverities || c.severities&severityBit(s) != 0
+}
+
 // matchesIncident passes an incident that has a member which would pass. Nodes
 // and tags are not known of members, so a filter by them passes no incident.
 func (c *Filter) matchesIncident(in *rightsizerv1.Incident) bool {
-	if c.nodes != nil || c.tags != nil || c.severities&(1<<in.GetSeverity()) == 0 {
+	if c.nodes != nil || c.tags != nil || !c.severe(in.GetSeverity()) {
 		return false
+	}
+	if c.anywhere && c.types == nil && c.prefixes == nil && c.workloads == nil {
+		return true
 	}
 	for _, m := range in.GetMembers() {
 		if c.matchesType(m.GetType()) && c.matchesNamespace(m.GetNamespace()) && c.matchesWorkload(m.GetWorkload()) {
@@ -206,7 +232,6 @@ func (c *Filter) matchesTags(tags map[string]string) bool {
 // namespacesOnly says whether the filter is no narrower than its namespaces, so
 // that a loss counted by namespace is the exact one.
 func (c *Filter) namespacesOnly() bool {
-	const all = ^uint8(0)
 	return c.types == nil && c.prefixes == nil && c.tags == nil && c.workloads == nil &&
-		c.nodes == nil && c.severities|1 == all
+		c.nodes == nil && c.severities == allSeverities
 }

@@ -3,6 +3,8 @@ package bus
 import (
 	"hash/maphash"
 	"sync/atomic"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 )
 
 // history remembers of each published entry only its namespace, for longer than
@@ -15,16 +17,34 @@ type history struct {
 	mask uint64
 }
 
-// everyNamespace marks entries that concern all readers.
-const everyNamespace = 0
+// What stands in place of a namespace's hash, which is odd.
+const (
+	everyNamespace    = 0 // concerns all readers
+	noNamespace       = 2 // concerns those alone who see all namespaces
+	severalNamespaces = 4 // concerns some readers; which ones is not remembered
+)
 
 func newHistory(size int) history {
 	return history{seed: maphash.MakeSeed(), hash: make([]atomic.Uint64, size), mask: uint64(size - 1)}
 }
 
-// of returns the hash of a namespace; never everyNamespace.
+// of returns the hash of a namespace.
 func (h *history) of(namespace string) uint64 {
 	return maphash.String(h.seed, namespace) | 1
+}
+
+// ofIncident returns the hash of the namespace that all members are in.
+func (h *history) ofIncident(in *rightsizerv1.Incident) uint64 {
+	members := in.GetMembers()
+	if len(members) == 0 {
+		return noNamespace
+	}
+	for _, m := range members {
+		if m.GetNamespace() != members[0].GetNamespace() {
+			return severalNamespaces
+		}
+	}
+	return h.of(members[0].GetNamespace())
 }
 
 func (h *history) record(seq, namespace uint64) { h.hash[seq&h.mask].Store(namespace) }
@@ -39,23 +59,25 @@ func (h *history) oldest(head uint64) uint64 {
 }
 
 // count returns how many entries of (from, to] are in one of the namespaces, nil
-// meaning all, and whether it remembers them all; if not, the number is a lower
-// bound. It counts again when publishing overtook it.
+// meaning all, and whether that is all of them; if not, because some are
+// forgotten or across namespaces, the number is a lower bound. It counts again
+// when publishing overtook it.
 func (h *history) count(from, to uint64, head *atomic.Uint64, namespaces map[uint64]struct{}) (int64, bool) {
 	if namespaces == nil {
 		return int64(to - from), true
 	}
 	for {
 		first := max(from+1, h.oldest(head.Load()))
-		var n int64
+		n, whole := int64(0), first == from+1
 		for seq := first; seq <= to; seq++ {
 			ns := h.hash[seq&h.mask].Load()
 			if _, ok := namespaces[ns]; ok || ns == everyNamespace {
 				n++
 			}
+			whole = whole && ns != severalNamespaces
 		}
 		if first >= h.oldest(head.Load()) {
-			return n, first == from+1
+			return n, whole
 		}
 	}
 }

@@ -18,6 +18,8 @@ type notifier struct {
 
 	mu      sync.Mutex
 	classes map[string]*class
+
+	round []*class // run's own: the classes it is judging for
 }
 
 // class is the readers of one filter.
@@ -84,15 +86,16 @@ func (n *notifier) run(ctx context.Context, b *Bus) {
 // how many readers it woke.
 func (n *notifier) wake(b *Bus) int {
 	n.mu.Lock()
-	classes := make([]*class, 0, len(n.classes))
+	n.round = n.round[:0]
 	for _, c := range n.classes {
-		classes = append(classes, c)
+		n.round = append(n.round, c)
 	}
 	n.mu.Unlock()
 	woken := 0
-	for _, c := range classes {
+	for _, c := range n.round {
 		woken += c.wake(n, b)
 	}
+	clear(n.round) // what is left by its readers must not be kept alive
 	return woken
 }
 
@@ -164,7 +167,7 @@ func (n *notifier) sleep(s *Subscription) bool {
 	if len(c.waiting) == 0 {
 		c.judged = s.cursor
 	}
-	s.asleep = true
+	s.asleep, s.slot = true, len(c.waiting)
 	c.waiting = append(c.waiting, s)
 	return true
 }
@@ -182,13 +185,9 @@ func (n *notifier) rouse(s *Subscription) {
 	s.asleep = false
 	s.cursor = max(s.cursor, c.judged)
 	n.waiting.Add(-1)
-	for i, w := range c.waiting {
-		if w == s {
-			last := len(c.waiting) - 1
-			c.waiting[i] = c.waiting[last]
-			c.waiting[last] = nil
-			c.waiting = c.waiting[:last]
-			return
-		}
-	}
+	last := len(c.waiting) - 1
+	c.waiting[last].slot = s.slot
+	c.waiting[s.slot] = c.waiting[last]
+	c.waiting[last] = nil
+	c.waiting = c.waiting[:last]
 }

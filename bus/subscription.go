@@ -22,7 +22,7 @@ const (
 )
 
 // Subscription is one reader's cursor. It belongs to one goroutine at a time, but
-// for Progress and Close.
+// for Progress.
 type Subscription struct {
 	bus    *Bus
 	class  atomic.Pointer[class]
@@ -32,6 +32,7 @@ type Subscription struct {
 	start  Start
 	cursor uint64 // considered up to here
 	asleep bool   // guarded by class.mu
+	slot   int    // in class.waiting while asleep; guarded by class.mu
 	wake   chan struct{}
 	timer  *time.Timer
 
@@ -46,7 +47,14 @@ func (b *Bus) Subscribe(f *Filter, after string) *Subscription {
 	s := &Subscription{bus: b, wake: make(chan struct{}, 1)}
 	s.start, s.cursor = b.locate(after)
 	s.written.Store(s.cursor)
+	s.class.Store(b.notifier.join(f))
 	s.use(f)
+	if s.start == Gap {
+		n, whole := b.history.count(s.cursor, b.tail.Load()-1, &b.head, s.hashes)
+		if n == 0 && whole { // what is overwritten is no concern of this reader's
+			s.start = Resumed
+		}
+	}
 	b.counters.subscriptions.Add(1)
 	return s
 }
@@ -66,7 +74,6 @@ func (b *Bus) locate(after string) (Start, uint64) {
 
 func (s *Subscription) use(f *Filter) {
 	s.filter = f
-	s.class.Store(s.bus.notifier.join(f))
 	s.hashes = nil
 	if !f.anywhere {
 		s.hashes = make(map[uint64]struct{}, len(f.namespaces))
@@ -78,14 +85,19 @@ func (s *Subscription) use(f *Filter) {
 
 // SetFilter replaces the filter for what was not considered yet.
 func (s *Subscription) SetFilter(f *Filter) {
-	s.bus.notifier.leave(s.class.Load())
+	old, now := s.class.Load(), s.bus.notifier.join(f)
+	old.mu.Lock() // so that Progress never looks at a sleeper through the wrong class
+	s.class.Store(now)
+	old.mu.Unlock()
+	s.bus.notifier.leave(old)
 	s.use(f)
 }
 
 // Start says where the subscription began.
 func (s *Subscription) Start() Start { return s.start }
 
-// Close gives the subscription back. It must not be called while Next runs.
+// Close gives the subscription back, once for all calls of it. Nothing but
+// Position, Progress and Close may be called from then on.
 func (s *Subscription) Close() {
 	if s.closed.Swap(true) {
 		return
@@ -110,9 +122,12 @@ func (b Batch) Idle() bool { return b.Lost == nil && len(b.Entries) == 0 }
 
 // Next returns entries that pass the filter, at most cap(room) of them, as soon
 // as there is one, or a loss; after the idle time without either, an idle batch.
-// It allocates nothing unless there was a loss. It fails with ctx's error, or
-// with ErrClosed when the bus ended.
+// It allocates nothing unless there was a loss, or no room. It fails with ctx's
+// error, or with ErrClosed when the bus ended and nothing is left.
 func (s *Subscription) Next(ctx context.Context, idle time.Duration, room []*Entry) (Batch, error) {
+	if cap(room) == 0 {
+		room = make([]*Entry, 1) // with none, Next would spin beside an entry it cannot return
+	}
 	room = room[:0]
 	var deadline <-chan time.Time
 	defer s.disarm()
@@ -143,6 +158,9 @@ func (s *Subscription) Next(ctx context.Context, idle time.Duration, room []*Ent
 			return Batch{end: s.cursor}, ctx.Err()
 		case <-s.bus.notifier.done:
 			s.bus.notifier.rouse(s)
+			if batch := s.take(room); !batch.Idle() {
+				return batch, nil
+			}
 			return Batch{end: s.cursor}, ErrClosed
 		}
 	}
@@ -228,6 +246,11 @@ func (s *Subscription) Progress() (lost, lag int64) {
 	done, head := s.written.Load(), s.bus.head.Load()
 	c := s.class.Load()
 	c.mu.Lock()
+	for now := s.class.Load(); now != c; now = s.class.Load() { // SetFilter meanwhile
+		c.mu.Unlock()
+		c = now
+		c.mu.Lock()
+	}
 	if s.asleep { // then everything it took was written
 		done = max(done, s.cursor, c.judged)
 	}
