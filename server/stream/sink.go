@@ -68,5 +68,9 @@ func (s *rpcSink) Write(frames []byte, timeout time.Duration) error {
 	if _, err := s.w.Write(frames); err != nil {
 		return err
 	}
-	return s.rc.Flush()
+	if err := s.rc.Flush(); err != nil {
+		return err
+	}
+	// HTTP/2 ends a stream when the deadline passes, even one with nothing to write.
+	return s.rc.SetWriteDeadline(time.Time{})
 }

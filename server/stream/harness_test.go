@@ -1,0 +1,168 @@
+package stream_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/rightsizer/rightsizer/bus"
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/server/codec"
+	"github.com/rightsizer/rightsizer/server/stream"
+	"github.com/rightsizer/rightsizer/server/streamtest"
+	"github.com/rightsizer/rightsizer/server/ws"
+
+	"connectrpc.com/connect"
+)
+
+// patience bounds every wait of these tests; none of them is expected to use it.
+const patience = 60 * time.Second
+
+// server is a bus behind the real handlers on a loopback listener.
+type server struct {
+	url string
+	bus *bus.Bus
+	hub *stream.Hub
+
+	mu       sync.Mutex
+	problems []*rightsizerv1.Event
+}
+
+// Problems implements stream.Problems.
+func (s *server) Problems() []*rightsizerv1.Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.problems
+}
+
+func start(t *testing.T, ring bus.Options, o stream.Options) *server {
+	t.Helper()
+	b, err := bus.New(ring)
+	require.NoError(t, err)
+	s := &server{bus: b}
+	o.Bus, o.Problems, o.Cluster = b, s, func() string { return "c1" }
+	s.hub, err = stream.NewHub(o)
+	require.NoError(t, err)
+	bridge, err := ws.NewHandler(ws.Options{Hub: s.hub})
+	require.NoError(t, err)
+	mux := http.NewServeMux()
+	var opts []connect.HandlerOption
+	for _, c := range codec.Codecs() {
+		opts = append(opts, connect.WithCodec(c))
+	}
+	mux.Handle(stream.Handler(s.hub, opts...))
+	mux.Handle("/events", bridge)
+	s.serve(t, mux)
+	return s
+}
+
+// serve runs the bus and the listener until the test ends, and joins them.
+func (s *server) serve(t *testing.T, h http.Handler) {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	s.url = "http://" + l.Addr().String()
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	srv := &http.Server{Handler: h, Protocols: protocols, ReadHeaderTimeout: patience}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = s.bus.Run(ctx) })
+	running.Go(func() {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	t.Cleanup(func() {
+		stopping, done := context.WithTimeout(context.Background(), patience)
+		defer done()
+		_ = s.hub.Shutdown(stopping)
+		_ = srv.Close()
+		cancel()
+		running.Wait()
+	})
+}
+
+// overAll runs a test once a protocol, each against a server of its own.
+func overAll(t *testing.T, ring bus.Options, o stream.Options, test func(t *testing.T, s *server, c streamtest.Client)) {
+	t.Helper()
+	for i, c := range streamtest.Clients("http://unused", nil) {
+		t.Run(fmt.Sprintf("%d-%s", i, c.Name()), func(t *testing.T) {
+			t.Parallel()
+			s := start(t, ring, o)
+			test(t, s, streamtest.Clients(s.url, nil)[i])
+		})
+	}
+}
+
+// event is number n in a namespace.
+func event(namespace string, n int) *rightsizerv1.Event {
+	now := timestamppb.Now()
+	return &rightsizerv1.Event{
+		Id: fmt.Sprintf("%032x", n), ProblemId: fmt.Sprintf("%032x", n), CorrelationId: fmt.Sprintf("%032x", n),
+		Phase: rightsizerv1.Phase_PHASE_POINT, Type: "pod.oom_killed", Severity: rightsizerv1.Severity_SEVERITY_ERROR,
+		OccurredTime: now, ObservedTime: now, Cluster: "c1", Namespace: namespace,
+		Object:   &rightsizerv1.ObjectRef{Kind: "Pod", Name: fmt.Sprintf("pod-%d", n), Uid: "u"},
+		Workload: &rightsizerv1.WorkloadRef{Kind: "Deployment", Name: "web"},
+		Node:     "node-1", Reason: "OOMKilled", Message: "killed", Tags: map[string]string{"app": "web"},
+	}
+}
+
+// publish puts events from..to-1 on the bus.
+func (s *server) publish(namespace string, from, to int) {
+	for n := from; n < to; n++ {
+		s.bus.Publish(event(namespace, n))
+	}
+}
+
+// reading is a stream whose messages are taken one by one.
+type reading struct {
+	t *testing.T
+	streamtest.Stream
+
+	cancel context.CancelFunc
+}
+
+func open(t *testing.T, c streamtest.Client, filter *rightsizerv1.EventFilter, after string) *reading {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	s, err := c.Open(ctx, filter, after)
+	require.NoError(t, err)
+	r := &reading{t, s, cancel}
+	t.Cleanup(r.close)
+	return r
+}
+
+func (r *reading) close() {
+	r.cancel()
+	_ = r.Stream.Close()
+}
+
+func (r *reading) next() *rightsizerv1.StreamEventsResponse {
+	r.t.Helper()
+	msg, err := r.Next()
+	require.NoError(r.t, err)
+	return msg
+}
+
+// skip takes messages up to the first that ok says yes to.
+func (r *reading) skip(ok func(*rightsizerv1.StreamEventsResponse) bool) *rightsizerv1.StreamEventsResponse {
+	r.t.Helper()
+	for {
+		if msg := r.next(); ok(msg) {
+			return msg
+		}
+	}
+}
+
+func isSynced(m *rightsizerv1.StreamEventsResponse) bool { return m.GetSynced() != nil }
+func isEvent(m *rightsizerv1.StreamEventsResponse) bool  { return m.GetEvent() != nil }
