@@ -1,0 +1,113 @@
+package config
+
+import (
+	"log/slog"
+	"net"
+	"time"
+)
+
+// Config holds the value of each setting; see [Settings] for what they mean.
+type Config struct {
+	Kubeconfig  string
+	ClusterID   string
+	ClusterName string
+	Environment string
+
+	EnableGRPC     bool
+	GRPCAddress    string
+	EventsAddress  string
+	MetricsAddress string
+
+	TLSCertFile       string
+	TLSKeyFile        string
+	InsecureNoAuth    bool
+	InsecurePlaintext bool
+
+	MaxConnections     int
+	MaxStreams         int
+	StreamHeartbeat    time.Duration
+	StreamWriteTimeout time.Duration
+
+	RingEntries int
+	RingBytes   int64
+
+	CrashLoopRestarts         int32
+	CrashLoopReset            time.Duration
+	CrashLoopCriticalRestarts int32
+	OOMCriticalKills          int32
+
+	LogLevel  string
+	LogFormat string
+}
+
+// Off is the address of a listener that is not to be.
+const Off = "off"
+
+// Default returns the configuration in which nothing is set.
+func Default() Config {
+	var c Config
+	for _, s := range Settings() {
+		if s.set != nil {
+			// A test holds that every default is a good value.
+			_ = s.set(&c, s.Default)
+		}
+	}
+	return c
+}
+
+// Level is the log level as slog has it.
+func (c *Config) Level() slog.Level {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		return slog.LevelInfo // Load has refused any other name
+	}
+	return level
+}
+
+// IsLoopback tells whether only programs of the same machine reach a listener at
+// this address. A host name other than localhost may point anywhere.
+func IsLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// check judges what no single setting can: how they go together.
+func (c *Config) check() []Problem {
+	var problems []Problem
+	add := func(key, want string) { problems = append(problems, Problem{Key: key, Want: want}) }
+	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
+		add("tls-cert-file", "and tls-key-file go together: set both or neither")
+	}
+	if c.InsecurePlaintext && c.TLSCertFile != "" {
+		add("insecure-plaintext", "contradicts tls-cert-file: unset one of them")
+	}
+	if c.RingEntries > 0 && c.RingEntries&(c.RingEntries-1) != 0 {
+		add("ring-entries", "wants a power of two, such as 4096")
+	}
+	if c.CrashLoopCriticalRestarts < c.CrashLoopRestarts {
+		add("crash-loop-critical-restarts", "wants at least the value of crash-loop-restarts")
+	}
+	addresses := []struct{ key, address string }{
+		{"grpc-bind-address", c.GRPCAddress}, {"events-bind-address", c.EventsAddress}, {"metrics-bind-address", c.MetricsAddress},
+	}
+	for i, a := range addresses {
+		for _, b := range addresses[:i] {
+			if a.address == b.address && a.address != Off && !hasPortZero(a.address) {
+				add(a.key, "wants another address than "+b.key)
+			}
+		}
+	}
+	return problems
+}
+
+func hasPortZero(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	return err == nil && port == "0"
+}

@@ -1,0 +1,224 @@
+package config_test
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/rightsizer/rightsizer/server/config"
+)
+
+var update = flag.Bool("update", false, "write the reference into README.md")
+
+func file(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+func TestDefaultsAreGood(t *testing.T) {
+	r, err := config.Load(config.Input{})
+	require.NoError(t, err)
+	assert.Equal(t, config.Default(), r.Config)
+	assert.Empty(t, r.Source)
+	assert.Equal(t, ":9090", r.Config.GRPCAddress)
+	assert.Equal(t, ":8082", r.Config.EventsAddress)
+	assert.Equal(t, ":8080", r.Config.MetricsAddress)
+	assert.True(t, r.Config.EnableGRPC)
+	assert.Equal(t, 10*time.Minute, r.Config.CrashLoopReset)
+	assert.Equal(t, int64(8<<20), r.Config.RingBytes)
+}
+
+func TestPrecedence(t *testing.T) {
+	path := file(t, "log-level: warn\n")
+	for name, c := range map[string]struct {
+		flag, env, file bool
+		want, place     string
+	}{
+		"flag over all":         {true, true, true, "debug", "flag --log-level"},
+		"flag over environment": {true, true, false, "debug", "flag --log-level"},
+		"flag over file":        {true, false, true, "debug", "flag --log-level"},
+		"flag":                  {true, false, false, "debug", "flag --log-level"},
+		"environment over file": {false, true, true, "error", "environment RIGHTSIZER_LOG_LEVEL"},
+		"environment":           {false, true, false, "error", "environment RIGHTSIZER_LOG_LEVEL"},
+		"file":                  {false, false, true, "warn", path + ":1"},
+		"default":               {false, false, false, "info", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := config.Input{Flags: map[string]string{}}
+			if c.flag {
+				in.Flags["log-level"] = "debug"
+			}
+			if c.env {
+				in.Environ = append(in.Environ, "RIGHTSIZER_LOG_LEVEL=error")
+			}
+			if c.file {
+				in.Flags["config"] = path
+			}
+			r, err := config.Load(in)
+			require.NoError(t, err)
+			assert.Equal(t, c.want, r.Config.LogLevel)
+			assert.Equal(t, c.place, r.Source["log-level"])
+		})
+	}
+}
+
+func TestFileByEnvironmentAndEmptyVariables(t *testing.T) {
+	r, err := config.Load(config.Input{Environ: []string{
+		"RIGHTSIZER_CONFIG=" + file(t, "# nothing but a name\ncluster-name: one\n"), "RIGHTSIZER_CLUSTER_NAME=", "KUBECONFIG=/from/kubeconfig",
+	}})
+	require.NoError(t, err)
+	assert.Equal(t, "one", r.Config.ClusterName)
+	assert.Equal(t, "/from/kubeconfig", r.Config.Kubeconfig)
+	r, err = config.Load(config.Input{Environ: []string{"KUBECONFIG=/a", "RIGHTSIZER_KUBECONFIG=/b"}})
+	require.NoError(t, err)
+	assert.Equal(t, "/b", r.Config.Kubeconfig, "our own variable first")
+	for _, text := range []string{"", "# only a comment\n", "---\n"} {
+		_, err = config.Load(config.Input{Flags: map[string]string{"config": file(t, text)}})
+		require.NoError(t, err)
+	}
+}
+
+func TestEveryMistakeIsNamedAtOnce(t *testing.T) {
+	path := file(t, strings.Join([]string{
+		"log-levle: debug", "ring-bytes: 8 MB", "enable-grpc: yes", "cluster-name: [a]", "config: x", "log-format: text", "log-format: json", "environment:",
+	}, "\n"))
+	_, err := config.Load(config.Input{
+		Flags:   map[string]string{"config": path, "grpc-bind-address": "9090", "max-streams": "0", "kubeconfig": "a\x1b[31mb"},
+		Environ: []string{"RIGHTSIZER_CRASH_LOOP_RESET=10", "RIGHTSIZER_METRICS_BIND_ADDRESS=:99999"},
+	})
+	require.Error(t, err)
+	for _, want := range []string{
+		"log-levle (" + path + ":1) is not a setting; did you mean log-level?",
+		`ring-bytes (` + path + `:2) is "8 MB"; wants bytes such as 8Mi or 512Ki, 64Ki to 1Gi`,
+		`enable-grpc (` + path + `:3) is "yes"; wants true or false`,
+		`cluster-name (` + path + `:4) wants a single value`,
+		`config (` + path + `:5) is not a setting`,
+		`log-format (` + path + `:7) is set twice, first in line 6`,
+		`environment (` + path + `:8) has no value`,
+		`grpc-bind-address (flag --grpc-bind-address) is "9090"; wants host:port`,
+		`max-streams (flag --max-streams) is "0"; wants a whole number, 1 to 1000000`,
+		`crash-loop-reset (environment RIGHTSIZER_CRASH_LOOP_RESET) is "10"; wants a duration such as 90s or 5m, 1s to 24h`,
+		`metrics-bind-address (environment RIGHTSIZER_METRICS_BIND_ADDRESS) is ":99999"`,
+	} {
+		assert.ErrorContains(t, err, want)
+	}
+	assert.NotContains(t, err.Error(), "\x1b")
+	assert.Equal(t, 12, strings.Count(err.Error(), "\n")+1)
+}
+
+func TestFilesThatAreNone(t *testing.T) {
+	for text, want := range map[string]string{
+		"- a\n- b\n":                 "wants `key: value` lines",
+		"a: b\n---\nc: d\n":          "wants one YAML document",
+		"a: [":                       "is not YAML",
+		strings.Repeat("#", 1<<20+1): "larger than",
+	} {
+		_, err := config.Load(config.Input{Flags: map[string]string{"config": file(t, text)}})
+		require.ErrorContains(t, err, want)
+	}
+	_, err := config.Load(config.Input{Flags: map[string]string{"config": "/nowhere/at/all"}})
+	require.ErrorContains(t, err, "config (flag --config)")
+	require.ErrorContains(t, err, "no such file")
+}
+
+func TestSettingsThatDoNotGoTogether(t *testing.T) {
+	for want, flags := range map[string]map[string]string{
+		"set both or neither":                  {"tls-cert-file": "a"},
+		"contradicts":                          {"tls-cert-file": "a", "tls-key-file": "b", "insecure-plaintext": "true"},
+		"power of two":                         {"ring-entries": "5000"},
+		"at least the value of crash-loop":     {"crash-loop-restarts": "9"},
+		"another address than grpc-bind-addre": {"events-bind-address": ":9090"},
+	} {
+		_, err := config.Load(config.Input{Flags: flags})
+		require.ErrorContains(t, err, want)
+	}
+	for _, flags := range []map[string]string{
+		{"events-bind-address": "off", "metrics-bind-address": "off"},
+		{"events-bind-address": "127.0.0.1:0", "metrics-bind-address": "127.0.0.1:0", "grpc-bind-address": "127.0.0.1:0"},
+	} {
+		_, err := config.Load(config.Input{Flags: flags})
+		require.NoError(t, err)
+	}
+}
+
+func TestVariablesThatLookMistyped(t *testing.T) {
+	r, err := config.Load(config.Input{Environ: []string{
+		"RIGHTSIZER_LOG_LEVL=debug",
+		"RIGHTSIZER_SERVICE_HOST=10.0.0.1", "RIGHTSIZER_PORT_9090_TCP=x", "RIGHTSIZER_PORT=tcp://10.0.0.1:9090", // set by Kubernetes
+	}})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"environment RIGHTSIZER_LOG_LEVL is not a setting; did you mean RIGHTSIZER_LOG_LEVEL?"}, r.Warnings)
+}
+
+func TestPrintIsReadBack(t *testing.T) {
+	r, err := config.Load(config.Input{Flags: map[string]string{
+		"cluster-name": `a: "b" # c`, "ring-bytes": "12345678", "stream-heartbeat": "90s", "insecure-no-auth": "true", "events-bind-address": "off",
+	}})
+	require.NoError(t, err)
+	var out bytes.Buffer
+	require.NoError(t, config.Print(&out, r))
+	assert.Contains(t, out.String(), "# flag --cluster-name")
+	assert.Contains(t, out.String(), "# default")
+	again, err := config.Load(config.Input{Flags: map[string]string{"config": file(t, out.String())}})
+	require.NoError(t, err)
+	assert.Equal(t, r.Config, again.Config)
+}
+
+func TestFlags(t *testing.T) {
+	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	flags := config.AddFlags(fs)
+	require.NoError(t, fs.Parse([]string{"--config=x", "--enable-grpc", "--insecure-no-auth=false", "--grpc-bind-address", ":1"}))
+	assert.Equal(t, map[string]string{"config": "x", "enable-grpc": "true", "insecure-no-auth": "false", "grpc-bind-address": ":1"}, flags.Given())
+	assert.Contains(t, fs.FlagUsages(), "--ring-bytes size")
+}
+
+func TestIsLoopback(t *testing.T) {
+	for address, want := range map[string]bool{
+		"127.0.0.1:1": true, "localhost:1": true, "[::1]:1": true, "127.9.9.9:0": true,
+		":1": false, "0.0.0.0:1": false, "[::]:1": false, "10.0.0.1:1": false, "example.test:1": false, "off": false,
+	} {
+		assert.Equal(t, want, config.IsLoopback(address), address)
+	}
+}
+
+func TestReferenceIsUpToDate(t *testing.T) {
+	const begin, end = "<!-- begin: generated by go test ./server/config -update -->\n", "<!-- end -->"
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	head, rest, ok := strings.Cut(string(readme), begin)
+	require.True(t, ok)
+	table, tail, ok := strings.Cut(rest, end)
+	require.True(t, ok)
+	if *update {
+		require.NoError(t, os.WriteFile("README.md", []byte(head+begin+config.Reference()+end+tail), 0o644)) //nolint:gosec // a document
+		return
+	}
+	assert.Equal(t, config.Reference(), table, "run: go test ./server/config -update")
+}
+
+func FuzzLoadFile(f *testing.F) {
+	f.Add("log-level: debug\nring-bytes: 8Mi\n")
+	f.Add("a: &x [*x]\n")
+	f.Add("<<: {a: b}")
+	f.Fuzz(func(t *testing.T, text string) {
+		r, err := config.Load(config.Input{Flags: map[string]string{"config": file(t, text)}})
+		if err != nil {
+			return
+		}
+		var out bytes.Buffer
+		require.NoError(t, config.Print(&out, r))
+		again, err := config.Load(config.Input{Flags: map[string]string{"config": file(t, out.String())}})
+		require.NoError(t, err)
+		require.Equal(t, r.Config, again.Config)
+	})
+}

@@ -1,0 +1,81 @@
+package config
+
+import "time"
+
+// ConfigKey is the setting that names the file. It has no key in the file.
+const ConfigKey = "config"
+
+// Settings is the table of all settings, in the order of the reference.
+func Settings() []Setting {
+	return append(append(append([]Setting{
+		{
+			Key: ConfigKey, Kind: "file", Bounds: "YAML, at most 1 MiB",
+			Help: "File of settings: one key a line, named like the flags without their dashes. No file is read unless named.",
+		},
+	}, clusterSettings()...), serverSettings()...), behaviourSettings()...)
+}
+
+func clusterSettings() []Setting {
+	kubeconfig := text("kubeconfig", "file", 4096, func(c *Config) *string { return &c.Kubeconfig },
+		"How to reach the cluster. Unset inside a pod: the pod's own service account. The file in the home folder is never read.")
+	kubeconfig.AlsoEnv = "KUBECONFIG"
+	return []Setting{
+		kubeconfig,
+		text("cluster-id", "text", 128, func(c *Config) *string { return &c.ClusterID },
+			"Identity of the cluster in events and requests. Unset: the UID of namespace kube-system."),
+		text("cluster-name", "text", 128, func(c *Config) *string { return &c.ClusterName },
+			"Name of the cluster for people."),
+		text("environment", "text", 64, func(c *Config) *string { return &c.Environment },
+			"Environment of the cluster for people, such as production."),
+	}
+}
+
+func serverSettings() []Setting {
+	return []Setting{
+		toggle("enable-grpc", true, func(c *Config) *bool { return &c.EnableGRPC },
+			"Serve the API (Connect, gRPC, gRPC-Web), the WebSocket and the dashboard on grpc-bind-address."),
+		address("grpc-bind-address", ":9090", false, func(c *Config) *string { return &c.GRPCAddress },
+			"Where the API, the WebSocket /events and the dashboard listen."),
+		address("events-bind-address", ":8082", true, func(c *Config) *string { return &c.EventsAddress },
+			"Where the WebSocket /events listens alone."),
+		address("metrics-bind-address", ":8080", true, func(c *Config) *string { return &c.MetricsAddress },
+			"Where /metrics, /healthz and /readyz listen, always in clear text."),
+		text("tls-cert-file", "file", 4096, func(c *Config) *string { return &c.TLSCertFile },
+			"Certificate chain in PEM for the API and /events; read again when it changes."),
+		text("tls-key-file", "file", 4096, func(c *Config) *string { return &c.TLSKeyFile },
+			"Key of the certificate in PEM."),
+		toggle("insecure-plaintext", false, func(c *Config) *bool { return &c.InsecurePlaintext },
+			"Serve clear text on addresses that are not loopback instead of making a self-signed certificate; for a mesh or an ingress that ends TLS."),
+		toggle("insecure-no-auth", false, func(c *Config) *bool { return &c.InsecureNoAuth },
+			"Let everybody in on addresses that are not loopback. Whoever reaches the port reads everything."),
+		number("max-connections", 1024, 1, 1_000_000, func(c *Config) *int { return &c.MaxConnections },
+			"TCP connections open at a time on each of the API's addresses; one more is closed at once. About 48 KiB of memory each."),
+		number("max-streams", 1000, 1, 1_000_000, func(c *Config) *int { return &c.MaxStreams },
+			"Event streams open at a time, WebSockets included; one more is refused with resource_exhausted."),
+		span("stream-heartbeat", 15*time.Second, 100*time.Millisecond, 5*time.Minute, func(c *Config) *time.Duration { return &c.StreamHeartbeat },
+			"Silence on a stream after which a heartbeat is sent. Proxies cut streams that are silent for 60 s."),
+		span("stream-write-timeout", 10*time.Second, 100*time.Millisecond, 5*time.Minute, func(c *Config) *time.Duration { return &c.StreamWriteTimeout },
+			"How long a client may take to accept what is sent before its stream is ended with SlowClient."),
+	}
+}
+
+func behaviourSettings() []Setting {
+	return []Setting{
+		number("ring-entries", 4096, 16, 1<<20, func(c *Config) *int { return &c.RingEntries },
+			"Events held for streams that resume and for ListEvents; a power of two."),
+		size("ring-bytes", 8<<20, 64<<10, 1<<30, func(c *Config) *int64 { return &c.RingBytes },
+			"Memory that held events may take, with their cached encodings; the oldest go first."),
+		number[int32]("crash-loop-restarts", 2, 1, 1000, func(c *Config) *int32 { return &c.CrashLoopRestarts },
+			"Restarts in a row that make a crash loop."),
+		span("crash-loop-reset", 10*time.Minute, time.Second, 24*time.Hour, func(c *Config) *time.Duration { return &c.CrashLoopReset },
+			"How long a container must run for its crash loop to be over."),
+		number[int32]("crash-loop-critical-restarts", 5, 1, 1000, func(c *Config) *int32 { return &c.CrashLoopCriticalRestarts },
+			"Restarts in a row that make a crash loop critical; at least crash-loop-restarts."),
+		number[int32]("oom-critical-kills", 3, 1, 1000, func(c *Config) *int32 { return &c.OOMCriticalKills },
+			"Ends in a row, the last by the OOM killer, that make the kill critical."),
+		choice("log-level", "info", []string{"debug", "info", "warn", "error"}, func(c *Config) *string { return &c.LogLevel },
+			"The least level to log."),
+		choice("log-format", "auto", []string{"auto", "text", "json"}, func(c *Config) *string { return &c.LogFormat },
+			"Form of the log: text is for people, json one object a line; auto is text on a terminal and json elsewhere."),
+	}
+}
