@@ -1,0 +1,274 @@
+package watcher
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metainternal "k8s.io/apimachinery/pkg/apis/meta/internalversion"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/utils/clock"
+)
+
+// retryMin is the first pause between two attempts.
+const retryMin = 50 * time.Millisecond
+
+// shortWatch is a watch that ended without a word: the server takes connections
+// and drops them, which calls for a pause like any other failure.
+const shortWatch = time.Second
+
+// pageSize bounds the whole objects that are held while a list is read; 500
+// pods are 5 to 10 MiB.
+const pageSize = 500
+
+// conn is the way of one reflector to the API server. It keeps trying by itself
+// instead of returning most errors, for three reasons: a reflector tells nobody
+// about errors that it retries, it waits without looking at its context, and it
+// lists again after errors that lost nothing.
+type conn struct {
+	api     *api
+	res     *resource
+	health  *watchHealth
+	clock   clock.WithTicker
+	max     time.Duration
+	paged   bool
+	convert func(any) any
+	// reading is held for reading while a list is under way, and closed for
+	// good by join: a reflector leaves its list behind when it is stopped.
+	reading sync.RWMutex
+
+	mu       sync.Mutex
+	failures int
+}
+
+// IsWatchListSemanticsUnSupported is what reflectors ask; the name is
+// client-go's.
+func (c *conn) IsWatchListSemanticsUnSupported() bool {
+	return c.paged
+}
+
+// WatchWithContext opens a watch. It returns an error only where the reflector
+// has to do something else (list again, or without streaming), or when ctx is
+// done.
+func (c *conn) WatchWithContext(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error) {
+	for {
+		if err := c.pause(ctx); err != nil {
+			return nil, err
+		}
+		watchCtx, cancel := context.WithCancelCause(ctx)
+		w, err := c.api.watch(watchCtx, cancel, c.res, opts)
+		if err == nil {
+			c.health.opened(opts.SendInitialEvents != nil && *opts.SendInitialEvents)
+			return c.observe(w, cancel), nil
+		}
+		cancel(nil)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		c.health.refused(err)
+		c.fail()
+		if forReflector(err) {
+			return nil, err
+		}
+	}
+}
+
+// ListWithContext reads a list, page by page and converted page by page, so that
+// whole objects are never held for more than one page.
+func (c *conn) ListWithContext(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {
+	c.reading.RLock()
+	defer c.reading.RUnlock()
+	// A server that is asked for any version, or one no older than some,
+	// ignores the page size.
+	opts.ResourceVersion = ""
+	if opts.Limit == 0 {
+		opts.Limit = pageSize
+	}
+	for {
+		if err := c.pause(ctx); err != nil {
+			return nil, err
+		}
+		pageCtx, cancel := context.WithTimeout(ctx, answerWithin)
+		page, err := c.api.list(pageCtx, c.res, opts)
+		cancel()
+		if err == nil {
+			c.health.active()
+			c.health.answered()
+			c.ok()
+			return c.compact(page)
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		c.health.refused(err)
+		c.fail()
+		if forReflector(err) {
+			return nil, err
+		}
+	}
+}
+
+// Watch and List are what client-go asked for before there were contexts. No
+// reflector calls them.
+
+// Watch implements cache.ListerWatcher.
+func (c *conn) Watch(opts metav1.ListOptions) (watch.Interface, error) {
+	return c.WatchWithContext(context.Background(), opts)
+}
+
+// List implements cache.ListerWatcher.
+func (c *conn) List(opts metav1.ListOptions) (runtime.Object, error) {
+	return c.ListWithContext(context.Background(), opts)
+}
+
+// compact replaces the objects of a page by their compact forms.
+func (c *conn) compact(page runtime.Object) (runtime.Object, error) {
+	list, err := meta.ListAccessor(page)
+	if err != nil {
+		return nil, err
+	}
+	out := &metainternal.List{ListMeta: metav1.ListMeta{
+		ResourceVersion: list.GetResourceVersion(),
+		Continue:        list.GetContinue(),
+	}}
+	err = meta.EachListItem(page, func(obj runtime.Object) error {
+		out.Items = append(out.Items, &listed{compact: c.convert(obj)})
+		return nil
+	})
+	return out, err
+}
+
+// listed carries a compact object through client-go's lists.
+type listed struct {
+	metav1.TypeMeta
+	compact any
+}
+
+// DeepCopyObject shares the object, which never changes.
+func (l *listed) DeepCopyObject() runtime.Object {
+	return &listed{TypeMeta: l.TypeMeta, compact: l.compact}
+}
+
+// forReflector are the errors that a reflector answers by doing something else:
+// a position that is too old or unknown, or a request that this server does not
+// understand.
+func forReflector(err error) bool {
+	return apierrors.IsResourceExpired(err) || apierrors.IsGone(err) ||
+		apierrors.HasStatusCause(err, metav1.CauseTypeResourceVersionTooLarge) ||
+		apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsMethodNotSupported(err)
+}
+
+// pause waits as the failures so far demand: 50 ms doubled up to max, with up to
+// a quarter more, so that eight watches do not knock in step.
+func (c *conn) pause(ctx context.Context) error {
+	c.mu.Lock()
+	failures := c.failures
+	c.mu.Unlock()
+	if failures == 0 || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	d := min(retryMin<<min(failures-1, 20), c.max)
+	d += time.Duration(rand.Int64N(int64(d)/4 + 1)) //nolint:gosec // Jitter is no secret.
+	timer := c.clock.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C():
+		return nil
+	}
+}
+
+func (c *conn) fail() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failures++
+}
+
+func (c *conn) ok() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failures = 0
+}
+
+// join waits for a list that a stopped reflector left behind.
+func (c *conn) join() {
+	c.reading.Lock()
+	defer c.reading.Unlock()
+}
+
+// observe passes a watch on and notes what happens to it at once: a reflector
+// would tell a broken connection only at its next attempt.
+func (c *conn) observe(source watch.Interface, cancel context.CancelCauseFunc) watch.Interface {
+	o := &observed{
+		conn: c, source: source, cancel: cancel,
+		out: make(chan watch.Event), done: make(chan struct{}), gone: make(chan struct{}),
+	}
+	go o.forward()
+	return o
+}
+
+// observed is a watch under observation.
+type observed struct {
+	conn   *conn
+	source watch.Interface
+	cancel context.CancelCauseFunc
+	out    chan watch.Event
+	stop   sync.Once
+	done   chan struct{} // closed by Stop
+	gone   chan struct{} // closed when forward has ended
+}
+
+// ResultChan implements watch.Interface.
+func (o *observed) ResultChan() <-chan watch.Event {
+	return o.out
+}
+
+// Stop ends the watch and waits for its goroutine.
+func (o *observed) Stop() {
+	o.stop.Do(func() { close(o.done) })
+	o.source.Stop()
+	<-o.gone
+}
+
+func (o *observed) forward() {
+	defer close(o.gone)
+	defer close(o.out)
+	defer o.cancel(nil)
+	opened := o.conn.clock.Now()
+	for count := 0; ; count++ {
+		select {
+		case <-o.done:
+			return
+		case event, ok := <-o.source.ResultChan():
+			if !ok {
+				if count == 0 && o.conn.clock.Since(opened) < shortWatch {
+					o.conn.health.ended(errDropped)
+					o.conn.fail()
+					return
+				}
+				o.conn.health.ended(nil)
+				return
+			}
+			if event.Type == watch.Error {
+				o.conn.health.ended(apierrors.FromObject(event.Object))
+			} else {
+				o.conn.health.active()
+				o.conn.ok()
+			}
+			select {
+			case <-o.done:
+				return
+			case o.out <- event:
+			}
+		}
+	}
+}
+
+var errDropped = errors.New("the server closed the watch at once")

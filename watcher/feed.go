@@ -1,0 +1,190 @@
+package watcher
+
+import (
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/rightsizer/rightsizer/watcher/object"
+)
+
+// sink takes the compact objects of one resource. Its methods are called by one
+// goroutine at a time.
+type sink interface {
+	// put takes an object that is new or changed.
+	put(obj any)
+	// remove takes the last form of a deleted object; obj is nil where that
+	// could not be converted.
+	remove(key object.Key, uid string, obj any)
+	// replace takes a whole list; what is held and neither in it nor in kept
+	// was deleted unseen. again says that it is not the first list.
+	replace(objs []any, kept map[object.Key]bool, again bool)
+}
+
+// feed is the store that a reflector feeds: it converts and passes on, and keeps
+// nothing.
+type feed struct {
+	w      *Watcher
+	res    *resource
+	health *watchHealth
+	sink   sink
+}
+
+var _ cache.TransformingStore = (*feed)(nil)
+
+// unreadable stands in a list for an object that could not be converted.
+type unreadable struct{ key object.Key }
+
+// Transformer has reflectors keep compact objects while they stream a list.
+func (f *feed) Transformer() cache.TransformFunc {
+	return func(obj any) (any, error) { return f.convert(obj), nil }
+}
+
+// convert returns the compact form, or *unreadable.
+func (f *feed) convert(obj any) (out any) {
+	key := keyOf(obj)
+	defer func() {
+		if p := recover(); p != nil {
+			f.w.quarantine.panicked(f.res.name, key, "conversion", p)
+			out = &unreadable{key}
+		}
+	}()
+	compact, err := f.w.convert(f.res, obj)
+	if err != nil {
+		f.w.quarantine.failed(f.res.name, key, err)
+		return &unreadable{key}
+	}
+	f.w.quarantine.release(f.res.name, key, "conversion")
+	return compact
+}
+
+// Add implements cache.ReflectorStore.
+func (f *feed) Add(obj any) error { return f.Update(obj) }
+
+// Update implements cache.ReflectorStore.
+func (f *feed) Update(obj any) error {
+	compact := f.convert(obj)
+	if _, bad := compact.(*unreadable); bad {
+		return nil // The last form that could be read stands.
+	}
+	f.sink.put(compact)
+	return nil
+}
+
+// Delete implements cache.ReflectorStore. The object is the last form that the
+// server had, which may show what no update did.
+func (f *feed) Delete(obj any) error {
+	key, uid := keyOf(obj), ""
+	if meta, ok := obj.(metav1.Object); ok {
+		uid = string(meta.GetUID())
+	}
+	compact := f.convert(obj)
+	f.w.quarantine.release(f.res.name, key, "")
+	if _, bad := compact.(*unreadable); bad {
+		compact = nil
+	}
+	f.sink.remove(key, uid, compact)
+	return nil
+}
+
+// Replace implements cache.ReflectorStore: a list is complete.
+func (f *feed) Replace(items []any, _ string) error {
+	objs := make([]any, 0, len(items))
+	var kept map[object.Key]bool
+	for _, item := range items {
+		if l, ok := item.(*listed); ok {
+			item = l.compact
+		}
+		if bad, ok := item.(*unreadable); ok {
+			if kept == nil {
+				kept = make(map[object.Key]bool)
+			}
+			kept[bad.key] = true
+			continue
+		}
+		objs = append(objs, item)
+	}
+	since, cause, again := f.health.complete()
+	if again {
+		f.w.relisted(f.res, since, cause)
+	}
+	f.sink.replace(objs, kept, again)
+	f.w.synchronized(f.health)
+	return nil
+}
+
+// Resync implements cache.ReflectorStore; there is nothing to repeat.
+func (f *feed) Resync() error { return nil }
+
+// nodeSink keeps nodes.
+type nodeSink struct{ w *Watcher }
+
+func (s nodeSink) put(obj any) {
+	if n, ok := obj.(*object.Node); ok {
+		s.w.store.PutNode(n)
+	}
+}
+
+func (s nodeSink) remove(key object.Key, _ string, _ any) {
+	s.w.store.DeleteNode(key.Name)
+}
+
+func (s nodeSink) replace(objs []any, kept map[object.Key]bool, _ bool) {
+	present := make(map[string]bool, len(objs))
+	for _, obj := range objs {
+		if n, ok := obj.(*object.Node); ok {
+			present[n.Name] = true
+			s.w.store.PutNode(n)
+		}
+	}
+	for _, name := range s.w.store.NodeNames() {
+		if !present[name] && !kept[object.Key{Name: name}] {
+			s.w.store.DeleteNode(name)
+		}
+	}
+}
+
+// controllerSink keeps the controllers of one kind.
+type controllerSink struct {
+	w    *Watcher
+	kind string
+}
+
+func (s controllerSink) put(obj any) {
+	if c, ok := obj.(*object.Controller); ok {
+		s.w.store.PutController(c)
+	}
+}
+
+func (s controllerSink) remove(_ object.Key, uid string, _ any) {
+	s.w.store.DeleteController(uid)
+}
+
+func (s controllerSink) replace(objs []any, _ map[object.Key]bool, _ bool) {
+	present := make(map[string]bool, len(objs))
+	for _, obj := range objs {
+		if c, ok := obj.(*object.Controller); ok {
+			present[c.UID] = true
+			s.w.store.PutController(c)
+		}
+	}
+	for _, uid := range s.w.store.ControllerUIDs(s.kind) {
+		if !present[uid] {
+			s.w.store.DeleteController(uid)
+		}
+	}
+}
+
+// sinkOf chooses the sink of a resource.
+func (w *Watcher) sinkOf(r *resource) (sink, error) {
+	switch {
+	case r.name == podsResource:
+		return podSink{w}, nil
+	case r.name == "nodes":
+		return nodeSink{w}, nil
+	case r.kind != "":
+		return controllerSink{w, r.kind}, nil
+	}
+	return nil, fmt.Errorf("resource %s has no sink", r.name)
+}

@@ -1,0 +1,208 @@
+package object
+
+import (
+	"cmp"
+	"time"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+)
+
+// Key names an object within its kind. Namespace is empty for cluster-scoped
+// objects.
+type Key struct {
+	Namespace string
+	Name      string
+}
+
+// String is `namespace/name`, or the name alone.
+func (k Key) String() string {
+	if k.Namespace == "" {
+		return k.Name
+	}
+	return k.Namespace + "/" + k.Name
+}
+
+// Compare orders by namespace, then name.
+func (k Key) Compare(other Key) int {
+	return cmp.Or(cmp.Compare(k.Namespace, other.Namespace), cmp.Compare(k.Name, other.Name))
+}
+
+// Phases of a pod, as the kubelet says them.
+const (
+	PhasePending   = "Pending"
+	PhaseRunning   = "Running"
+	PhaseSucceeded = "Succeeded"
+	PhaseFailed    = "Failed"
+)
+
+// Pod is one pod.
+type Pod struct {
+	Key
+	UID string
+	// Node is empty while the pod is not bound.
+	Node string
+	// Owner is the controller that the pod names; nil for a bare pod. Pods of
+	// one controller share the value.
+	Owner *Owner
+	// Revision tells the pods of one rollout from those of another: the label
+	// pod-template-hash or controller-revision-hash, else the owner's UID, else
+	// the pod's own.
+	Revision string
+	// TemplateHash is the label pod-template-hash alone; empty where there is
+	// none.
+	TemplateHash string
+	// AppName and App are the labels app.kubernetes.io/name and app.
+	AppName string
+	App     string
+	// Phase is one of the Phase constants or what else the cluster says.
+	Phase string
+	// QoS is Guaranteed, Burstable or BestEffort.
+	QoS string
+	// Ready is the condition of that name.
+	Ready bool
+	// CreateTime is when the pod was created.
+	CreateTime int64
+	// Requests is what the scheduler counts for the pod; Limits the sum over
+	// its app containers and sidecars.
+	Requests Resources
+	Limits   Resources
+	// Containers in the order init (sidecars among them), app, ephemeral; at
+	// most MaxContainers.
+	Containers []Container
+}
+
+// MaxContainers bounds the containers of one pod that are kept. Etcd's limit on
+// an object's size holds real pods far below it.
+const MaxContainers = 256
+
+// Ended says that the pod has run to its end and holds no resources any more.
+func (p *Pod) Ended() bool {
+	return p.Phase == PhaseSucceeded || p.Phase == PhaseFailed
+}
+
+// Container finds a container by name and kind; nil where there is none.
+func (p *Pod) Container(kind rightsizerv1.ContainerKind, name string) *Container {
+	for i := range p.Containers {
+		if c := &p.Containers[i]; c.Name == name && c.Kind == kind {
+			return c
+		}
+	}
+	return nil
+}
+
+// RestartPolicy says which ends of a container lead to another start.
+type RestartPolicy uint8
+
+const (
+	// RestartAlways restarts after every end.
+	RestartAlways RestartPolicy = iota
+	// RestartOnFailure restarts after an exit code other than 0. Init
+	// containers under a pod's policy Always behave so, too.
+	RestartOnFailure
+	// RestartNever never restarts.
+	RestartNever
+)
+
+// Container is one container of a pod: its part of the spec and its status.
+type Container struct {
+	Name    string
+	Image   string
+	Kind    rightsizerv1.ContainerKind
+	Restart RestartPolicy
+	// Requests and Limits as the spec has them; 0 is unset.
+	Requests Resources
+	Limits   Resources
+	// Actual is what the status says to be in force; nil where it does not say
+	// or says the same as the spec.
+	Actual *Allotment
+	// RestartCount as the kubelet says it, never below 0.
+	RestartCount int32
+	State        State
+	// Last is the end before the present state; nil where none is visible.
+	Last *Terminated
+	// RowStart is the number of ends before the present row of short runs
+	// began. It is what detect.Advance remembers from one status to the next.
+	RowStart int32
+}
+
+// Allotment is a pair of requests and limits.
+type Allotment struct {
+	Requests Resources
+	Limits   Resources
+}
+
+// InForce is what the container really has: the status where it says, else the
+// spec.
+func (c *Container) InForce() Allotment {
+	if c.Actual != nil {
+		return *c.Actual
+	}
+	return Allotment{Requests: c.Requests, Limits: c.Limits}
+}
+
+// StateKind is which of the three states a container is in.
+type StateKind uint8
+
+const (
+	// Waiting is also the state of a container without a status.
+	Waiting StateKind = iota
+	// Running has a start time.
+	Running
+	// Ended has a Terminated.
+	Ended
+)
+
+// State is the present state of a container.
+type State struct {
+	Kind StateKind
+	// Reason of Waiting, for example CrashLoopBackOff.
+	Reason string
+	// StartedAt of Running.
+	StartedAt int64
+	// Terminated of Ended, nil otherwise.
+	Terminated *Terminated
+}
+
+// Terminated is one end of a container.
+type Terminated struct {
+	Reason      string
+	ContainerID string
+	ExitCode    int32
+	StartedAt   int64
+	FinishedAt  int64
+}
+
+// Lifetime is how long the attempt ran; false where the cluster does not say.
+func (t *Terminated) Lifetime() (time.Duration, bool) {
+	if t.StartedAt == 0 || t.FinishedAt < t.StartedAt {
+		return 0, false
+	}
+	return time.Duration(t.FinishedAt-t.StartedAt) * time.Second, true
+}
+
+// LastAttempt is the number of the attempt whose end is in Last: restarts
+// before it.
+//
+// While a container waits in back-off the kubelet reports the count of the
+// attempt that has ended, and counts up only as the next one is created.
+func (c *Container) LastAttempt() int32 {
+	if c.State.Kind == Waiting {
+		switch c.State.Reason {
+		case "", "ContainerCreating", "PodInitializing":
+		default:
+			return c.RestartCount
+		}
+	}
+	return max(c.RestartCount-1, 0)
+}
+
+// Ends is how many attempts have ended so far.
+func (c *Container) Ends() int32 {
+	switch {
+	case c.State.Kind == Ended:
+		return c.RestartCount + 1
+	case c.Last != nil:
+		return max(c.LastAttempt()+1, c.RestartCount)
+	}
+	return c.RestartCount
+}

@@ -1,0 +1,107 @@
+package watcher
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"sync"
+
+	"github.com/rightsizer/rightsizer/watcher/convert"
+	"github.com/rightsizer/rightsizer/watcher/object"
+)
+
+// maxQuarantined bounds the objects that are remembered by name. Beyond it they
+// are counted and logged all the same.
+const maxQuarantined = 1024
+
+// quarantine holds the objects that could not be understood. Such an object is
+// logged once, and looked at again with its next change, which may make it
+// whole.
+type quarantine struct {
+	log     *slog.Logger
+	metrics *metrics
+
+	mu      sync.Mutex
+	objects map[quarantined]string // what failed
+}
+
+type quarantined struct {
+	resource string
+	key      object.Key
+}
+
+func newQuarantine(log *slog.Logger, m *metrics) *quarantine {
+	return &quarantine{log: log, metrics: m, objects: make(map[quarantined]string)}
+}
+
+// failed notes an object whose conversion returned an error.
+func (q *quarantine) failed(resource string, key object.Key, err error) {
+	q.metrics.quarantined.WithLabelValues(resource).Inc()
+	if q.add(resource, key, "conversion") {
+		q.log.Error("object quarantined: it cannot be understood",
+			"resource", resource, "object", convert.Text(key.String(), 320), "error", convert.Text(err.Error(), 512))
+	}
+}
+
+// panicked notes an object at which code of ours panicked.
+func (q *quarantine) panicked(resource string, key object.Key, where string, p any) {
+	q.metrics.quarantined.WithLabelValues(resource).Inc()
+	if q.add(resource, key, where) {
+		q.log.Error("object quarantined: a panic",
+			"resource", resource, "object", convert.Text(key.String(), 320), "where", where,
+			"panic", convert.Text(fmt.Sprint(p), 512), "stack", string(debug.Stack()))
+	}
+}
+
+// add says whether the object is new here.
+func (q *quarantine) add(resource string, key object.Key, where string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	id := quarantined{resource, key}
+	if _, known := q.objects[id]; known {
+		return false
+	}
+	if len(q.objects) < maxQuarantined {
+		q.objects[id] = where
+	}
+	return true
+}
+
+// release lets an object go whose failed step now succeeded; where is the
+// beginning of the step's name.
+func (q *quarantine) release(resource string, key object.Key, where string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.objects) == 0 {
+		return
+	}
+	id := quarantined{resource, key}
+	if failed, known := q.objects[id]; known && strings.HasPrefix(failed, where) {
+		delete(q.objects, id)
+		q.log.Info("object released from quarantine", "resource", resource, "object", convert.Text(key.String(), 320))
+	}
+}
+
+// report says which objects of a resource are held; empty for none.
+func (q *quarantine) report(resource string) string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	count, example := 0, ""
+	for id := range q.objects {
+		if id.resource != resource {
+			continue
+		}
+		count++
+		if name := id.key.String(); example == "" || name < example {
+			example = name
+		}
+	}
+	switch count {
+	case 0:
+		return ""
+	case 1:
+		return "1 object is not understood: " + example
+	}
+	return fmt.Sprintf("%d objects are not understood, among them %s", count, example)
+}

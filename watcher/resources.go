@@ -1,0 +1,105 @@
+package watcher
+
+import (
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/rightsizer/rightsizer/watcher/convert"
+	"github.com/rightsizer/rightsizer/watcher/object"
+)
+
+// resource is one kind of object that is watched.
+type resource struct {
+	// name is the plural, as in health (`watch/pods`) and metrics.
+	name string
+	path string
+	// metadata asks for metadata alone.
+	metadata bool
+	// expected is an example of what the reflector delivers.
+	expected runtime.Object
+	// kind of a controller; empty for others.
+	kind string
+	// needed says that Ready depends on it.
+	needed bool
+	// told says that its loss is worth a Resync marker, since events are made
+	// of it.
+	told    bool
+	convert func(*convert.Converter, any) (any, error)
+}
+
+// The resources. Pods come last: they are read after the controllers, see
+// Options.OwnerWait.
+func resources() []*resource {
+	return []*resource{
+		{
+			name: "nodes", path: "/api/v1/nodes", expected: &corev1.Node{}, needed: true, told: true,
+			convert: typed((*convert.Converter).Node),
+		},
+		{
+			name: "deployments", path: "/apis/apps/v1/deployments", expected: &appsv1.Deployment{}, kind: "Deployment",
+			convert: typed((*convert.Converter).Deployment),
+		},
+		{
+			name: "statefulsets", path: "/apis/apps/v1/statefulsets", expected: &appsv1.StatefulSet{}, kind: "StatefulSet",
+			convert: typed((*convert.Converter).StatefulSet),
+		},
+		{
+			name: "daemonsets", path: "/apis/apps/v1/daemonsets", expected: &appsv1.DaemonSet{}, kind: "DaemonSet",
+			convert: typed((*convert.Converter).DaemonSet),
+		},
+		metadataResource("replicasets", "/apis/apps/v1/replicasets", "ReplicaSet"),
+		metadataResource("jobs", "/apis/batch/v1/jobs", "Job"),
+		metadataResource("cronjobs", "/apis/batch/v1/cronjobs", "CronJob"),
+		{
+			name: podsResource, path: "/api/v1/pods", expected: &corev1.Pod{}, needed: true, told: true,
+			convert: typed((*convert.Converter).Pod),
+		},
+	}
+}
+
+const podsResource = "pods"
+
+// kubeEvents are watched without a store, see kubeevents.go.
+func kubeEvents() *resource {
+	return &resource{name: "events", path: "/api/v1/events", expected: &corev1.Event{}}
+}
+
+func metadataResource(name, path, kind string) *resource {
+	return &resource{
+		name: name, path: path, metadata: true, expected: &metav1.PartialObjectMetadata{}, kind: kind,
+		convert: func(c *convert.Converter, obj any) (any, error) {
+			meta, ok := obj.(*metav1.PartialObjectMetadata)
+			if !ok {
+				return nil, unexpected(obj)
+			}
+			return c.Controller(kind, meta)
+		},
+	}
+}
+
+// typed adapts a conversion of one type to any.
+func typed[In, Out any](f func(*convert.Converter, *In) (*Out, error)) func(*convert.Converter, any) (any, error) {
+	return func(c *convert.Converter, obj any) (any, error) {
+		in, ok := obj.(*In)
+		if !ok {
+			return nil, unexpected(obj)
+		}
+		return f(c, in)
+	}
+}
+
+func unexpected(obj any) error {
+	return fmt.Errorf("unexpected object %T", obj)
+}
+
+// keyOf names an object before it is converted.
+func keyOf(obj any) object.Key {
+	if meta, ok := obj.(metav1.Object); ok {
+		return object.Key{Namespace: meta.GetNamespace(), Name: meta.GetName()}
+	}
+	return object.Key{}
+}

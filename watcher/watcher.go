@@ -1,0 +1,297 @@
+package watcher
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"google.golang.org/protobuf/types/known/timestamppb"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/watcher/convert"
+	"github.com/rightsizer/rightsizer/watcher/detect"
+	"github.com/rightsizer/rightsizer/watcher/store"
+	"github.com/rightsizer/rightsizer/watcher/track"
+)
+
+var (
+	errRelist = errors.New("the watch cannot be continued")
+	// ErrRunning is returned by a second call of Run.
+	ErrRunning = errors.New("watcher: Run was called before")
+)
+
+// Watcher watches one cluster. See the package's documentation.
+type Watcher struct {
+	opts       Options
+	api        *api
+	converter  *convert.Converter
+	store      *store.Store
+	health     *health
+	watches    []*watchHealth // in the order of resources, events last
+	quarantine *quarantine
+	metrics    *metrics
+	ident      identity
+	started    sync.Once
+	// settled tells the start of the pods that a controller's list is complete.
+	settled chan struct{}
+
+	// convert is a field so that tests can make it panic.
+	convert func(r *resource, obj any) (any, error)
+
+	// mu is held while a pod is stored, looked at and published.
+	mu        sync.Mutex
+	tracker   *track.Tracker
+	deadlines deadlines
+	backOffs  backOffs
+	findings  []detect.Finding      // used again and again
+	events    []*rightsizerv1.Event // used again and again
+	problems  line                  // health of the list of problems
+}
+
+// identity is what the server said of itself.
+type identity struct {
+	mu      sync.RWMutex
+	cluster string
+	version string
+	synced  time.Time
+}
+
+func (i *identity) clusterID() string {
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	return i.cluster
+}
+
+// New checks the options and makes a Watcher. It contacts nobody and starts
+// nothing.
+func New(opts Options) (*Watcher, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	client, err := newAPI(opts.Config)
+	if err != nil {
+		return nil, fmt.Errorf("watcher: %w", err)
+	}
+	w := &Watcher{
+		opts:      opts,
+		api:       client,
+		converter: convert.New(),
+		store:     store.New(),
+		health:    newHealth(opts.Clock.Now),
+		metrics:   newMetrics(),
+		settled:   make(chan struct{}, 1),
+		tracker:   track.New(opts.MaxProblems),
+		deadlines: newDeadlines(),
+		problems:  line{state: healthOK, since: opts.Clock.Now()},
+		backOffs:  newBackOffs(),
+	}
+	w.ident.cluster = opts.ClusterID
+	w.quarantine = newQuarantine(opts.Logger, w.metrics)
+	w.convert = func(r *resource, obj any) (any, error) { return r.convert(w.converter, obj) }
+	for _, r := range append(resources(), kubeEvents()) {
+		h := newWatchHealth(w.health, r)
+		h.settled = w.wakePods
+		w.watches = append(w.watches, h)
+	}
+	if opts.Registerer != nil {
+		if err := w.metrics.register(opts.Registerer, w); err != nil {
+			return nil, fmt.Errorf("watcher: %w", err)
+		}
+	}
+	return w, nil
+}
+
+// Run watches until ctx is done and returns when all that it started is gone.
+// It returns nil then: an API server that cannot be reached is no reason to
+// end, see Health.
+func (w *Watcher) Run(ctx context.Context) error {
+	err := ErrRunning
+	w.started.Do(func() { err = w.run(ctx) })
+	return err
+}
+
+func (w *Watcher) run(ctx context.Context) error {
+	defer w.api.close()
+	// client-go logs through the context; its levels above 0 are for its
+	// developers and come out as debug.
+	ctx = klog.NewContext(ctx, logr.FromSlogHandler(w.opts.Logger.Handler()))
+	if !w.identify(ctx) {
+		return nil
+	}
+	var running sync.WaitGroup
+	running.Go(func() { w.keepTime(ctx) })
+	for _, h := range w.watches {
+		c := w.connect(h)
+		if h.resource.name == "events" {
+			running.Go(func() { w.watchKubeEvents(ctx, c) })
+			continue
+		}
+		reflector, err := w.reflector(c, h)
+		if err != nil {
+			return err // Before anything that has no sink could start: a mistake of ours.
+		}
+		running.Go(func() {
+			defer c.join()
+			if h.resource.name == podsResource {
+				w.waitForOwners(ctx)
+			}
+			reflector.RunWithContext(ctx)
+		})
+	}
+	running.Wait()
+	return nil
+}
+
+// identify waits for the API server and learns who it is; false when ctx is
+// done first.
+func (w *Watcher) identify(ctx context.Context) bool {
+	for attempt := 1; ; attempt++ {
+		version, err := w.api.version(ctx)
+		if err != nil && !unavailable(err) {
+			err = nil // The version is not for everybody to read, and not needed.
+		}
+		id := w.opts.ClusterID
+		if err == nil && id == "" {
+			id, err = w.api.clusterUID(ctx)
+			if err != nil && !unavailable(err) {
+				err = fmt.Errorf("the cluster's id cannot be read, set it or allow get on namespace kube-system: %w", err)
+			}
+		}
+		if err == nil {
+			w.health.answered()
+			w.ident.mu.Lock()
+			w.ident.cluster, w.ident.version = id, version
+			w.ident.mu.Unlock()
+			w.opts.Logger.Info("API server reached", "version", version, "cluster", id)
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		w.health.refuse(err)
+		timer := w.opts.Clock.NewTimer(min(retryMin<<min(attempt, 20), w.opts.RetryMax))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return false
+		case <-timer.C():
+		}
+	}
+}
+
+func (w *Watcher) connect(h *watchHealth) *conn {
+	return &conn{
+		api: w.api, res: h.resource, health: h, clock: w.opts.Clock,
+		max: w.opts.RetryMax, paged: w.opts.DisableWatchList,
+		convert: func(obj any) any { return obj },
+	}
+}
+
+func (w *Watcher) reflector(c *conn, h *watchHealth) (*cache.Reflector, error) {
+	s, err := w.sinkOf(h.resource)
+	if err != nil {
+		return nil, err
+	}
+	f := &feed{w: w, res: h.resource, health: h, sink: s}
+	c.convert = f.convert
+	logger := logr.FromSlogHandler(w.opts.Logger.Handler())
+	return cache.NewReflectorWithOptions(c, h.resource.expected, f, cache.ReflectorOptions{
+		Logger: &logger,
+		Name:   "watcher/" + h.resource.name,
+		Clock:  w.opts.Clock,
+		// Between two lists, when one follows the other. conn waits by itself
+		// while the server cannot be reached.
+		Backoff: &wait.Backoff{Duration: retryMin, Factor: 2, Jitter: 0.25, Cap: w.opts.RetryMax, Steps: 20},
+	}), nil
+}
+
+// wakePods tells the start of the pods that something has settled.
+func (w *Watcher) wakePods() {
+	select {
+	case w.settled <- struct{}{}:
+	default:
+	}
+}
+
+// waitForOwners waits until the controllers are known, or cannot be.
+func (w *Watcher) waitForOwners(ctx context.Context) {
+	timer := w.opts.Clock.NewTimer(w.opts.OwnerWait)
+	defer timer.Stop()
+	for {
+		waiting := false
+		for _, h := range w.watches {
+			synced, forbidden, _, _ := h.status()
+			if h.resource.kind != "" && !synced && !forbidden {
+				waiting = true
+			}
+		}
+		if !waiting {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C():
+			return
+		case <-w.settled:
+		}
+	}
+}
+
+// synchronized notes a complete list.
+func (w *Watcher) synchronized(h *watchHealth) {
+	if h.settled != nil {
+		h.settled()
+	}
+	if w.Synced() {
+		w.ident.mu.Lock()
+		defer w.ident.mu.Unlock()
+		if w.ident.synced.IsZero() {
+			w.ident.synced = w.opts.Clock.Now()
+			w.opts.Logger.Info("first picture of the cluster is complete")
+		}
+	}
+}
+
+// relisted notes a list after the first: the watch before it was lost and could
+// not be continued. It runs before the list is compared, so that the marker
+// comes ahead of what it explains.
+func (w *Watcher) relisted(r *resource, since time.Time, cause string) {
+	w.metrics.relists.WithLabelValues(r.name).Inc()
+	if cause == "" {
+		cause = "it ended"
+	}
+	w.opts.Logger.Warn("watch lost, list read again", "resource", r.name, "since", since, "cause", convert.Text(cause, 512))
+	if !r.told {
+		return
+	}
+	w.metrics.resyncs.WithLabelValues(r.name).Inc()
+	marker := &rightsizerv1.StreamResync{
+		Scope: r.name,
+		Reason: convert.Text(fmt.Sprintf("The watch of %s was lost (%s) and could not be continued. What came and went "+
+			"since then is unknown: states that were overwritten, and the last states of what was deleted.",
+			r.name, convert.Text(cause, 512)), maxHealthReason),
+		Since: timestamppb.New(since),
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.opts.Publisher.Resync(marker)
+}
+
+func parseVersion(raw []byte) string {
+	var v struct {
+		GitVersion string `json:"gitVersion"`
+	}
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return ""
+	}
+	return convert.Text(v.GitVersion, 64)
+}
