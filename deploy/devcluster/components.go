@@ -31,18 +31,18 @@ const (
 // layout is where the files of one cluster lie.
 type layout struct{ dir string }
 
-func (l layout) pki(file string) string           { return filepath.Join(l.dir, "pki", file) }
-func (l layout) config(c Component) string        { return filepath.Join(l.dir, string(c)+".kubeconfig") }
-func (l layout) log(c Component) string           { return filepath.Join(l.dir, "log", string(c)+".log") }
-func (l layout) admin() string                    { return filepath.Join(l.dir, "kubeconfig") }
-func (l layout) state() string                    { return filepath.Join(l.dir, "state.json") }
-func (l layout) auditLog() string                 { return filepath.Join(l.dir, "log", "audit.log") }
-func (l layout) auditPolicy() string              { return filepath.Join(l.dir, "audit-policy.yaml") }
-func (l layout) stages() string                   { return filepath.Join(l.dir, "kwok.yaml") }
-func (l layout) folders() []string                { return []string{l.dir, l.pki(""), filepath.Join(l.dir, "log")} }
-func loopbackURL(scheme string, p int) string     { return fmt.Sprintf("%s://127.0.0.1:%d", scheme, p) }
-func flag(name, value string) string              { return "--" + name + "=" + value }
-func portFlag(name string, r *reservation) string { return flag(name, strconv.Itoa(r.port)) }
+func (l layout) pki(file string) string               { return filepath.Join(l.dir, "pki", file) }
+func (l layout) config(c Component) string            { return filepath.Join(l.dir, string(c)+".kubeconfig") }
+func (l layout) log(c Component) string               { return filepath.Join(l.dir, "log", string(c)+".log") }
+func (l layout) admin() string                        { return filepath.Join(l.dir, "kubeconfig") }
+func (l layout) state() string                        { return filepath.Join(l.dir, "state.json") }
+func (l layout) auditLog() string                     { return filepath.Join(l.dir, "log", "audit.log") }
+func (l layout) auditPolicy() string                  { return filepath.Join(l.dir, "audit-policy.yaml") }
+func (l layout) stages() string                       { return filepath.Join(l.dir, "kwok.yaml") }
+func (l layout) folders() []string                    { return []string{l.dir, l.pki(""), filepath.Join(l.dir, "log")} }
+func loopbackURL(scheme string, p int) string         { return fmt.Sprintf("%s://127.0.0.1:%d", scheme, p) }
+func argument(name, value string) string              { return "--" + name + "=" + value }
+func portArgument(name string, r *reservation) string { return argument(name, strconv.Itoa(r.port)) }
 
 // environment is what every component gets: the caller's, without what would
 // make it look for another cluster or another user's configuration.
@@ -71,40 +71,40 @@ func (c *Cluster) arguments(name Component) []string {
 	case ControllerManager:
 		return append(c.clientArguments(name, c.ports.controllerManager),
 			"--use-service-account-credentials",
-			flag("service-account-private-key-file", c.files.pki("sa.key")),
-			flag("root-ca-file", c.files.pki("ca.crt")),
-			flag("cluster-signing-cert-file", c.files.pki("ca.crt")),
-			flag("cluster-signing-key-file", c.files.pki("ca.key")),
+			argument("service-account-private-key-file", c.files.pki("sa.key")),
+			argument("root-ca-file", c.files.pki("ca.crt")),
+			argument("cluster-signing-cert-file", c.files.pki("ca.crt")),
+			argument("cluster-signing-key-file", c.files.pki("ca.key")),
 			"--kube-api-qps=200", "--kube-api-burst=400")
 	case Scheduler:
 		return append(c.clientArguments(name, c.ports.scheduler), "--kube-api-qps=500", "--kube-api-burst=1000")
 	case Kwok:
 		return []string{
-			flag("config", c.files.stages()),
-			flag("kubeconfig", c.files.config(name)),
+			argument("config", c.files.stages()),
+			argument("kubeconfig", c.files.config(name)),
 			"--manage-all-nodes=false",
-			flag("manage-nodes-with-annotation-selector", simulatedNode+"=true"),
-			flag("cidr", podRange),
+			argument("manage-nodes-with-annotation-selector", simulatedNode+"=true"),
+			argument("cidr", podRange),
 			"--node-ip=127.0.0.1",
-			portFlag("node-port", c.ports.kwok),
-			flag("server-address", fmt.Sprintf("127.0.0.1:%d", c.ports.kwok.port)),
-			flag("tls-cert-file", c.files.pki("kubelet.crt")),
-			flag("tls-private-key-file", c.files.pki("kubelet.key")),
+			portArgument("node-port", c.ports.kwok),
+			argument("server-address", fmt.Sprintf("127.0.0.1:%d", c.ports.kwok.port)),
+			argument("tls-cert-file", c.files.pki("kubelet.crt")),
+			argument("tls-private-key-file", c.files.pki("kubelet.key")),
 			"--node-lease-duration-seconds=40",
 		}
 	case MetricsServer:
 		return []string{
-			flag("kubeconfig", c.files.config(name)),
-			flag("authentication-kubeconfig", c.files.config(name)),
-			flag("authorization-kubeconfig", c.files.config(name)),
+			argument("kubeconfig", c.files.config(name)),
+			argument("authentication-kubeconfig", c.files.config(name)),
+			argument("authorization-kubeconfig", c.files.config(name)),
 			"--bind-address=127.0.0.1",
-			portFlag("secure-port", c.ports.metricsServer),
-			flag("tls-cert-file", c.files.pki("metrics-server.crt")),
-			flag("tls-private-key-file", c.files.pki("metrics-server.key")),
-			flag("kubelet-certificate-authority", c.files.pki("ca.crt")),
+			portArgument("secure-port", c.ports.metricsServer),
+			argument("tls-cert-file", c.files.pki("metrics-server.crt")),
+			argument("tls-private-key-file", c.files.pki("metrics-server.key")),
+			argument("kubelet-certificate-authority", c.files.pki("ca.crt")),
 			"--kubelet-use-node-status-port",
 			"--kubelet-preferred-address-types=InternalIP",
-			flag("metric-resolution", c.options.MetricResolution.String()), "--kubelet-request-timeout=5s", // has to be less than the resolution
+			argument("metric-resolution", c.options.MetricResolution.String()), "--kubelet-request-timeout=5s", // has to be less than the resolution
 		}
 	}
 	return nil
@@ -113,16 +113,16 @@ func (c *Cluster) arguments(name Component) []string {
 func (c *Cluster) etcdArguments() []string {
 	client, peer := loopbackURL("https", c.ports.etcdClient.port), loopbackURL("https", c.ports.etcdPeer.port)
 	return []string{
-		flag("data-dir", filepath.Join(c.files.dir, "etcd")),
-		flag("listen-client-urls", client),
-		flag("advertise-client-urls", client),
-		flag("listen-peer-urls", peer),
-		flag("initial-advertise-peer-urls", peer),
-		flag("initial-cluster", "default="+peer),
-		"--client-cert-auth", flag("trusted-ca-file", c.files.pki("ca.crt")),
-		flag("cert-file", c.files.pki("etcd.crt")), flag("key-file", c.files.pki("etcd.key")),
-		"--peer-client-cert-auth", flag("peer-trusted-ca-file", c.files.pki("ca.crt")),
-		flag("peer-cert-file", c.files.pki("etcd.crt")), flag("peer-key-file", c.files.pki("etcd.key")),
+		argument("data-dir", filepath.Join(c.files.dir, "etcd")),
+		argument("listen-client-urls", client),
+		argument("advertise-client-urls", client),
+		argument("listen-peer-urls", peer),
+		argument("initial-advertise-peer-urls", peer),
+		argument("initial-cluster", "default="+peer),
+		"--client-cert-auth", argument("trusted-ca-file", c.files.pki("ca.crt")),
+		argument("cert-file", c.files.pki("etcd.crt")), argument("key-file", c.files.pki("etcd.key")),
+		"--peer-client-cert-auth", argument("peer-trusted-ca-file", c.files.pki("ca.crt")),
+		argument("peer-cert-file", c.files.pki("etcd.crt")), argument("peer-key-file", c.files.pki("etcd.key")),
 		"--unsafe-no-fsync", // test data: what a crash of the machine loses is no loss
 		"--quota-backend-bytes=2147483648",
 		"--log-level=warn",
@@ -132,35 +132,35 @@ func (c *Cluster) etcdArguments() []string {
 func (c *Cluster) apiServerArguments() []string {
 	args := []string{
 		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1",
-		portFlag("secure-port", c.ports.apiServer),
-		flag("etcd-servers", loopbackURL("https", c.ports.etcdClient.port)),
-		flag("etcd-cafile", c.files.pki("ca.crt")),
-		flag("etcd-certfile", c.files.pki("apiserver-client.crt")), flag("etcd-keyfile", c.files.pki("apiserver-client.key")),
-		flag("tls-cert-file", c.files.pki("apiserver.crt")), flag("tls-private-key-file", c.files.pki("apiserver.key")),
-		flag("client-ca-file", c.files.pki("ca.crt")),
-		flag("kubelet-certificate-authority", c.files.pki("ca.crt")),
-		flag("kubelet-client-certificate", c.files.pki("apiserver-client.crt")),
-		flag("kubelet-client-key", c.files.pki("apiserver-client.key")),
+		portArgument("secure-port", c.ports.apiServer),
+		argument("etcd-servers", loopbackURL("https", c.ports.etcdClient.port)),
+		argument("etcd-cafile", c.files.pki("ca.crt")),
+		argument("etcd-certfile", c.files.pki("apiserver-client.crt")), argument("etcd-keyfile", c.files.pki("apiserver-client.key")),
+		argument("tls-cert-file", c.files.pki("apiserver.crt")), argument("tls-private-key-file", c.files.pki("apiserver.key")),
+		argument("client-ca-file", c.files.pki("ca.crt")),
+		argument("kubelet-certificate-authority", c.files.pki("ca.crt")),
+		argument("kubelet-client-certificate", c.files.pki("apiserver-client.crt")),
+		argument("kubelet-client-key", c.files.pki("apiserver-client.key")),
 		"--kubelet-preferred-address-types=InternalIP,Hostname",
 		"--service-account-issuer=https://kubernetes.default.svc",
-		flag("service-account-key-file", c.files.pki("sa.pub")),
-		flag("service-account-signing-key-file", c.files.pki("sa.key")),
-		flag("service-cluster-ip-range", serviceRange),
+		argument("service-account-key-file", c.files.pki("sa.pub")),
+		argument("service-account-signing-key-file", c.files.pki("sa.key")),
+		argument("service-cluster-ip-range", serviceRange),
 		"--authorization-mode=Node,RBAC",
 		"--enable-admission-plugins=NodeRestriction",
 		"--allow-privileged=true",
 		"--endpoint-reconciler-type=none", // loopback is no address that an Endpoints object may hold
-		flag("requestheader-client-ca-file", c.files.pki("ca.crt")),
+		argument("requestheader-client-ca-file", c.files.pki("ca.crt")),
 		"--requestheader-allowed-names=front-proxy",
 		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
 		"--requestheader-group-headers=X-Remote-Group",
 		"--requestheader-username-headers=X-Remote-User",
-		flag("proxy-client-cert-file", c.files.pki("front-proxy.crt")),
-		flag("proxy-client-key-file", c.files.pki("front-proxy.key")),
+		argument("proxy-client-cert-file", c.files.pki("front-proxy.crt")),
+		argument("proxy-client-key-file", c.files.pki("front-proxy.key")),
 		"--profiling=false",
 	}
 	if c.options.AuditPolicy != "" {
-		args = append(args, flag("audit-policy-file", c.files.auditPolicy()), flag("audit-log-path", c.files.auditLog()))
+		args = append(args, argument("audit-policy-file", c.files.auditPolicy()), argument("audit-log-path", c.files.auditLog()))
 	}
 	return append(args, c.options.APIServerArgs...)
 }
@@ -169,13 +169,13 @@ func (c *Cluster) apiServerArguments() []string {
 // and serve nothing but their health. One replica needs no leader election.
 func (c *Cluster) clientArguments(name Component, port *reservation) []string {
 	return []string{
-		flag("kubeconfig", c.files.config(name)),
-		flag("authentication-kubeconfig", c.files.config(name)),
-		flag("authorization-kubeconfig", c.files.config(name)),
+		argument("kubeconfig", c.files.config(name)),
+		argument("authentication-kubeconfig", c.files.config(name)),
+		argument("authorization-kubeconfig", c.files.config(name)),
 		"--bind-address=127.0.0.1",
-		portFlag("secure-port", port),
-		flag("tls-cert-file", c.files.pki("loopback.crt")),
-		flag("tls-private-key-file", c.files.pki("loopback.key")),
+		portArgument("secure-port", port),
+		argument("tls-cert-file", c.files.pki("loopback.crt")),
+		argument("tls-private-key-file", c.files.pki("loopback.key")),
 		"--leader-elect=false",
 		"--profiling=false",
 	}

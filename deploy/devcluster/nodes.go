@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
+	"sigs.k8s.io/yaml"
 )
 
 // Annotations of a node that this package and kwok read.
@@ -122,7 +123,12 @@ func (c *Cluster) writeInputs() error {
 	}
 	errs := []error{writeSecret(c.files.stages(), []byte(stages))}
 	if c.options.AuditPolicy != "" {
-		errs = append(errs, writeSecret(c.files.auditPolicy(), []byte(c.options.AuditPolicy)))
+		// kube-apiserver takes text that begins with a brace for JSON.
+		policy, err := yaml.YAMLToJSON([]byte(c.options.AuditPolicy))
+		if err != nil {
+			return fmt.Errorf("read the audit policy: %w", err)
+		}
+		errs = append(errs, writeSecret(c.files.auditPolicy(), policy))
 	}
 	return errors.Join(errs...)
 }
