@@ -10,7 +10,7 @@ export function NotFound() {
       <ViewTitle title="No such page" />
       <Empty title="There is nothing at this address">
         It may be mistyped, or of another version.{" "}
-        <Link to="/" className="bare-link">
+        <Link to="/" className="bare-link underline">
           Go to the live feed
         </Link>
         .

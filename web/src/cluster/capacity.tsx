@@ -1,4 +1,5 @@
 import type { Resources } from "@rightsizer/api/cluster";
+import type { ReactNode } from "react";
 import { bytes, cpu, percent } from "../format/quantity";
 
 interface Props {
@@ -40,20 +41,37 @@ interface AmountProps {
 function Amount({ name, show, of = 0n, requested = 0n, used }: AmountProps) {
   const asked = percent(requested, of);
   return (
-    <div>
-      <p className="flex flex-wrap justify-between gap-x-2">
+    <div className="min-w-0">
+      <p className="flex justify-between gap-2">
         <span className="font-medium">{name}</span>
-        <span className="text-soft tabular-nums">
-          {show(requested)} of {show(of)} requested ({asked} %)
-          {used !== undefined && `, ${show(used)} used`}
-        </span>
+        <span className="text-soft tabular-nums">{show(of)}</span>
       </p>
-      {/* The sentence above says it all; the bars repeat it for the eye. */}
-      <div aria-hidden="true" className="mt-1 overflow-hidden rounded-sm bg-raised">
+      {/* The sentence below says it all; the bars repeat it for the eye. */}
+      <div aria-hidden="true" className="my-1 overflow-hidden rounded-sm bg-raised">
         <Bar className={asked > 100 ? "bg-error" : "bg-edge"} width={asked} />
         {used !== undefined && <Bar className="bg-accent" width={percent(used, of)} />}
       </div>
+      <p className="flex flex-wrap gap-x-4 text-xs text-soft tabular-nums">
+        <Key className={asked > 100 ? "bg-error" : "bg-edge"}>
+          {show(requested)} requested, {asked} %
+        </Key>
+        {used !== undefined && (
+          <Key className="bg-accent">
+            {show(used)} used, {percent(used, of)} %
+          </Key>
+        )}
+      </p>
     </div>
+  );
+}
+
+// Which bar says this.
+function Key({ className, children }: { className: string; children: ReactNode }) {
+  return (
+    <span className="flex items-center gap-1.5">
+      <span aria-hidden="true" className={`size-2 rounded-xs ${className}`} />
+      <span>{children}</span>
+    </span>
   );
 }
 

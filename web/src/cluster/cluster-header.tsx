@@ -3,6 +3,7 @@ import { explain } from "../api/failure";
 import { count, plural } from "../format/quantity";
 import { Fact } from "../ui/fact";
 import { Untrusted } from "../ui/untrusted";
+import { useMedia } from "../ui/use-media";
 import { When } from "../ui/when";
 import { Capacity } from "./capacity";
 import { HealthList, HealthMark } from "./health-list";
@@ -14,6 +15,7 @@ export function ClusterHeader() {
   const { data, error } = useCluster();
   const { answer } = useHealth();
   const cluster = data?.cluster;
+  const roomy = useMedia("(min-width: 48rem)");
   if (!cluster)
     return (
       <p className="panel px-3 py-2 text-soft" role="status">
@@ -22,6 +24,9 @@ export function ClusterHeader() {
           : "Loading the cluster"}
       </p>
     );
+  const capacity = (
+    <Capacity capacity={cluster.capacity} requested={cluster.requested} used={cluster.used} />
+  );
   return (
     <section aria-label="Cluster" className="panel px-3 py-2">
       <div className="flex flex-wrap items-center gap-x-6 gap-y-2">
@@ -34,9 +39,9 @@ export function ClusterHeader() {
           </Fact>
           <Fact name="Problems open">{count(cluster.openProblems)}</Fact>
         </dl>
-        <Capacity capacity={cluster.capacity} requested={cluster.requested} used={cluster.used} />
+        {roomy && capacity}
       </div>
-      <details className="mt-2">
+      <details className="mt-1.5">
         <summary className="text-soft">
           {answer ? (
             <>
@@ -46,6 +51,7 @@ export function ClusterHeader() {
             "About this cluster"
           )}
         </summary>
+        {!roomy && <div className="mt-2">{capacity}</div>}
         <dl className="mt-2 flex flex-wrap gap-x-5 gap-y-1">
           <Fact name="Id">
             <Untrusted text={cluster.id} className="font-mono text-xs break-all" />

@@ -14,7 +14,7 @@ const looks: Record<HealthState, { name: string; className: string; Icon: typeof
 export function HealthMark({ state }: { state: HealthState }) {
   const { name, className, Icon } = looks[state] ?? looks[HealthState.UNSPECIFIED];
   return (
-    <span className={`inline-flex items-center gap-1 font-medium ${className}`}>
+    <span className={`inline-flex items-center gap-1 align-middle font-medium ${className}`}>
       <Icon />
       {name}
     </span>

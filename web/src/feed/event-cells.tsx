@@ -7,7 +7,7 @@ import { When } from "../ui/when";
 
 // Shared by the heads and the rows, so that they line up.
 export const columns =
-  "grid grid-cols-[5.5rem_5.5rem_10.5rem_minmax(8rem,1fr)_minmax(4rem,7rem)_minmax(10rem,2.5fr)] items-center gap-x-3 px-3";
+  "grid grid-cols-[4.5rem_5.5rem_9rem_minmax(9rem,1.3fr)_5rem_minmax(10rem,2.5fr)] items-center gap-x-2.5 px-3";
 
 interface Props {
   event: Event;

@@ -28,7 +28,7 @@ export function EventDetails({ event }: { event: Event }) {
       <p className="mt-2 break-words">
         <Untrusted text={event.message} />
       </p>
-      <dl className="mt-3 grid grid-cols-[7.5rem_1fr] gap-x-3 gap-y-1">
+      <dl className="mt-3 grid gap-x-3 sm:grid-cols-[7rem_1fr] sm:gap-y-1">
         <Field name="Occurred">
           <When time={event.occurredTime} exact />
         </Field>

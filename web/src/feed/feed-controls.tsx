@@ -11,7 +11,7 @@ interface Props {
 export function FeedControls({ state, shown, setPaused }: Props) {
   const { paused, held, rows, dropped, incidents } = state;
   return (
-    <div className="flex flex-wrap items-center gap-3 text-soft tabular-nums">
+    <div className="ms-auto flex flex-wrap items-center gap-3 text-soft tabular-nums">
       <span>
         {shown === rows.length
           ? plural(shown, "row")

@@ -1,4 +1,5 @@
 import { type RefObject, useId, useMemo } from "react";
+import { useMedia } from "../ui/use-media";
 import type { Row } from "./feed-state";
 import { type FeedFilter, fault, type ServerField, severityNames } from "./filter";
 import { FilterField } from "./filter-field";
@@ -20,15 +21,16 @@ const fields: { field: ServerField; label: string; example: string }[] = [
 export function FilterBar({ filter, onChange, textField, rows }: Props) {
   const id = useId();
   const seen = useMemo(() => suggestions(rows), [rows]);
-  const active = Object.keys(filter).length > 0;
+  const active = Object.keys(filter).length;
 
   function set(field: keyof FeedFilter, value: string) {
     const { [field]: _, ...rest } = filter;
     onChange(value === "" ? rest : { ...rest, [field]: value });
   }
 
-  return (
-    <search className="grid grid-cols-2 items-start gap-2 md:grid-cols-[repeat(3,1fr)_8rem_1.5fr_auto]">
+  const roomy = useMedia("(min-width: 48rem)");
+  const form = (
+    <search className="grid grid-cols-2 items-start gap-2 pt-2 md:grid-cols-[repeat(3,1fr)_8rem_1.5fr_auto] md:pt-0">
       {fields.map(({ field, label, example }) => (
         <FilterField
           key={field}
@@ -75,12 +77,21 @@ export function FilterBar({ filter, onChange, textField, rows }: Props) {
       <button
         type="button"
         className="field mt-[1.15rem] disabled:opacity-50"
-        disabled={!active}
+        disabled={active === 0}
         onClick={() => onChange({})}
       >
         Clear
       </button>
     </search>
+  );
+  if (roomy) return form;
+  return (
+    <details>
+      <summary className="text-soft">
+        {active > 0 ? `Filters (${active} in force)` : "Filters"}
+      </summary>
+      {form}
+    </details>
   );
 }
 

@@ -35,13 +35,13 @@ export function LiveView() {
 
   return (
     <>
-      <ViewTitle title="Live" />
       <ClusterHeader />
-      <FilterBar filter={filter} onChange={setFilter} textField={textField} rows={state.rows} />
-      <div className="flex flex-wrap items-center justify-between gap-x-4 gap-y-1">
+      <div className="flex flex-wrap items-center gap-x-4 gap-y-1">
+        <ViewTitle title="Live events" />
         <ConnectionLine connection={state.connection} note={state.note} retry={feed.retryNow} />
         <FeedControls state={state} shown={rows.length} setPaused={feed.setPaused} />
       </div>
+      <FilterBar filter={filter} onChange={setFilter} textField={textField} rows={state.rows} />
       <Announcer state={state} />
       <div className="flex min-h-96 flex-1 gap-3">
         <FeedBody

@@ -13,7 +13,11 @@ export function hex(value: number): string {
   return value.toString(16).padStart(32, "0");
 }
 
-export function sampleEvent(number: number, over: EventInit = {}): Event {
+// Fields to set, without the alternative of a whole message: a spread of the two
+// would type-check as neither.
+type EventFields = Exclude<MessageInitShape<typeof EventSchema>, Event>;
+
+export function sampleEvent(number: number, over: EventFields = {}): Event {
   const now = timestampFromMs(Date.now());
   return create(EventSchema, {
     id: hex(number),

@@ -25,6 +25,8 @@ export function useFeedKeys(selection: Selection, textField: RefObject<HTMLInput
           selection.openActive();
           break;
         case "/":
+          // On a small screen the filters may be folded away.
+          textField.current?.closest("details")?.setAttribute("open", "");
           textField.current?.focus();
           break;
         default:

@@ -33,6 +33,14 @@ export function cpu(millis: bigint): string {
   return `${short(cores)} ${cores === 1 ? "core" : "cores"}`;
 }
 
+// Part and whole, the unit once where it is the same: "4 of 16 cores".
+export function partOf(part: bigint, whole: bigint, show: (amount: bigint) => string): string {
+  const [amount, unit] = show(part).split(" ");
+  return show(whole).endsWith(` ${unit}`)
+    ? `${amount} of ${show(whole)}`
+    : `${show(part)} of ${show(whole)}`;
+}
+
 export function percent(part: bigint, whole: bigint): number {
   if (whole <= 0n) return 0;
   return Math.round((Number(part) / Number(whole)) * 100);

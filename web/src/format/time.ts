@@ -25,7 +25,7 @@ const full = new Intl.DateTimeFormat("en-GB", {
   minute: "2-digit",
   second: "2-digit",
   fractionalSecondDigits: 3,
-  timeZoneName: "longOffset",
+  timeZoneName: "shortOffset",
 });
 
 const day = 86_400_000;
@@ -39,8 +39,14 @@ export function clockTime(ms: number): string {
   return clock.format(ms);
 }
 
+// To the millisecond, in the viewer's zone.
+export function localTime(time: Timestamp): string {
+  return full.format(timestampMs(time));
+}
+
+// The same beside the time in UTC, which logs have.
 export function exactTime(time: Timestamp): string {
-  return `${full.format(timestampMs(time))} · ${timestampDate(time).toISOString()}`;
+  return `${localTime(time)} · ${timestampDate(time).toISOString()}`;
 }
 
 export function durationMs(value: Duration): number {

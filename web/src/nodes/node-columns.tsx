@@ -1,5 +1,5 @@
 import type { Node } from "@rightsizer/api/cluster";
-import { bytes, count, cpu, percent } from "../format/quantity";
+import { bytes, count, cpu, partOf, percent } from "../format/quantity";
 import type { Column } from "../ui/data-table";
 import { CheckIcon, ErrorIcon } from "../ui/icons";
 import { Untrusted } from "../ui/untrusted";
@@ -50,20 +50,24 @@ export const nodeColumns: Column<Node>[] = [
 ];
 
 function share(part = 0n, whole = 0n, show: (amount: bigint) => string): string {
-  return `${show(part)} of ${show(whole)} (${percent(part, whole)} %)`;
+  return `${partOf(part, whole, show)}, ${percent(part, whole)} %`;
 }
 
 function NodeState({ node: { ready, unschedulable, pressures } }: { node: Node }) {
   const more = [...(unschedulable ? ["cordoned"] : []), ...pressures];
   return (
-    <span className={`inline-flex items-center gap-1 ${ready ? "text-good" : "text-error"}`}>
-      {ready ? <CheckIcon /> : <ErrorIcon />}
-      {ready ? "Ready" : "Not ready"}
+    <>
+      <span
+        className={`inline-flex items-center gap-1 align-middle ${ready ? "text-good" : "text-error"}`}
+      >
+        {ready ? <CheckIcon /> : <ErrorIcon />}
+        {ready ? "Ready" : "Not ready"}
+      </span>
       {more.length > 0 && (
         <span className="text-warning">
           , <Untrusted text={more.join(", ")} />
         </span>
       )}
-    </span>
+    </>
   );
 }

@@ -21,7 +21,7 @@ interface Props<Row> {
 export function DataTable<Row>({ label, columns, rows, rowKey }: Props<Row>) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-    <section className="panel overflow-x-auto" aria-label={label} tabIndex={0}>
+    <section className="panel shrink-0 overflow-x-auto" aria-label={label} tabIndex={0}>
       <table className="w-full border-collapse">
         <caption className="sr-only">{label}</caption>
         <thead>
@@ -31,7 +31,7 @@ export function DataTable<Row>({ label, columns, rows, rowKey }: Props<Row>) {
                 key={column.name}
                 scope="col"
                 aria-sort={column.sort}
-                className={`px-3 py-1.5 whitespace-nowrap ${column.number ? "text-end" : ""}`}
+                className={`px-2.5 py-1.5 whitespace-nowrap ${column.number ? "text-end" : ""}`}
               >
                 {column.head}
               </th>
@@ -44,7 +44,7 @@ export function DataTable<Row>({ label, columns, rows, rowKey }: Props<Row>) {
               {columns.map((column) => (
                 <td
                   key={column.name}
-                  className={`px-3 py-1.5 whitespace-nowrap ${column.number ? "text-end tabular-nums" : ""}`}
+                  className={`px-2.5 py-1.5 whitespace-nowrap ${column.number ? "text-end tabular-nums" : ""}`}
                 >
                   {column.cell(row)}
                 </td>

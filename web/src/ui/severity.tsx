@@ -29,7 +29,7 @@ export function severityName(severity: Severity): string {
 export function SeverityMark({ severity }: { severity: Severity }) {
   const { name, className, Icon } = looks[severity] ?? unknown;
   return (
-    <span className={`inline-flex items-center gap-1 px-1 font-medium ${className}`}>
+    <span className={`inline-flex items-center gap-1 px-1 align-middle font-medium ${className}`}>
       <Icon />
       {name}
     </span>

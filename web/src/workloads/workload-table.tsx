@@ -21,11 +21,17 @@ export function WorkloadTable({ workloads, order, sortBy }: Props) {
       name,
       sort: active ? direction : undefined,
       head: (
-        <button type="button" className="font-semibold hover:text-ink" onClick={() => sortBy(by)}>
+        <button
+          type="button"
+          className="font-semibold underline decoration-dotted underline-offset-4 hover:text-ink"
+          onClick={() => sortBy(by)}
+        >
+          {active && (
+            <span aria-hidden="true" className="text-accent">
+              {by === "name" ? "↑ " : "↓ "}
+            </span>
+          )}
           {name}
-          <span aria-hidden="true" className={active ? "text-accent" : "invisible"}>
-            {by === "name" ? " ↑" : " ↓"}
-          </span>
         </button>
       ),
     };
@@ -35,6 +41,8 @@ export function WorkloadTable({ workloads, order, sortBy }: Props) {
     { ...sorted("Workload", "name"), cell: (workload) => <WorkloadLink workload={workload} /> },
     plain("Namespace", ({ namespace }) => <Untrusted text={namespace} />),
     plain("Kind", ({ ref }) => <Untrusted text={ref?.kind ?? ""} />),
+    { ...sorted("Open problems", "open_problems"), number: true, cell: problems },
+    { ...sorted("Restarts", "restarts"), number: true, cell: (w) => count(w.restarts) },
     { ...plain("Ready", ready), number: true },
     {
       ...sorted("CPU requested", "cpu_requested"),
@@ -47,8 +55,6 @@ export function WorkloadTable({ workloads, order, sortBy }: Props) {
       cell: (w) => bytes(w.requested?.memoryBytes ?? 0n),
     },
     { ...plain("Memory used", (w) => (w.used ? bytes(w.used.memoryBytes) : "–")), number: true },
-    { ...sorted("Restarts", "restarts"), number: true, cell: (w) => count(w.restarts) },
-    { ...sorted("Open problems", "open_problems"), number: true, cell: problems },
   ];
   return <DataTable label="Workloads" columns={columns} rows={workloads} rowKey={keyOf} />;
 }

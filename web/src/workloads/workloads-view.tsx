@@ -93,7 +93,7 @@ function Filters({ search, namespaceFault, set }: FiltersProps) {
         value={name ?? ""}
         fault={undefined}
         suggestions={[]}
-        onCommit={(value) => set({ ...search, name: value })}
+        onCommit={(value) => set(changed(search, "name", value))}
       />
       <FilterField
         label="Namespace"
@@ -101,9 +101,9 @@ function Filters({ search, namespaceFault, set }: FiltersProps) {
         value={namespace ?? ""}
         fault={namespaceFault}
         suggestions={[]}
-        onCommit={(value) => set({ ...search, namespace: value })}
+        onCommit={(value) => set(changed(search, "namespace", value))}
       />
-      <label className="mt-6 flex items-center gap-2">
+      <label className="flex h-8 self-end items-center gap-2">
         <input
           type="checkbox"
           className="size-4"
@@ -117,7 +117,7 @@ function Filters({ search, namespaceFault, set }: FiltersProps) {
       </label>
       <button
         type="button"
-        className="field mt-[1.15rem] disabled:opacity-50"
+        className="field self-end disabled:opacity-50"
         disabled={!name && !namespace && !problems}
         onClick={() => set(rest)}
       >
@@ -125,4 +125,10 @@ function Filters({ search, namespaceFault, set }: FiltersProps) {
       </button>
     </search>
   );
+}
+
+// An empty field leaves the URL.
+function changed(search: WorkloadSearch, field: "name" | "namespace", value: string) {
+  const { [field]: _, ...rest } = search;
+  return value === "" ? rest : { ...rest, [field]: value };
 }
