@@ -1,0 +1,476 @@
+package watcher_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"buf.build/go/protovalidate"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/watcher"
+	"github.com/rightsizer/rightsizer/watcher/watchertest"
+)
+
+// recorder takes what the watcher publishes, and holds each event against the
+// schema.
+type recorder struct {
+	t       *testing.T
+	mu      sync.Mutex
+	events  []*rightsizerv1.Event
+	resyncs []*rightsizerv1.StreamResync
+	order   []string
+}
+
+func (r *recorder) Publish(e *rightsizerv1.Event) {
+	assert.NoError(r.t, protovalidate.Validate(e))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, e)
+	r.order = append(r.order, e.GetType())
+}
+
+func (r *recorder) Resync(m *rightsizerv1.StreamResync) {
+	assert.NoError(r.t, protovalidate.Validate(m))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.resyncs = append(r.resyncs, m)
+	r.order = append(r.order, "resync "+m.GetScope())
+}
+
+// take returns what was published since the last call.
+func (r *recorder) take() []*rightsizerv1.Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := r.events
+	r.events = nil
+	return out
+}
+
+func (r *recorder) takeResyncs() []*rightsizerv1.StreamResync {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := r.resyncs
+	r.resyncs = nil
+	return out
+}
+
+// rig is a watcher at work on a server, in a synctest bubble.
+type rig struct {
+	t      *testing.T
+	server *watchertest.Server
+	out    *recorder
+	*watcher.Watcher
+	cancel context.CancelFunc
+	done   chan error
+}
+
+func start(t *testing.T, server *watchertest.Server, change ...func(*watcher.Options)) *rig {
+	t.Helper()
+	r := &rig{t: t, server: server, out: &recorder{t: t}, done: make(chan error, 1)}
+	opts := watcher.Options{Config: server.Config(), Publisher: r.out, ClusterName: "test"}
+	for _, f := range change {
+		f(&opts)
+	}
+	w, err := watcher.New(opts)
+	require.NoError(t, err)
+	r.Watcher = w
+	ctx, cancel := context.WithCancel(t.Context())
+	r.cancel = cancel
+	go func() { r.done <- w.Run(ctx) }()
+	synctest.Wait()
+	return r
+}
+
+func (r *rig) stop() {
+	r.t.Helper()
+	r.cancel()
+	require.NoError(r.t, <-r.done)
+	synctest.Wait()
+}
+
+// component is the health of one part.
+func (r *rig) component(name string) *rightsizerv1.ComponentHealth {
+	r.t.Helper()
+	for _, h := range r.Health() {
+		require.NoError(r.t, protovalidate.Validate(h))
+		if h.GetComponent() == name {
+			return h
+		}
+	}
+	require.Failf(r.t, "no such component", "%s", name)
+	return nil
+}
+
+// web is a pod of Deployment shop/web.
+func web(name string) *corev1.Pod {
+	yes := true
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "shop", Name: name, UID: types.UID("uid-" + name),
+			Labels:            map[string]string{"app": "web", "pod-template-hash": "5d4f"},
+			CreationTimestamp: metav1.Now(),
+			OwnerReferences: []metav1.OwnerReference{{
+				APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "web-5d4f", UID: "uid-rs", Controller: &yes,
+			}},
+		},
+		Spec: corev1.PodSpec{
+			NodeName:      "node-1",
+			RestartPolicy: corev1.RestartPolicyAlways,
+			Containers: []corev1.Container{{
+				Name: "app", Image: "registry.test/web:1",
+				Resources: corev1.ResourceRequirements{
+					Requests: corev1.ResourceList{"cpu": resource.MustParse("100m"), "memory": resource.MustParse("64Mi")},
+					Limits:   corev1.ResourceList{"memory": resource.MustParse("64Mi")},
+				},
+			}},
+		},
+		Status: corev1.PodStatus{
+			Phase: corev1.PodRunning, QOSClass: corev1.PodQOSBurstable,
+			Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
+			ContainerStatuses: []corev1.ContainerStatus{{
+				Name: "app", Ready: true, ContainerID: "containerd://run-0",
+				State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}},
+			}},
+		},
+	}
+}
+
+// end ends the running container of a pod; lived is how long it ran.
+func end(pod *corev1.Pod, reason string, code int32, lived time.Duration) *corev1.Pod {
+	pod = pod.DeepCopy()
+	s := &pod.Status.ContainerStatuses[0]
+	s.State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
+		Reason: reason, ExitCode: code, ContainerID: s.ContainerID,
+		StartedAt: metav1.NewTime(time.Now().Add(-lived)), FinishedAt: metav1.Now(),
+	}}
+	s.Ready = false
+	pod.Status.Conditions[0].Status = corev1.ConditionFalse
+	return pod
+}
+
+// restart starts an ended container again.
+func restart(pod *corev1.Pod) *corev1.Pod {
+	pod = pod.DeepCopy()
+	s := &pod.Status.ContainerStatuses[0]
+	s.LastTerminationState = s.State
+	s.RestartCount++
+	s.ContainerID = fmt.Sprintf("containerd://run-%d", s.RestartCount)
+	s.State = corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}}
+	s.Ready = true
+	pod.Status.Conditions[0].Status = corev1.ConditionTrue
+	return pod
+}
+
+func webReplicaSet() *appsv1.ReplicaSet {
+	yes := true
+	return &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "shop", Name: "web-5d4f", UID: "uid-rs",
+		OwnerReferences: []metav1.OwnerReference{{Kind: "Deployment", Name: "web", UID: "uid-web", Controller: &yes}},
+	}}
+}
+
+func webDeployment() *appsv1.Deployment {
+	two := int32(2)
+	return &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", UID: "uid-web"},
+		Spec:       appsv1.DeploymentSpec{Replicas: &two},
+	}
+}
+
+func shop(pods ...*corev1.Pod) *watchertest.Server {
+	server := watchertest.New()
+	server.Put(webDeployment(), webReplicaSet())
+	for _, p := range pods {
+		server.Put(p)
+	}
+	return server
+}
+
+func TestAKillIsToldOnceInBothItsForms(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		healthy, other := web("web-a"), web("web-b")
+		r := start(t, shop(healthy, other))
+		defer r.stop()
+		require.True(t, r.Synced())
+		require.NoError(t, r.Ready())
+		require.Empty(t, r.out.take())
+
+		time.Sleep(3 * time.Second)
+		killed := end(healthy, "OOMKilled", 137, 3*time.Second)
+		r.server.Put(killed)
+		synctest.Wait()
+		events := r.out.take()
+		require.Len(t, events, 1)
+		e := events[0]
+		assert.Equal(t, "pod.oom_killed", e.GetType())
+		assert.Equal(t, rightsizerv1.Phase_PHASE_POINT, e.GetPhase())
+		assert.Equal(t, rightsizerv1.Severity_SEVERITY_ERROR, e.GetSeverity())
+		assert.Equal(t, watchertest.ClusterUID, e.GetCluster())
+		assert.Equal(t, "Container app of pod web-a was OOM-killed at its 64 MiB limit after 3 s", e.GetMessage())
+		assert.Equal(t, "Deployment/web", e.GetWorkload().GetKind()+"/"+e.GetWorkload().GetName())
+		assert.Equal(t, "OOMKilled", e.GetReason())
+		assert.Equal(t, "node-1", e.GetNode())
+		assert.False(t, e.GetFoundAtStart())
+		assert.Equal(t, int64(64<<20), e.GetOomKilled().GetMemoryLimitBytes())
+		assert.Equal(t, 3*time.Second, e.GetOomKilled().GetLifetime().AsDuration())
+		assert.Equal(t, map[string]string{"app": "web", "qos": "Burstable", "container_kind": "app", "pod_phase": "Running"}, e.GetTags())
+
+		r.server.Put(restart(killed))
+		synctest.Wait()
+		assert.Empty(t, r.out.take(), "the same kill in lastState")
+		require.Len(t, r.Problems(), 1)
+		assert.Equal(t, e.GetId(), r.Problems()[0].GetId())
+	})
+}
+
+func TestARestartOfTheOperatorRepeatsIDs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pod := web("web-a")
+		server := shop(pod)
+		first := start(t, server)
+		for range 3 {
+			time.Sleep(5 * time.Second)
+			pod = end(pod, "OOMKilled", 137, 5*time.Second)
+			server.Put(pod)
+			time.Sleep(10 * time.Second)
+			pod = restart(pod)
+			server.Put(pod)
+		}
+		synctest.Wait()
+		before := make(map[string]*rightsizerv1.Event)
+		for _, e := range first.out.take() {
+			assert.NotContains(t, before, e.GetId(), "once means one id")
+			before[e.GetId()] = e
+		}
+		first.stop()
+
+		second := start(t, server)
+		defer second.stop()
+		again := second.out.take()
+		require.Len(t, again, 2, "the last kill, and the crash loop")
+		for _, e := range again {
+			require.Contains(t, before, e.GetId())
+			assert.True(t, e.GetFoundAtStart())
+			assert.Equal(t, before[e.GetId()].GetProblemId(), e.GetProblemId())
+			assert.Equal(t, before[e.GetId()].GetCorrelationId(), e.GetCorrelationId())
+		}
+		assert.Equal(t, again[0].GetCorrelationId(), again[1].GetCorrelationId())
+	})
+}
+
+func TestADeletedPodsLastStatusCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pod := web("web-a")
+		r := start(t, shop(pod))
+		defer r.stop()
+		r.server.Delete(end(pod, "OOMKilled", 137, time.Second))
+		synctest.Wait()
+		events := r.out.take()
+		require.Len(t, events, 1)
+		assert.Equal(t, "pod.oom_killed", events[0].GetType())
+		assert.Empty(t, r.Problems(), "a pod that is gone has nothing wrong now")
+		assert.Zero(t, r.Cluster().GetPods())
+	})
+}
+
+// crash drives a pod into a crash loop of two restarts.
+func crash(r *rig, pod *corev1.Pod) *corev1.Pod {
+	for range 2 {
+		time.Sleep(time.Second)
+		pod = end(pod, "Error", 1, time.Second)
+		r.server.Put(pod)
+		time.Sleep(10 * time.Second)
+		pod = restart(pod)
+		r.server.Put(pod)
+	}
+	synctest.Wait()
+	return pod
+}
+
+func TestACrashLoopHasALife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pod := web("web-a")
+		r := start(t, shop(pod, web("web-b")))
+		defer r.stop()
+		pod = crash(r, pod)
+		events := r.out.take()
+		require.Len(t, events, 1)
+		opened := events[0]
+		assert.Equal(t, "pod.crash_loop", opened.GetType())
+		assert.Equal(t, rightsizerv1.Phase_PHASE_OPENED, opened.GetPhase())
+		assert.Equal(t, int32(1), r.Cluster().GetOpenProblems())
+		assert.Equal(t, int32(1), r.Workloads()[0].GetOpenProblems())
+
+		// It fails again, and the back-off is known at once.
+		time.Sleep(time.Second)
+		pod = end(pod, "Error", 1, time.Second)
+		r.server.Put(pod)
+		synctest.Wait()
+		events = r.out.take()
+		require.Len(t, events, 1)
+		assert.Equal(t, rightsizerv1.Phase_PHASE_UPDATED, events[0].GetPhase())
+		assert.Equal(t, opened.GetProblemId(), events[0].GetProblemId())
+		assert.Equal(t, 20*time.Second, events[0].GetCrashLoop().GetBackoff().AsDuration())
+		assert.Equal(t, "Container app of pod web-a crash-loops: restarted twice, last end with exit code 1 (Error) after 1 s, "+
+			"next start in about 20 s", events[0].GetMessage())
+
+		// The restart that was announced is no news.
+		time.Sleep(20 * time.Second)
+		pod = restart(pod)
+		r.server.Put(pod)
+		synctest.Wait()
+		assert.Empty(t, r.out.take())
+
+		// Nothing happens for ten minutes but time.
+		time.Sleep(10*time.Minute - time.Second)
+		synctest.Wait()
+		assert.Empty(t, r.out.take())
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		events = r.out.take()
+		require.Len(t, events, 1)
+		assert.Equal(t, rightsizerv1.Phase_PHASE_RESOLVED, events[0].GetPhase())
+		assert.Equal(t, opened.GetProblemId(), events[0].GetProblemId())
+		assert.Equal(t, rightsizerv1.Severity_SEVERITY_INFO, events[0].GetSeverity())
+		assert.Empty(t, r.Problems())
+
+		// A later row is another problem.
+		time.Sleep(time.Hour)
+		pod = end(pod, "Error", 1, time.Hour+10*time.Minute)
+		r.server.Put(pod)
+		pod = restart(pod)
+		r.server.Put(pod)
+		crash(r, pod)
+		events = r.out.take()
+		require.NotEmpty(t, events)
+		assert.Equal(t, rightsizerv1.Phase_PHASE_OPENED, events[0].GetPhase())
+		assert.NotEqual(t, opened.GetProblemId(), events[0].GetProblemId())
+	})
+}
+
+func TestBackOffEventsAreEvidence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pod := web("web-a")
+		r := start(t, shop(pod))
+		defer r.stop()
+		time.Sleep(time.Second)
+		pod = restart(end(pod, "Error", 1, time.Second))
+		r.server.Put(pod)
+		time.Sleep(time.Second)
+		r.server.Put(end(pod, "Error", 1, time.Second))
+		synctest.Wait()
+		require.Empty(t, r.out.take(), "one restart is no loop yet")
+
+		backOff := func(name, message string) *corev1.Event {
+			return &corev1.Event{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name},
+				InvolvedObject: corev1.ObjectReference{
+					Kind: "Pod", Namespace: "shop", Name: "web-a", UID: "uid-web-a", FieldPath: "spec.containers{app}",
+				},
+				Reason: "BackOff", Message: message, LastTimestamp: metav1.Now(),
+			}
+		}
+		r.server.Put(backOff("pull", `Back-off pulling image "x"`))
+		synctest.Wait()
+		require.Empty(t, r.out.take(), "an image pull is no restart")
+		r.server.Put(backOff("restart", "Back-off restarting failed container app in pod web-a_shop(uid-web-a)"))
+		synctest.Wait()
+		events := r.out.take()
+		require.Len(t, events, 1)
+		assert.Equal(t, "pod.crash_loop", events[0].GetType())
+		assert.Equal(t, 10*time.Second, events[0].GetCrashLoop().GetBackoff().AsDuration())
+	})
+}
+
+func TestAListAfterALostWatchMakesUpForWhatWasMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		looping, other := web("web-a"), web("web-b")
+		r := start(t, shop(looping, other))
+		defer r.stop()
+		looping = crash(r, looping)
+		require.Len(t, r.out.take(), 1)
+
+		r.server.Bookmark()
+		synctest.Wait()
+		lastWord := time.Now()
+		time.Sleep(5 * time.Second)
+		r.server.SetDown(true)
+		synctest.Wait()
+		r.server.Delete(looping)
+		r.server.Put(end(other, "OOMKilled", 137, time.Second))
+		r.server.Compact()
+		time.Sleep(5 * time.Second)
+		r.out.mu.Lock()
+		r.out.order = nil
+		r.out.mu.Unlock()
+		r.server.SetDown(false)
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+
+		resyncs := r.out.takeResyncs()
+		require.Len(t, resyncs, 2, "one for pods, one for nodes")
+		for _, m := range resyncs {
+			assert.Contains(t, []string{"pods", "nodes"}, m.GetScope())
+			assert.Equal(t, lastWord.Unix(), m.GetSince().AsTime().Unix())
+			assert.Contains(t, m.GetReason(), "unknown")
+		}
+		events := r.out.take()
+		require.Len(t, events, 2)
+		assert.Equal(t, rightsizerv1.Phase_PHASE_RESOLVED, events[0].GetPhase(), "the deleted pod's loop")
+		assert.Equal(t, "pod.oom_killed", events[1].GetType())
+		assert.False(t, events[1].GetFoundAtStart())
+		assert.Equal(t, int32(1), r.Cluster().GetPods())
+		order := strings.Join(r.out.order, ",")
+		assert.Less(t, strings.Index(order, "resync pods"), strings.Index(order, "pod.crash_loop"))
+		assert.Equal(t, rightsizerv1.HealthState_HEALTH_STATE_OK, r.component("watch/pods").GetState())
+	})
+}
+
+func TestGoneInsideTheStreamIsOneResync(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, shop(web("web-a")))
+		defer r.stop()
+		r.server.Expire(watchertest.Pods)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		resyncs := r.out.takeResyncs()
+		require.Len(t, resyncs, 1)
+		assert.Equal(t, "pods", resyncs[0].GetScope())
+		assert.Contains(t, resyncs[0].GetReason(), "too old resource version")
+		assert.Empty(t, r.out.take())
+	})
+}
+
+func TestAWatchThatIsContinuedLosesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pod := web("web-a")
+		r := start(t, shop(pod))
+		defer r.stop()
+		time.Sleep(time.Minute)
+		r.server.SetDown(true)
+		synctest.Wait()
+		r.server.Put(end(pod, "OOMKilled", 137, time.Second))
+		time.Sleep(10 * time.Second)
+		r.server.SetDown(false)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		assert.Len(t, r.out.take(), 1)
+		assert.Empty(t, r.out.takeResyncs())
+		r.server.Drop()
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		assert.Empty(t, r.out.takeResyncs())
+	})
+}
