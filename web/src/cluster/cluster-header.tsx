@@ -38,6 +38,15 @@ export function ClusterHeader() {
             {count(cluster.runningPods)} of {count(cluster.pods)}
           </Fact>
           <Fact name="Problems open">{count(cluster.openProblems)}</Fact>
+          <Fact name="Kubernetes">
+            <Untrusted text={cluster.version} />
+            {cluster.provider && (
+              <>
+                {" on "}
+                <Untrusted text={cluster.provider} />
+              </>
+            )}
+          </Fact>
         </dl>
         {roomy && capacity}
       </div>
@@ -55,10 +64,6 @@ export function ClusterHeader() {
         <dl className="mt-2 flex flex-wrap gap-x-5 gap-y-1">
           <Fact name="Id">
             <Untrusted text={cluster.id} className="font-mono text-xs break-all" />
-          </Fact>
-          <Fact name="Provider">{cluster.provider || "not said by any node"}</Fact>
-          <Fact name="Kubernetes">
-            <Untrusted text={cluster.version} />
           </Fact>
           <Fact name="Operator">
             <Untrusted text={cluster.operatorVersion} />

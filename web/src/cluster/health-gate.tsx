@@ -1,5 +1,6 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useRef } from "react";
+import { failure } from "../api/failure";
 import { clockTime } from "../format/time";
 import { FailureNotice } from "../ui/failure-notice";
 import { ErrorIcon, WarningIcon } from "../ui/icons";
@@ -21,7 +22,9 @@ export function HealthGate({ children }: { children: ReactNode }) {
   }, [starting, queries]);
 
   // A right that is missing hides the health, not the view.
-  const away = health.failure?.passing ? health.failure : undefined;
+  // Health is answered before anything else is: none is no connection, whatever a
+  // proxy in between calls it.
+  const away = health.failure?.passing ? failure("unreachable", health.failure.detail) : undefined;
   if (away && !health.answer) return <FailureNotice failure={away} retry={health.ask} />;
 
   return (

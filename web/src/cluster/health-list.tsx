@@ -30,7 +30,11 @@ export function HealthList({ components }: { components: readonly ComponentHealt
           <span className="font-mono text-xs leading-5 break-words">{component}</span>
           <HealthMark state={state} />
           <span className="text-soft break-words max-sm:col-span-2">
-            {reason && <Untrusted text={reason} />}{" "}
+            {reason && (
+              <>
+                <Untrusted text={reason} />,{" "}
+              </>
+            )}
             {since && (
               <>
                 since <When time={since} />

@@ -36,11 +36,11 @@ export function StartingPanel({ part, components }: Props) {
         />
       </div>
       <p className="mt-2 text-soft">
-        {part.since && `For ${span(now - timestampMs(part.since))}. `}
+        {part.since && `For ${span(now - timestampMs(part.since))} so far. `}
         The page goes on by itself.
       </p>
       <div className="mt-4 border-t border-line pt-3">
-        <HealthList components={components} />
+        <HealthList components={components.filter((other) => other !== part)} />
       </div>
     </section>
   );

@@ -1,0 +1,35 @@
+import { cleanup, render, screen } from "@testing-library/react";
+import { afterEach, expect, test, vi } from "vitest";
+import { failure } from "../api/failure";
+import { ConnectionLine } from "./connection-line";
+
+afterEach(cleanup);
+
+test("counts down for the eye and stays still for the ear", () => {
+  const retryAt = Date.now() + 3200;
+  render(
+    <ConnectionLine
+      connection={{ state: "waiting", attempt: 1, retryAt, failure: failure("unreachable") }}
+      note={undefined}
+      retry={vi.fn()}
+    />,
+  );
+  expect(screen.getByRole("status").textContent).toContain("reconnecting");
+  expect(screen.getByRole("status").textContent).not.toMatch(/\d/);
+  expect(screen.getByText("in 4 s").getAttribute("aria-hidden")).toBe("true");
+});
+
+test("says what became of the gap", () => {
+  const { rerender } = render(
+    <ConnectionLine connection={{ state: "live" }} note={{ kind: "resumed" }} retry={vi.fn()} />,
+  );
+  expect(screen.getByRole("status").textContent).toContain("resumed without loss");
+  rerender(
+    <ConnectionLine
+      connection={{ state: "live" }}
+      note={{ kind: "lost", count: 1204n, bound: "most" }}
+      retry={vi.fn()}
+    />,
+  );
+  expect(screen.getByRole("status").textContent).toContain("at most 1,204 events lost");
+});
