@@ -22,18 +22,17 @@ func NewClusterService(source Source, health Health) *ClusterService {
 
 // GetCluster implements ClusterServiceHandler.
 func (s *ClusterService) GetCluster(_ context.Context, req *rightsizerv1.GetClusterRequest) (*rightsizerv1.GetClusterResponse, error) {
-	cluster, err := own(s.source, s.health, req.GetCluster())
-	if err != nil {
+	if err := answerable(s.source, s.health, req.GetCluster()); err != nil {
 		return nil, err
 	}
-	return &rightsizerv1.GetClusterResponse{Cluster: cluster}, nil
+	return &rightsizerv1.GetClusterResponse{Cluster: s.source.Cluster()}, nil
 }
 
 // GetHealth implements ClusterServiceHandler. It answers before the first sync,
 // when the cluster's id may not be known, so that only a known id is compared.
 func (s *ClusterService) GetHealth(_ context.Context, req *rightsizerv1.GetHealthRequest) (*rightsizerv1.GetHealthResponse, error) {
-	if cluster := s.source.Cluster(); cluster.GetId() != "" {
-		if err := named(cluster, req.GetCluster()); err != nil {
+	if id := s.source.ClusterID(); id != "" {
+		if err := named(id, req.GetCluster()); err != nil {
 			return nil, err
 		}
 	}
@@ -52,7 +51,7 @@ func worst(components []*rightsizerv1.ComponentHealth) rightsizerv1.HealthState 
 
 // ListNodes implements ClusterServiceHandler.
 func (s *ClusterService) ListNodes(_ context.Context, req *rightsizerv1.ListNodesRequest) (*rightsizerv1.ListNodesResponse, error) {
-	if _, err := own(s.source, s.health, req.GetCluster()); err != nil {
+	if err := answerable(s.source, s.health, req.GetCluster()); err != nil {
 		return nil, err
 	}
 	all := s.source.Nodes()

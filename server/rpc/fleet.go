@@ -22,11 +22,10 @@ func NewFleetService(source Source, health Health) *FleetService {
 
 // ListClusters implements FleetServiceHandler.
 func (s *FleetService) ListClusters(_ context.Context, req *rightsizerv1.ListClustersRequest) (*rightsizerv1.ListClustersResponse, error) {
-	cluster, err := own(s.source, s.health, req.GetCluster())
-	if err != nil {
+	if err := answerable(s.source, s.health, req.GetCluster()); err != nil {
 		return nil, err
 	}
-	clusters, next, err := list(req, []*rightsizerv1.Cluster{cluster},
+	clusters, next, err := list(req, []*rightsizerv1.Cluster{s.source.Cluster()},
 		func(c *rightsizerv1.Cluster) order { return order{key: c.GetId()} })
 	if err != nil {
 		return nil, err

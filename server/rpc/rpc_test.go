@@ -28,6 +28,8 @@ type world struct {
 	open       bool
 }
 
+func (w *world) Synced() bool                        { return w.cluster.GetSyncedTime() != nil }
+func (w *world) ClusterID() string                   { return w.cluster.GetId() }
 func (w *world) Cluster() *rightsizerv1.Cluster      { return w.cluster }
 func (w *world) Nodes() []*rightsizerv1.Node         { return slices.Clone(w.nodes) }
 func (w *world) Workloads() []*rightsizerv1.Workload { return slices.Clone(w.workloads) }

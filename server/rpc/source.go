@@ -10,8 +10,11 @@ import (
 // Source is the current truth about the cluster. What it returns belongs to the
 // caller: it may be sorted, and the messages in it are not changed by anybody.
 type Source interface {
-	// Cluster describes the cluster; its synced_time is unset before the first
-	// full picture, its id empty before it is known.
+	// Synced is true once the first full picture of the cluster is complete.
+	Synced() bool
+	// ClusterID is the cluster's id, empty before it is known.
+	ClusterID() string
+	// Cluster describes the cluster.
 	Cluster() *rightsizerv1.Cluster
 	// Nodes lists the nodes in any order.
 	Nodes() []*rightsizerv1.Node
@@ -33,26 +36,22 @@ type Health interface {
 // it takes seconds on a healthy cluster.
 const retrySync = 2 * time.Second
 
-// own returns the cluster if the request may be answered: it is synced, and the
-// request names no other.
-func own(source Source, health Health, asked string) (*rightsizerv1.Cluster, error) {
-	cluster := source.Cluster()
-	if cluster.GetSyncedTime() == nil {
-		return nil, rpcerr.Unavailable(rpcerr.ReasonNotSynced,
+// answerable refuses a request before the first picture, and one for another
+// cluster.
+func answerable(source Source, health Health, asked string) error {
+	if !source.Synced() {
+		return rpcerr.Unavailable(rpcerr.ReasonNotSynced,
 			"the first full picture of the cluster is not complete yet"+waitingFor(health), retrySync)
 	}
-	if err := named(cluster, asked); err != nil {
-		return nil, err
-	}
-	return cluster, nil
+	return named(source.ClusterID(), asked)
 }
 
-// named refuses a request for another cluster.
-func named(cluster *rightsizerv1.Cluster, asked string) error {
-	if asked == "" || asked == cluster.GetId() {
+// named refuses a request for another cluster than own.
+func named(own, asked string) error {
+	if asked == "" || asked == own {
 		return nil
 	}
-	return rpcerr.NotFound(rpcerr.ReasonClusterNotFound, "cluster", asked, "own", cluster.GetId())
+	return rpcerr.NotFound(rpcerr.ReasonClusterNotFound, "cluster", asked, "own", own)
 }
 
 // waitingFor names the first part that is not there yet, and why.

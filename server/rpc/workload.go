@@ -27,7 +27,7 @@ func NewWorkloadService(source Source, health Health) *WorkloadService {
 
 // ListWorkloads implements WorkloadServiceHandler.
 func (s *WorkloadService) ListWorkloads(_ context.Context, req *rightsizerv1.ListWorkloadsRequest) (*rightsizerv1.ListWorkloadsResponse, error) {
-	if _, err := own(s.source, s.health, req.GetCluster()); err != nil {
+	if err := answerable(s.source, s.health, req.GetCluster()); err != nil {
 		return nil, err
 	}
 	matching := slices.DeleteFunc(s.source.Workloads(), func(w *rightsizerv1.Workload) bool { return !matches(req, w) })
@@ -74,7 +74,7 @@ func ranking(orderBy string) func(*rightsizerv1.Workload) order {
 
 // GetWorkload implements WorkloadServiceHandler.
 func (s *WorkloadService) GetWorkload(_ context.Context, req *rightsizerv1.GetWorkloadRequest) (*rightsizerv1.GetWorkloadResponse, error) {
-	if _, err := own(s.source, s.health, req.GetCluster()); err != nil {
+	if err := answerable(s.source, s.health, req.GetCluster()); err != nil {
 		return nil, err
 	}
 	found, ok := s.source.Workload(req.GetNamespace(), req.GetKind(), req.GetName())

@@ -1,0 +1,136 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"connectrpc.com/connect"
+	"connectrpc.com/grpchealth"
+	"connectrpc.com/grpcreflect"
+
+	"github.com/rightsizer/rightsizer/gen/go/rightsizer/v1/rightsizerv1connect"
+	"github.com/rightsizer/rightsizer/server/auth"
+	"github.com/rightsizer/rightsizer/server/intercept"
+	"github.com/rightsizer/rightsizer/server/rpc"
+	"github.com/rightsizer/rightsizer/server/rpc/rpcerr"
+	"github.com/rightsizer/rightsizer/server/stream"
+	"github.com/rightsizer/rightsizer/server/ws"
+	"github.com/rightsizer/rightsizer/web"
+)
+
+// services are mounted, listed by reflection and known to the health check.
+var services = []string{
+	rightsizerv1connect.ClusterServiceName, rightsizerv1connect.EventServiceName, rightsizerv1connect.WorkloadServiceName,
+	rightsizerv1connect.MetricsServiceName, rightsizerv1connect.RemediationServiceName, rightsizerv1connect.PolicyServiceName,
+	rightsizerv1connect.AuditServiceName, rightsizerv1connect.FleetServiceName,
+}
+
+// apiHandler is everything of the API listener: RPCs, health, reflection, the
+// WebSocket and the dashboard. stopping ends with the operator's life and ends
+// the streams that are not events.
+func (a *App) apiHandler(stopping context.Context, e exposure, p *probe) (http.Handler, error) {
+	metrics, err := intercept.NewMetrics(a.registry)
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	chain := intercept.Options{Logger: a.logger.With("component", "rpc"), Metrics: metrics, Authorizer: intercept.AllowAll{}}
+	own, err := chain.HandlerOption()
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	foreign, err := chain.ForeignHandlerOption()
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	guarded := func(h http.Handler) http.Handler {
+		return auth.Middleware(e.authenticator(), boundedBody(h), a.refused)
+	}
+	mux := http.NewServeMux()
+	a.mountOwn(mux, own, rpcHealth{health: a.health, open: e.open}, guarded)
+	reflector := grpcreflect.NewStaticReflector(append([]string{grpchealth.HealthV1ServiceName}, services...)...)
+	for _, mount := range []func() (string, http.Handler){
+		func() (string, http.Handler) { return grpcreflect.NewHandlerV1(reflector, foreign) },
+		func() (string, http.Handler) { return grpcreflect.NewHandlerV1Alpha(reflector, foreign) },
+	} {
+		path, handler := mount()
+		mux.Handle(path, guarded(endWith(stopping, handler)))
+	}
+	path, handler := grpchealth.NewHandler(p, foreign)
+	mux.Handle(path, boundedBody(endWith(stopping, handler)))
+
+	events, err := a.eventsHandler(e)
+	if err != nil {
+		return nil, err
+	}
+	mux.Handle("/events", events)
+	mux.Handle("/", web.Handler())
+	return a.outer(e, mux), nil
+}
+
+// mountOwn mounts the services of our schema. Those that this version does not
+// have answer unimplemented, so that a client learns it from the API and not
+// from a page that is not found.
+func (a *App) mountOwn(mux *http.ServeMux, chain connect.HandlerOption, h rpc.Health, guarded func(http.Handler) http.Handler) {
+	for _, mount := range []func() (string, http.Handler){
+		func() (string, http.Handler) {
+			return rightsizerv1connect.NewClusterServiceHandler(rpc.NewClusterService(a.cluster, h), chain)
+		},
+		func() (string, http.Handler) {
+			return rightsizerv1connect.NewWorkloadServiceHandler(rpc.NewWorkloadService(a.cluster, h), chain)
+		},
+		func() (string, http.Handler) {
+			return rightsizerv1connect.NewFleetServiceHandler(rpc.NewFleetService(a.cluster, h), chain)
+		},
+		func() (string, http.Handler) { return stream.Handler(a.hub, chain) },
+		func() (string, http.Handler) {
+			return rightsizerv1connect.NewMetricsServiceHandler(rightsizerv1connect.UnimplementedMetricsServiceHandler{}, chain)
+		},
+		func() (string, http.Handler) {
+			return rightsizerv1connect.NewRemediationServiceHandler(rightsizerv1connect.UnimplementedRemediationServiceHandler{}, chain)
+		},
+		func() (string, http.Handler) {
+			return rightsizerv1connect.NewPolicyServiceHandler(rightsizerv1connect.UnimplementedPolicyServiceHandler{}, chain)
+		},
+		func() (string, http.Handler) {
+			return rightsizerv1connect.NewAuditServiceHandler(rightsizerv1connect.UnimplementedAuditServiceHandler{}, chain)
+		},
+	} {
+		path, handler := mount()
+		mux.Handle(path, guarded(handler))
+	}
+}
+
+// eventsHandler is the WebSocket.
+func (a *App) eventsHandler(e exposure) (http.Handler, error) {
+	bridge, err := ws.NewHandler(ws.Options{
+		Hub: a.hub, WriteTimeout: a.cfg.StreamWriteTimeout, Logger: a.logger.With("component", "ws"),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("websocket: %w", err)
+	}
+	return auth.Middleware(e.authenticator(), bridge, a.refused), nil
+}
+
+// outer is what stands before every route of an API listener.
+func (a *App) outer(e exposure, h http.Handler) http.Handler {
+	h = sameOrigin(h)
+	if e.open && e.loopback && !a.cfg.InsecureNoAuth {
+		h = sameMachine(h)
+	}
+	return isolate(h, a.logger, a.metrics.panics)
+}
+
+func (a *App) refused(_ *http.Request, err error) {
+	a.metrics.unidentified.WithLabelValues(rpcerr.Reason(err)).Inc()
+}
+
+// endWith ends a request's context when another ends.
+func endWith(other context.Context, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		defer context.AfterFunc(other, cancel)()
+		h.ServeHTTP(w, r.WithContext(ctx))
+	})
+}

@@ -1,0 +1,145 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rightsizer/rightsizer/bus"
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/server/config"
+	"github.com/rightsizer/rightsizer/server/rpc"
+	"github.com/rightsizer/rightsizer/server/stream"
+)
+
+// Cluster is what the operator knows of the cluster, and who finds it out.
+type Cluster interface {
+	rpc.Source
+	stream.Problems
+	// Run follows the cluster until ctx ends.
+	Run(ctx context.Context) error
+	// Health lists the parts of the watching in a fixed order.
+	Health() []*rightsizerv1.ComponentHealth
+	// Ready is nil when requests may be sent here, else why not.
+	Ready() error
+}
+
+// Publisher takes what a Cluster finds; the bus is one.
+type Publisher interface {
+	Publish(*rightsizerv1.Event)
+	Resync(*rightsizerv1.StreamResync)
+}
+
+// Options are what the command line does not say.
+type Options struct {
+	// Logger is where to log. Required.
+	Logger *slog.Logger
+	// Version of this program, for people.
+	Version string
+	// NewCluster makes the Cluster; nil is the watcher of a real one, found by
+	// the configuration.
+	NewCluster func(Publisher, prometheus.Registerer) (Cluster, error)
+}
+
+// App is the operator. Make it with New, run it once with Run.
+type App struct {
+	cfg      config.Config
+	opts     Options
+	logger   *slog.Logger
+	registry *prometheus.Registry
+	started  time.Time
+
+	bus     *bus.Bus
+	cluster Cluster
+	hub     *stream.Hub
+	health  *health
+	metrics *httpMetrics
+
+	stopping  atomic.Bool
+	listening chan struct{}
+	listeners map[string]*listener
+}
+
+// New makes the operator's parts. It starts nothing and opens no socket; its
+// errors are the configuration's.
+func New(cfg config.Config, opts Options) (*App, error) {
+	if opts.Logger == nil {
+		return nil, errors.New("app: Logger must be set")
+	}
+	a := &App{
+		cfg: cfg, opts: opts, logger: opts.Logger, registry: newRegistry(opts.Version), started: time.Now(),
+		listening: make(chan struct{}), listeners: map[string]*listener{},
+	}
+	var err error
+	if a.metrics, err = newHTTPMetrics(a.registry); err != nil {
+		return nil, err
+	}
+	if a.bus, err = bus.New(bus.Options{Entries: cfg.RingEntries, Bytes: cfg.RingBytes}); err != nil {
+		return nil, fmt.Errorf("event ring: %w", err)
+	}
+	newCluster := opts.NewCluster
+	if newCluster == nil {
+		newCluster = a.watch
+	}
+	if err := a.registry.Register(busMetrics{a.bus}); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	if a.cluster, err = newCluster(a.bus, a.registry); err != nil {
+		return nil, err
+	}
+	a.hub, err = stream.NewHub(stream.Options{
+		Bus: a.bus, Problems: a.cluster,
+		Cluster:   a.cluster.ClusterID,
+		Heartbeat: cfg.StreamHeartbeat, WriteTimeout: cfg.StreamWriteTimeout, MaxSessions: cfg.MaxStreams,
+		Registerer: a.registry, Logger: a.logger.With("component", "stream"),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("event streams: %w", err)
+	}
+	a.health = &health{cluster: a.cluster, stopping: &a.stopping, started: a.started}
+	return a, nil
+}
+
+// Listening is closed when every listener accepts connections.
+func (a *App) Listening() <-chan struct{} { return a.listening }
+
+// Addr is the address on which a listener really listens, nil where it is off:
+// grpc-bind-address, events-bind-address, metrics-bind-address. It may be asked
+// once Listening is closed.
+func (a *App) Addr(key string) net.Addr {
+	if l, ok := a.listeners[key]; ok {
+		return l.Addr()
+	}
+	return nil
+}
+
+// Run serves until ctx ends or a part fails, then stops everything in order,
+// within 20 s. It returns nil after an orderly stop.
+func (a *App) Run(ctx context.Context) error {
+	servers, err := a.listen()
+	if err != nil {
+		return err
+	}
+	steps := []step{servers.ops, {name: "bus", run: a.bus.Run, grace: time.Second}, {name: "watcher", run: a.cluster.Run, grace: 3 * time.Second}}
+	steps = append(steps, servers.rest...)
+	close(a.listening)
+	return runSteps(ctx, a.logger, steps, a.beforeStop)
+}
+
+// beforeStop makes the operator unready and ends the event streams, whose
+// clients then know where to go on.
+func (a *App) beforeStop(ctx context.Context) error {
+	a.stopping.Store(true)
+	ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
+	defer cancel()
+	if err := a.hub.Shutdown(ctx); err != nil {
+		return fmt.Errorf("end the event streams: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,177 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rightsizer/rightsizer/server/intercept"
+	"github.com/rightsizer/rightsizer/server/rpc/rpcerr"
+)
+
+// Bounds of every HTTP server. There is no WriteTimeout: it would cut streams;
+// the stream package bounds each write of its own.
+const (
+	headerTimeout  = 5 * time.Second
+	maxHeaderBytes = 32 << 10
+	idleTimeout    = 2 * time.Minute
+	// bodyTimeout is how long a client may take to send a request's body.
+	bodyTimeout = 10 * time.Second
+	// maxBodyBytes bounds a request's body; beyond the bound of a message it
+	// leaves room for an envelope and for connect to say what is wrong.
+	maxBodyBytes = intercept.DefaultReadMaxBytes + 4096
+)
+
+// newServer makes a server that speaks HTTP/1.1 and HTTP/2, the latter in clear
+// text too where the listener has no TLS.
+func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler:           handler,
+		Protocols:         protocols,
+		ReadHeaderTimeout: headerTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		IdleTimeout:       idleTimeout,
+		// What clients do wrong below HTTP is theirs, and there is much of it.
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          100,
+			SendPingTimeout:               30 * time.Second, // finds peers that died silently
+			PingTimeout:                   15 * time.Second,
+			MaxReceiveBufferPerConnection: 1 << 20,
+			MaxReceiveBufferPerStream:     256 << 10,
+		},
+	}
+}
+
+// serve is a step's run: it serves until ctx ends, then lets requests finish for
+// most of grace, then closes.
+func serve(server *http.Server, l net.Listener, grace time.Duration) func(context.Context) error {
+	return func(ctx context.Context) error {
+		served := make(chan error, 1)
+		go func() { served <- server.Serve(l) }()
+		select {
+		case err := <-served:
+			return fmt.Errorf("serve: %w", err)
+		case <-ctx.Done():
+		}
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace*3/4)
+		defer cancel()
+		err := server.Shutdown(drain)
+		if err != nil {
+			err = errors.Join(fmt.Errorf("requests did not end in time: %w", err), server.Close())
+		}
+		<-served
+		return err
+	}
+}
+
+// httpMetrics are the metrics below the RPCs.
+type httpMetrics struct {
+	connections  *prometheus.GaugeVec
+	refused      *prometheus.CounterVec
+	panics       prometheus.Counter
+	unidentified *prometheus.CounterVec
+}
+
+func newHTTPMetrics(r prometheus.Registerer) (*httpMetrics, error) {
+	m := &httpMetrics{
+		connections: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "rightsizer_http_connections", Help: "Open connections by the flag of their listener.",
+		}, []string{"listener"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rightsizer_http_connections_refused_total", Help: "Connections closed at once because --max-connections were open.",
+		}, []string{"listener"}),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rightsizer_http_panics_total", Help: "Requests that panicked outside of an RPC. Each is a bug; the log has its stack.",
+		}),
+		unidentified: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rightsizer_auth_refused_total", Help: "Requests refused because their caller is not known, by reason.",
+		}, []string{"reason"}),
+	}
+	for _, c := range []prometheus.Collector{m.connections, m.refused, m.panics, m.unidentified} {
+		if err := r.Register(c); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+// isolate keeps a panic within its request.
+func isolate(next http.Handler, logger *slog.Logger, panics prometheus.Counter) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			panicked := recover()
+			if panicked == nil {
+				return
+			}
+			if err, ok := panicked.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(panicked)
+			}
+			panics.Inc()
+			logger.ErrorContext(r.Context(), "a request panicked; only it failed", slog.String("path", r.URL.Path),
+				slog.Any("panic", panicked), slog.String("stack", string(debug.Stack())))
+			panic(http.ErrAbortHandler) // the answer may be half written: break it off
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// sameOrigin refuses what a browser sends from another site, but for reads
+// without side effects. Programs that are no browsers are not concerned.
+func sameOrigin(next http.Handler) http.Handler {
+	writer := connect.NewErrorWriter()
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = writer.Write(w, r, rpcerr.New(connect.CodePermissionDenied, "CROSS_ORIGIN", "a page of another origin may not call this API"))
+	}))
+	return protection.Handler(next)
+}
+
+// boundedBody limits a request's body in bytes and in time. The reflection's
+// stream lasts as long as its client likes.
+func boundedBody(next http.Handler) http.Handler {
+	timed := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Body != nil && r.Body != http.NoBody && !strings.HasPrefix(r.URL.Path, "/grpc.reflection.") {
+			control := http.NewResponseController(w)
+			if control.SetReadDeadline(time.Now().Add(bodyTimeout)) == nil {
+				r.Body = &timedBody{ReadCloser: r.Body, lift: func() { _ = control.SetReadDeadline(time.Time{}) }}
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+	return http.MaxBytesHandler(timed, maxBodyBytes)
+}
+
+// timedBody lifts the deadline once the body is read: over HTTP/1.1 the deadline
+// is the connection's, and would later end a stream that is only written.
+type timedBody struct {
+	io.ReadCloser
+	lift func()
+}
+
+// Read implements io.Reader.
+func (b *timedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	switch {
+	case errors.Is(err, io.EOF):
+		b.lift()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = fmt.Errorf("the body did not arrive within %s: %w", bodyTimeout, err)
+	}
+	return n, err //nolint:wrapcheck // io.EOF must stay itself
+}

@@ -1,0 +1,84 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/watcher"
+	"github.com/rightsizer/rightsizer/watcher/detect"
+)
+
+// restConfig finds the cluster: the named kubeconfig (a list as KUBECONFIG may
+// be), or the pod's own service account. The file in the home folder is never
+// read: an operator must not act on a cluster that nobody named.
+func restConfig(kubeconfig, version string) (*rest.Config, error) {
+	var (
+		found *rest.Config
+		err   error
+	)
+	if kubeconfig == "" {
+		found, err = rest.InClusterConfig()
+		if errors.Is(err, rest.ErrNotInCluster) {
+			return nil, errors.New("no cluster to watch: this is no pod, and neither --kubeconfig nor KUBECONFIG names a file " +
+				"(the one in the home folder is not used unless named)")
+		}
+	} else {
+		rules := &clientcmd.ClientConfigLoadingRules{Precedence: filepath.SplitList(kubeconfig)}
+		if len(rules.Precedence) == 1 {
+			rules = &clientcmd.ClientConfigLoadingRules{ExplicitPath: kubeconfig}
+		}
+		found, err = clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{}).ClientConfig()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig: %w", err)
+	}
+	found.UserAgent = "rightsizer/" + version
+	return found, nil
+}
+
+// watch makes the watcher of the configured cluster.
+func (a *App) watch(publisher Publisher, registerer prometheus.Registerer) (Cluster, error) {
+	kube, err := restConfig(a.cfg.Kubeconfig, a.opts.Version)
+	if err != nil {
+		return nil, err
+	}
+	w, err := watcher.New(watcher.Options{
+		Config: kube, Publisher: publisher, Registerer: registerer,
+		ClusterID: a.cfg.ClusterID, ClusterName: a.cfg.ClusterName, Environment: a.cfg.Environment,
+		Logger: a.logger.With("component", "watcher"),
+		Thresholds: detect.Thresholds{
+			CrashLoopRestarts: a.cfg.CrashLoopRestarts, CrashLoopReset: a.cfg.CrashLoopReset,
+			CrashLoopCriticalRestarts: a.cfg.CrashLoopCriticalRestarts, OOMCriticalKills: a.cfg.OOMCriticalKills,
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("watcher: %w", err)
+	}
+	return watched{Watcher: w, version: a.opts.Version}, nil
+}
+
+// watched is the watcher as the API wants it.
+type watched struct {
+	*watcher.Watcher
+
+	version string
+}
+
+// Cluster implements rpc.Source.
+func (w watched) Cluster() *rightsizerv1.Cluster {
+	cluster := w.Watcher.Cluster()
+	cluster.OperatorVersion = w.version
+	return cluster
+}
+
+// Workload implements rpc.Source.
+func (w watched) Workload(namespace, kind, name string) (*rightsizerv1.GetWorkloadResponse, bool) {
+	workload, pods, problems, ok := w.Watcher.Workload(namespace, kind, name)
+	return &rightsizerv1.GetWorkloadResponse{Workload: workload, Pods: pods, Problems: problems}, ok
+}

@@ -1,0 +1,155 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/rightsizer/rightsizer/server/config"
+	"github.com/rightsizer/rightsizer/server/tlsconf"
+)
+
+// The keys of the three addresses.
+const (
+	KeyAPI    = "grpc-bind-address"
+	KeyEvents = "events-bind-address"
+	KeyOps    = "metrics-bind-address"
+)
+
+// Graces of the listeners; with the streams' 4 s and the other steps' they stay
+// under 20 s.
+const (
+	apiGrace    = 4 * time.Second
+	eventsGrace = 2 * time.Second
+	opsGrace    = time.Second
+)
+
+// servers are the steps that listen serves with.
+type servers struct {
+	ops  step
+	rest []step
+}
+
+// listen binds all addresses, or none: its error names the flag. The order of
+// rest is that of the start.
+func (a *App) listen() (_ *servers, err error) {
+	defer func() {
+		if err != nil {
+			for _, l := range a.listeners {
+				_ = l.Close()
+			}
+		}
+	}()
+	out := &servers{ops: idle("ops listener")}
+	if a.cfg.MetricsAddress != config.Off {
+		l, err := a.listenOn(KeyOps, a.cfg.MetricsAddress)
+		if err != nil {
+			return nil, err
+		}
+		handler := isolate(opsHandler(a.registry, a.health.Ready), a.logger, a.metrics.panics)
+		out.ops = step{name: "ops listener", run: serve(newServer(handler, a.logger), l, opsGrace), grace: opsGrace}
+		a.logger.Info("listening", "flag", "--"+KeyOps, "address", l.Addr().String(), "transport", string(clear))
+	}
+	files, err := a.certificates(out)
+	if err != nil {
+		return nil, err
+	}
+	if a.cfg.EnableGRPC {
+		if err := a.listenAPI(out, files); err != nil {
+			return nil, err
+		}
+	}
+	if a.cfg.EventsAddress != config.Off {
+		if err := a.listenEvents(out, files); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// certificates reads the files, where there are any, and follows them.
+func (a *App) certificates(out *servers) (*tls.Config, error) {
+	if a.cfg.TLSCertFile == "" {
+		return nil, nil //nolint:nilnil // no files, no TLS from files
+	}
+	files, err := tlsconf.FromFiles(a.cfg.TLSCertFile, a.cfg.TLSKeyFile, a.logger.With("component", "tls"), a.registry)
+	if err != nil {
+		return nil, errors.Join(errors.New("--tls-cert-file, --tls-key-file"), err)
+	}
+	out.rest = append(out.rest, step{name: "certificates", run: files.Run, grace: time.Second})
+	return tlsconf.Config(files.Certificate), nil
+}
+
+func (a *App) listenAPI(out *servers, files *tls.Config) error {
+	e := expose(&a.cfg, a.cfg.GRPCAddress)
+	p := &probe{ready: a.health.Ready, services: services}
+	stopping, stop := context.WithCancel(context.Background())
+	handler, err := a.apiHandler(stopping, e, p)
+	if err != nil {
+		stop()
+		return err
+	}
+	l, err := a.secured(KeyAPI, a.cfg.GRPCAddress, e, files)
+	if err != nil {
+		stop()
+		return err
+	}
+	run := serve(newServer(handler, a.logger), l, apiGrace)
+	out.rest = append(out.rest,
+		step{name: "grpc health", run: p.run, grace: time.Second},
+		step{name: "API listener", grace: apiGrace, run: func(ctx context.Context) error {
+			defer context.AfterFunc(ctx, stop)()
+			defer stop()
+			return run(ctx)
+		}})
+	return nil
+}
+
+func (a *App) listenEvents(out *servers, files *tls.Config) error {
+	e := expose(&a.cfg, a.cfg.EventsAddress)
+	events, err := a.eventsHandler(e)
+	if err != nil {
+		return err
+	}
+	l, err := a.secured(KeyEvents, a.cfg.EventsAddress, e, files)
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/events", events)
+	server := newServer(a.outer(e, mux), a.logger)
+	out.rest = append(out.rest, step{name: "events listener", run: serve(server, l, eventsGrace), grace: eventsGrace})
+	return nil
+}
+
+// secured binds an address with the transport that its exposure asks for.
+func (a *App) secured(key, address string, e exposure, files *tls.Config) (net.Listener, error) {
+	l, err := a.listenOn(key, address)
+	if err != nil {
+		return nil, err
+	}
+	e.announce(context.Background(), a.logger, key, l.Addr())
+	switch e.transport {
+	case fromFiles:
+		return withTLS(l, files), nil
+	case selfSigned:
+		conf, err := selfSignedConfig(context.Background(), a.logger, address)
+		if err != nil {
+			return nil, err
+		}
+		return withTLS(l, conf), nil
+	default:
+		return l, nil
+	}
+}
+
+// idle is a step that has nothing to do.
+func idle(name string) step {
+	return step{name: name, grace: time.Second, run: func(ctx context.Context) error {
+		<-ctx.Done()
+		return nil
+	}}
+}

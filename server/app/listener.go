@@ -1,0 +1,72 @@
+package app
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// listener accepts at most a number of connections at a time and closes those
+// beyond at once: a client learns it now, not when a queue is worked off, and
+// ten thousand idle sockets cost no more than the bound.
+type listener struct {
+	net.Listener
+
+	slots   chan struct{}
+	refused prometheus.Counter
+	open    prometheus.Gauge
+}
+
+// listenOn binds an address; key is the flag that names it.
+func (a *App) listenOn(key, address string) (*listener, error) {
+	bound, err := net.Listen("tcp", address) //nolint:noctx // bound for the life of the process
+	if err != nil {
+		return nil, fmt.Errorf("--%s: cannot listen on %s: %w", key, address, err)
+	}
+	l := &listener{
+		Listener: bound, slots: make(chan struct{}, a.cfg.MaxConnections),
+		refused: a.metrics.refused.WithLabelValues(key), open: a.metrics.connections.WithLabelValues(key),
+	}
+	a.listeners[key] = l
+	return l, nil
+}
+
+// Accept implements net.Listener.
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err //nolint:wrapcheck // net/http compares it
+		}
+		select {
+		case l.slots <- struct{}{}:
+			l.open.Inc()
+			return &countedConn{Conn: conn, leave: sync.OnceFunc(func() { l.open.Dec(); <-l.slots })}, nil
+		default:
+			l.refused.Inc()
+			_ = conn.Close()
+		}
+	}
+}
+
+// countedConn gives its slot back when it is closed.
+type countedConn struct {
+	net.Conn
+	leave func()
+}
+
+// Close implements net.Conn.
+func (c *countedConn) Close() error {
+	defer c.leave()
+	return c.Conn.Close() //nolint:wrapcheck // a transparent wrapper
+}
+
+func withTLS(l net.Listener, conf *tls.Config) net.Listener {
+	if conf == nil {
+		return l
+	}
+	return tls.NewListener(l, conf)
+}

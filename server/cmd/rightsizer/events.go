@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/gen/go/rightsizer/v1/rightsizerv1connect"
+	"github.com/rightsizer/rightsizer/server/codec"
+)
+
+// listTimeout bounds one page of a list.
+const listTimeout = 30 * time.Second
+
+type eventsOptions struct {
+	follow      bool
+	types       []string
+	namespaces  []string
+	severities  []string
+	minSeverity string
+	workloads   []string
+	nodes       []string
+	tags        []string
+	after       string
+	allowedOnly bool
+
+	server      string
+	caFile      string
+	fingerprint string
+	output      string
+}
+
+func newEvents() *cobra.Command {
+	o := &eventsOptions{}
+	cmd := &cobra.Command{
+		Use: "events", Short: "List the events that are held, or follow them", Args: noArgs,
+		Long: "List the events that the operator holds, oldest first, or follow them with -f.\n\n" +
+			"With -f what is wrong now comes first, then what happens. A lost connection is made again from the\n" +
+			"last position; events that were lost meanwhile are counted on stderr. Conditions of one kind are\n" +
+			"joined by OR, of different kinds by AND.\n\n" +
+			"-o json writes one message a line, as the stream sends it: {\"event\":{…},\"position\":\"…\"}.",
+		Example: "  rightsizer events --min-severity=error\n  rightsizer events -f --type='pod.*' --namespace=production\n" +
+			"  rightsizer events -f -o json | jq -r 'select(.event) | .event.message'",
+	}
+	f := cmd.Flags()
+	f.BoolVarP(&o.follow, "follow", "f", false, "go on with events as they happen")
+	f.StringSliceVar(&o.types, "type", nil, "only these types, such as pod.oom_killed or pod.*")
+	f.StringSliceVarP(&o.namespaces, "namespace", "n", nil, "only in these namespaces")
+	f.StringSliceVar(&o.severities, "severity", nil, "only these severities: info, warning, error, critical")
+	f.StringVar(&o.minSeverity, "min-severity", "", "only this severity and worse")
+	f.StringSliceVar(&o.workloads, "workload", nil, "only these workloads, as name or Kind/name")
+	f.StringSliceVar(&o.nodes, "node", nil, "only on these nodes")
+	f.StringArrayVar(&o.tags, "tag", nil, "only with this tag, as key=value; all that are given must fit")
+	f.StringVar(&o.after, "after", "", "go on after this position of an earlier message; with -f")
+	f.BoolVar(&o.allowedOnly, "allowed-only", false, "show what I may read instead of refusing me")
+	f.StringVar(&o.server, "server", "http://localhost:9090", "address of the operator")
+	f.StringVar(&o.caFile, "server-ca-file", "", "certificates in PEM that vouch for the operator")
+	f.StringVar(&o.fingerprint, "server-fingerprint", "", "SHA-256 of the operator's certificate, as its log shows it")
+	f.StringVarP(&o.output, "output", "o", "table", "form of the output: table, json or yaml")
+	for flag, values := range map[string][]string{
+		"severity": {"info", "warning", "error", "critical"}, "min-severity": {"info", "warning", "error", "critical"},
+		"output": {"table", "json", "yaml"},
+	} {
+		// It fails only for a flag that does not exist.
+		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return o.run(cmd) }
+	return cmd
+}
+
+func (o *eventsOptions) run(cmd *cobra.Command) error {
+	filter, err := o.filter()
+	if err != nil {
+		return usageError{err}
+	}
+	client, err := o.client()
+	if err != nil {
+		return usageError{err}
+	}
+	out, err := newPrinter(o.output, cmd.OutOrStdout(), o.follow)
+	if err != nil {
+		return usageError{err}
+	}
+	if o.follow {
+		f := &follower{client: client, filter: filter, after: o.after, out: out, notes: cmd.ErrOrStderr(), wait: pause}
+		return f.run(cmd.Context())
+	}
+	if o.after != "" {
+		return usageError{errors.New("--after goes with -f")}
+	}
+	return listEvents(cmd.Context(), client, filter, out)
+}
+
+// filter reads the conditions; the server judges what only it knows.
+func (o *eventsOptions) filter() (*rightsizerv1.EventFilter, error) {
+	f := &rightsizerv1.EventFilter{
+		EventTypes: o.types, Namespaces: o.namespaces, Workloads: o.workloads, Nodes: o.nodes, AllowedOnly: o.allowedOnly,
+	}
+	var errs []error
+	for _, text := range o.severities {
+		severity, err := codec.ParseSeverity(text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("--severity: %w", err))
+		}
+		f.Severities = append(f.Severities, severity)
+	}
+	if o.minSeverity != "" {
+		severity, err := codec.ParseSeverity(o.minSeverity)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("--min-severity: %w", err))
+		}
+		f.MinSeverity = severity
+	}
+	for _, pair := range o.tags {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok || key == "" {
+			errs = append(errs, fmt.Errorf("--tag: wants key=value, not %s", codec.Quote(pair)))
+			continue
+		}
+		if f.Tags == nil {
+			f.Tags = map[string]string{}
+		}
+		f.Tags[key] = value
+	}
+	return f, errors.Join(errs...)
+}
+
+// client speaks Connect to the operator.
+func (o *eventsOptions) client() (rightsizerv1connect.EventServiceClient, error) {
+	server, err := url.Parse(o.server)
+	if err != nil || server.Host == "" || !slices.Contains([]string{"http", "https"}, server.Scheme) {
+		return nil, fmt.Errorf("--server: wants a URL such as http://localhost:9090, not %s", codec.Quote(o.server))
+	}
+	transport, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return nil, errors.New("no HTTP transport")
+	}
+	transport = transport.Clone()
+	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS13}
+	if o.caFile != "" {
+		pem, err := os.ReadFile(o.caFile)
+		if err != nil {
+			return nil, fmt.Errorf("--server-ca-file: %w", err)
+		}
+		transport.TLSClientConfig.RootCAs = x509.NewCertPool()
+		if !transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, errors.New("--server-ca-file: wants certificates in PEM")
+		}
+	}
+	if o.fingerprint != "" {
+		if err := pin(transport.TLSClientConfig, o.fingerprint); err != nil {
+			return nil, err
+		}
+	}
+	return rightsizerv1connect.NewEventServiceClient(&http.Client{Transport: transport}, o.server), nil
+}
+
+// pin trusts the one certificate with this fingerprint and no other.
+func pin(conf *tls.Config, fingerprint string) error {
+	want, err := hex.DecodeString(strings.ReplaceAll(fingerprint, ":", ""))
+	if err != nil || len(want) != sha256.Size {
+		return errors.New("--server-fingerprint: wants 64 hexadecimal digits, with or without colons")
+	}
+	conf.InsecureSkipVerify = true // the fingerprint is compared instead
+	conf.VerifyConnection = func(state tls.ConnectionState) error {
+		if len(state.PeerCertificates) == 0 {
+			return errors.New("the server showed no certificate")
+		}
+		got := sha256.Sum256(state.PeerCertificates[0].Raw)
+		if !slices.Equal(got[:], want) {
+			return fmt.Errorf("the server's certificate has another fingerprint: %X", got)
+		}
+		return nil
+	}
+	return nil
+}
+
+// listEvents prints everything that is held, page by page.
+func listEvents(ctx context.Context, client rightsizerv1connect.EventServiceClient, filter *rightsizerv1.EventFilter, out *printer) error {
+	req := &rightsizerv1.ListEventsRequest{Filter: filter, OrderBy: "asc", PageSize: 1000}
+	for {
+		page, err := func() (*rightsizerv1.ListEventsResponse, error) {
+			ctx, cancel := context.WithTimeout(ctx, listTimeout)
+			defer cancel()
+			return client.ListEvents(ctx, req)
+		}()
+		if err != nil {
+			return explain(err)
+		}
+		for _, event := range page.GetEvents() {
+			message := &rightsizerv1.StreamEventsResponse{Message: &rightsizerv1.StreamEventsResponse_Event{Event: event}}
+			if err := out.print(message); err != nil {
+				return err
+			}
+		}
+		if req.PageToken = page.GetNextPageToken(); req.PageToken == "" {
+			return out.flush()
+		}
+	}
+}

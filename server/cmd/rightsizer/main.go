@@ -1,0 +1,108 @@
+// Command rightsizer is the operator and its command-line client.
+//
+// Exit codes: 0 success, 1 failure, 2 wrong usage or configuration.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker: -X main.version=v0.1.0.
+var version = "dev"
+
+// Exit codes.
+const (
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// usageError is a mistake in how the program was called.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal asks for an orderly stop; a second one ends at once.
+	context.AfterFunc(ctx, stop)
+	code := run(ctx, os.Args, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the program; it returns its exit code.
+func run(ctx context.Context, args []string, out, errOut io.Writer) int {
+	root := newRoot(filepath.Base(args[0]))
+	root.SetArgs(args[1:])
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		_, _ = fmt.Fprintln(errOut, "rightsizer: "+escape(line))
+	}
+	var usage usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailure
+}
+
+// newRoot builds the commands. Without a verb the program is the operator, so
+// that `rightsizer --config=…` serves as well.
+func newRoot(name string) *cobra.Command {
+	root := newServe()
+	root.Use = "rightsizer"
+	root.Short = "Watches a Kubernetes cluster and says what goes wrong with resources"
+	root.Long = root.Short + ".\n\nWithout a verb it is the operator, like `rightsizer serve`.\n" +
+		"Exit codes: 0 success, 1 failure, 2 wrong usage or configuration."
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		text := fmt.Sprintf("unknown command %q", args[0])
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			text += "; did you mean " + strings.Join(near, " or ") + "?"
+		}
+		return usageError{errors.New(text)}
+	}
+	root.SuggestionsMinimumDistance = 2
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	if strings.HasPrefix(name, "kubectl-") { // installed as a plugin of kubectl
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl rightsizer"}
+	}
+	root.AddCommand(newServe(), newEvents(), newConfig(), newVersion())
+	return root
+}
+
+// noArgs is cobra.NoArgs with the exit code of wrong usage.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("%s takes no arguments, not %q", cmd.CommandPath(), args[0])}
+	}
+	return nil
+}
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), version)
+			return err //nolint:wrapcheck // nothing to add
+		},
+	}
+}
