@@ -98,9 +98,9 @@ func (s source) key() (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("read the source of the control plane: %w", err)
 		}
-		fmt.Fprintf(h, "%s %d\n%s\n", name, len(data), data)
+		_, _ = fmt.Fprintf(h, "%s %d\n%s\n", name, len(data), data)
 	}
-	fmt.Fprintf(h, "%s\n%q\n%q\n", s.goVersion, buildFlags(), buildEnvironment)
+	_, _ = fmt.Fprintf(h, "%s\n%q\n%q\n", s.goVersion, buildFlags(), buildEnvironment)
 	return hex.EncodeToString(h.Sum(nil))[:16], nil
 }
 

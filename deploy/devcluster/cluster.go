@@ -23,10 +23,9 @@ type Cluster struct {
 	config  *rest.Config // the administrator's
 	kube    *kubernetes.Clientset
 
-	spawner *spawner
-	ctx     context.Context // ends in Stop; bounds the goroutines below
-	cancel  context.CancelCauseFunc
-	wg      sync.WaitGroup
+	spawner  *spawner
+	stopping chan struct{} // closed by Stop; bounds the goroutines below
+	wg       sync.WaitGroup
 
 	// faults serializes what starts and ends components on purpose, and guards
 	// the two fields below it.
@@ -76,8 +75,7 @@ func Prepare(o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{options: o, files: files, processes: map[Component]*process{}, restarts: map[Component][]time.Time{}, spawner: newSpawner(), failed: make(chan struct{})}
-	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	c := &Cluster{options: o, files: files, spawner: newSpawner(), stopping: make(chan struct{}), failed: make(chan struct{}), processes: map[Component]*process{}, restarts: map[Component][]time.Time{}}
 	if err := c.prepare(); err != nil {
 		return nil, errors.Join(err, c.Stop())
 	}
@@ -240,8 +238,8 @@ func (c *Cluster) writeState() {
 // time, also during Launch, and more than once.
 func (c *Cluster) Stop() error {
 	c.stop.Do(func() {
-		c.cancel(errStopped)
-		c.faults.Lock() // Launch and the fault calls end on c.ctx and let go
+		close(c.stopping)
+		c.faults.Lock() // Launch and the fault calls end on that and let go
 		defer c.faults.Unlock()
 		var errs []error
 		errs = append(errs, c.stopPlaceholder())

@@ -103,7 +103,7 @@ func TestTwoClustersAndStop(t *testing.T) {
 	stopped := false
 	defer func() {
 		if !stopped {
-			assert.NoError(t, second.Stop())
+			require.NoError(t, second.Stop())
 		}
 	}()
 	assert.NotEqual(t, first.RESTConfig().Host, second.RESTConfig().Host)
@@ -128,7 +128,7 @@ func TestTwoClustersAndStop(t *testing.T) {
 	assert.NoDirExists(t, second.files.dir)
 	for _, r := range second.ports.all() {
 		_, err := net.Dial("tcp4", fmt.Sprintf("127.0.0.1:%d", (*r).port))
-		assert.Error(t, err, "something still listens on port %d", (*r).port)
+		require.Error(t, err, "something still listens on port %d", (*r).port)
 	}
 	require.NoError(t, second.Stop(), "stopping twice is no error")
 }
@@ -155,7 +155,7 @@ func TestFaultsOfTheAPIServer(t *testing.T) {
 	t.Parallel()
 	c, err := Start(t.Context(), Options{Nodes: 1, AuditPolicy: "{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [{level: Metadata}]}"})
 	require.NoError(t, err)
-	defer func() { assert.NoError(t, c.Stop()) }()
+	defer func() { require.NoError(t, c.Stop()) }()
 	config := c.RESTConfig()
 	config.Timeout = 2 * time.Second
 	client, err := kubernetes.NewForConfig(config)

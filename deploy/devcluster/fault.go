@@ -21,7 +21,7 @@ const (
 func (c *Cluster) watch(p *process) {
 	select {
 	case <-p.exited:
-	case <-c.ctx.Done():
+	case <-c.stopping:
 		return
 	}
 	if !p.endedByItself() {
@@ -35,7 +35,7 @@ func (c *Cluster) watch(p *process) {
 	}
 	select {
 	case <-time.After(restartDelay):
-	case <-c.ctx.Done():
+	case <-c.stopping:
 		return
 	}
 	c.faults.Lock()
@@ -43,8 +43,13 @@ func (c *Cluster) watch(p *process) {
 	c.mu.Lock()
 	current := c.processes[p.name]
 	c.mu.Unlock()
-	if c.ctx.Err() != nil || current != p {
+	select {
+	case <-c.stopping:
 		return
+	default:
+	}
+	if current != p {
+		return // somebody has dealt with it meanwhile
 	}
 	if err := c.allowRestart(p); err != nil {
 		c.fail(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -36,8 +37,18 @@ func (c *Cluster) Launch(ctx context.Context) error {
 // joined returns a context that ends with ctx and with the cluster.
 func (c *Cluster) joined(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(c.ctx, func() { cancel(context.Cause(c.ctx)) })
-	return ctx, func() { stop(); cancel(nil) }
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		select {
+		case <-c.stopping:
+			cancel(errStopped)
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() {
+		cancel(nil)
+		wg.Wait()
+	}
 }
 
 func (c *Cluster) start(ctx context.Context, binary string) error {

@@ -1,6 +1,7 @@
 package devcluster
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -27,10 +28,11 @@ type reservation struct {
 
 // reservePort takes a free loopback port.
 func reservePort() (*reservation, error) {
+	var config net.ListenConfig // listening on loopback takes no time that a context could bound
 	var last error
 	for range 200 {
-		port := firstPort + mathrand.IntN(lastPort-firstPort+1)
-		l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		port := firstPort + mathrand.IntN(lastPort-firstPort+1) //nolint:gosec // G404: a port is no secret
+		l, err := config.Listen(context.Background(), "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err == nil {
 			return &reservation{port: port, listener: l}, nil
 		}

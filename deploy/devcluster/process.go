@@ -2,6 +2,7 @@ package devcluster
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -76,8 +77,9 @@ func (s *spawner) launch(name Component, binary string, args []string, env []str
 	if err != nil {
 		return nil, fmt.Errorf("open the log of %s: %w", name, err)
 	}
-	defer out.Close() // the child has its own copy
-	cmd := exec.Command(binary, append([]string{string(name)}, args...)...)
+	defer func() { _ = out.Close() }() // the child has its own copy
+	// Its life is Stop's business, not a context's.
+	cmd := exec.CommandContext(context.Background(), binary, append([]string{string(name)}, args...)...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Env = env
 	if err := s.start(cmd); err != nil {

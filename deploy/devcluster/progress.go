@@ -98,10 +98,10 @@ func (p *printer) print(progress Progress) {
 	line := progress.String()
 	if p.terminal {
 		pad := max(0, p.width-len(line))
-		fmt.Fprintf(p.w, "\r%s%s", line, strings.Repeat(" ", pad))
+		_, _ = fmt.Fprintf(p.w, "\r%s%s", line, strings.Repeat(" ", pad))
 		p.width = len(line)
 		if progress.Phase == Ready {
-			fmt.Fprintln(p.w)
+			_, _ = fmt.Fprintln(p.w)
 			p.width = 0
 		}
 		return
@@ -111,7 +111,7 @@ func (p *printer) print(progress Progress) {
 		return
 	}
 	p.last, p.wrote = progress, p.now()
-	fmt.Fprintln(p.w, line)
+	_, _ = fmt.Fprintln(p.w, line)
 }
 
 // estimator says how long a job of known weight still takes, from how fast it

@@ -35,8 +35,9 @@ func Up(ctx context.Context, o Options, args []string) (State, error) {
 	if err != nil {
 		return State{}, fmt.Errorf("make a pipe to the supervisor: %w", err)
 	}
-	defer reports.Close()
-	cmd := exec.Command(self, args...)
+	defer func() { _ = reports.Close() }()
+	// It shall outlive us; until it is ready, ctx ends it with SIGTERM below.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), self, args...)
 	cmd.Env = append(os.Environ(), supervisorVariable+"=1")
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -32,7 +32,7 @@ func TestPortsAreDistinctLoopbackAndHeld(t *testing.T) {
 		assert.GreaterOrEqual(t, port, firstPort)
 		assert.LessOrEqual(t, port, lastPort)
 		_, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		assert.Error(t, err, "port %d is not held", port)
+		require.Error(t, err, "port %d is not held", port)
 	}
 	p.release()
 	for port := range seen {
@@ -160,9 +160,9 @@ func TestProgressPrinter(t *testing.T) {
 	})
 	t.Run("a terminal gets one line that is rewritten", func(t *testing.T) {
 		var out bytes.Buffer
-		print := ProgressPrinter(&out, true)
-		print(Progress{Phase: Starting, Message: "starting the whole of it"})
-		print(Progress{Phase: Ready, Message: "ready"})
+		tell := ProgressPrinter(&out, true)
+		tell(Progress{Phase: Starting, Message: "starting the whole of it"})
+		tell(Progress{Phase: Ready, Message: "ready"})
 		assert.Equal(t, 1, strings.Count(out.String(), "\n"))
 		assert.True(t, strings.HasSuffix(out.String(), "\n"))
 	})
@@ -217,7 +217,7 @@ func TestOptionsSayWhatIsWrong(t *testing.T) {
 	_, err := Options{Name: "Not A Label", Nodes: 5000, MetricResolution: time.Second}.withDefaults()
 	require.Error(t, err)
 	for _, part := range []string{"Not A Label", "1 to 1000", "10s or more"} {
-		assert.ErrorContains(t, err, part)
+		require.ErrorContains(t, err, part)
 	}
 	o, err := Options{}.withDefaults()
 	require.NoError(t, err)
@@ -284,7 +284,7 @@ func TestEveryScenarioReads(t *testing.T) {
 	for _, s := range all {
 		names = append(names, s.Name)
 		assert.NotEmpty(t, s.Description, s.Name)
-		assert.NotEmpty(t, len(s.objects)+len(s.include), s.Name)
+		assert.Positive(t, len(s.objects)+len(s.include), s.Name)
 		for _, i := range s.include {
 			_, err := readScenario(i.Scenario)
 			require.NoError(t, err)

@@ -95,7 +95,8 @@ type command struct {
 // startCommand starts it in a process group of its own: a Ctrl-C shall reach
 // it through us, so that it ends before the cluster.
 func startCommand(kubeconfig string, args []string) (*command, error) {
-	c := &command{cmd: exec.Command(args[0], args[1:]...), exited: make(chan struct{})}
+	// stop ends it, not a context: with SIGTERM, and before the cluster.
+	c := &command{cmd: exec.CommandContext(context.Background(), args[0], args[1:]...), exited: make(chan struct{})}
 	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = nil, os.Stdout, os.Stderr
 	c.cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig)
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

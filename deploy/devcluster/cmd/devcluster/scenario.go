@@ -47,7 +47,7 @@ func listScenarios(cmd *cobra.Command) error {
 	}
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 	for _, s := range all {
-		fmt.Fprintf(w, "%s\t%s\n", s.Name, s.Description)
+		_, _ = fmt.Fprintf(w, "%s\t%s\n", s.Name, s.Description)
 	}
 	return w.Flush()
 }

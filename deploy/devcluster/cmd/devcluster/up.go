@@ -101,15 +101,15 @@ func printState(out io.Writer, s devcluster.State) error {
 		kind = "supervisor"
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "cluster %s: %s (%s %d)\n", s.Name, s.Message, kind, s.Holder.PID)
-	fmt.Fprintf(w, "  server\t%s\n  kubeconfig\t%s\n  nodes\t%d\n  since\t%s\n", s.Server, s.Kubeconfig, s.Nodes, since(s.Since))
+	_, _ = fmt.Fprintf(w, "cluster %s: %s (%s %d)\n", s.Name, s.Message, kind, s.Holder.PID)
+	_, _ = fmt.Fprintf(w, "  server\t%s\n  kubeconfig\t%s\n  nodes\t%d\n  since\t%s\n", s.Server, s.Kubeconfig, s.Nodes, since(s.Since))
 	var total int64
 	for _, c := range s.Components {
 		rss := c.ResidentBytes()
 		total += rss
-		fmt.Fprintf(w, "  %s\tpid %d\t%d MiB\tsince %s\n", c.Name, c.PID, rss>>20, since(c.Since))
+		_, _ = fmt.Fprintf(w, "  %s\tpid %d\t%d MiB\tsince %s\n", c.Name, c.PID, rss>>20, since(c.Since))
 	}
-	fmt.Fprintf(w, "  together\t\t%d MiB\n", total>>20)
+	_, _ = fmt.Fprintf(w, "  together\t\t%d MiB\n", total>>20)
 	return w.Flush()
 }
 
