@@ -8,14 +8,15 @@ import { hex, openedAs, sampleEvent, streamMessage } from "../src/feed/samples";
 
 const held = 20_000;
 
+// What a stream is told: there is more, end, break off, or a message to pass on.
+type Signal = "published" | "drop" | "cut" | StreamEventsResponse;
+
 // Ring holds the latest events; a position is epoch and number.
 export class Ring {
   private epoch = 1;
   private made = 0;
   private events: { number: number; event: Event }[] = [];
-  private readonly listeners = new Set<
-    (signal: "published" | "drop" | StreamEventsResponse) => void
-  >();
+  private readonly listeners = new Set<(signal: Signal) => void>();
 
   fill(count: number) {
     const start = Date.now() - count * 20_000;
@@ -31,7 +32,7 @@ export class Ring {
     if (how === "drop") this.tell("drop");
     if (how === "forget") {
       this.epoch++;
-      this.tell("drop");
+      this.tell("cut");
     }
     if (how === "lose")
       this.tell(streamMessage({ case: "lost", value: { count: 1204n, exact: true } }));
@@ -68,9 +69,9 @@ export class Ring {
       ? openedAs("resumed")
       : openedAs("reset", after ? "another epoch" : "no position given");
     let sent = known ? number : Math.max(0, this.made - 20);
-    const queue: ("published" | "drop" | StreamEventsResponse)[] = ["published"];
+    const queue: Signal[] = ["published"];
     let wake = () => {};
-    const listen = (what: (typeof queue)[number]) => {
+    const listen = (what: Signal) => {
       queue.push(what);
       wake();
     };
@@ -84,6 +85,7 @@ export class Ring {
           await new Promise<void>((resolve) => {
             wake = resolve;
           });
+        else if (what === "cut") return;
         else if (what === "drop") {
           yield streamMessage({
             case: "closing",
@@ -103,7 +105,7 @@ export class Ring {
     }
   }
 
-  private tell(what: "published" | "drop" | StreamEventsResponse) {
+  private tell(what: Signal) {
     for (const listener of this.listeners) listener(what);
   }
 

@@ -74,7 +74,8 @@ export function failure(kind: FailureKind, detail = ""): Failure {
 
 export function explain(reason: unknown): Failure {
   const error = ConnectError.from(reason);
-  return failure(kindOf(error), error.rawMessage);
+  // What browsers say of a failed fetch helps nobody.
+  return failure(kindOf(error), error.cause instanceof TypeError ? "" : error.rawMessage);
 }
 
 function kindOf(error: ConnectError): FailureKind {

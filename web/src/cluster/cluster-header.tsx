@@ -1,4 +1,5 @@
 import { HealthState } from "@rightsizer/api/cluster";
+import { memo } from "react";
 import { explain } from "../api/failure";
 import { count, plural } from "../format/quantity";
 import { Fact } from "../ui/fact";
@@ -11,7 +12,7 @@ import { useCluster } from "./use-cluster";
 import { useHealth } from "./use-health";
 
 // The cluster at a glance. It closes, for those who want rows on a small screen.
-export function ClusterHeader() {
+export const ClusterHeader = memo(function ClusterHeader() {
   const { data, error } = useCluster();
   const { answer } = useHealth();
   const cluster = data?.cluster;
@@ -82,7 +83,7 @@ export function ClusterHeader() {
       </details>
     </section>
   );
-}
+});
 
 function trouble(components: readonly { state: HealthState }[]): string {
   const others = components.filter(({ state }) => state !== HealthState.OK).length;

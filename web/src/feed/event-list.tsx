@@ -36,7 +36,7 @@ export function EventList({ rows, selection }: Props) {
     getScrollElement: () => scroller.current,
     estimateSize: () => height,
     getItemKey: (index) => rowAt(index)?.key ?? index,
-    overscan: 12,
+    overscan: 6,
   });
   // biome-ignore lint/correctness/useExhaustiveDependencies: the layout changes all sizes
   useLayoutEffect(() => virtual.measure(), [virtual, height]);

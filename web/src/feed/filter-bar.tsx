@@ -1,4 +1,4 @@
-import { type RefObject, useId, useMemo } from "react";
+import { memo, type RefObject, useId, useState } from "react";
 import { useMedia } from "../ui/use-media";
 import type { Row } from "./feed-state";
 import { type FeedFilter, fault, type ServerField, severityNames } from "./filter";
@@ -8,7 +8,8 @@ interface Props {
   filter: FeedFilter;
   onChange: (filter: FeedFilter) => void;
   textField: RefObject<HTMLInputElement | null>;
-  rows: readonly Row[];
+  // The rows as they are now; what they hold is suggested.
+  rowsNow: () => readonly Row[];
 }
 
 const fields: { field: ServerField; label: string; example: string }[] = [
@@ -18,9 +19,12 @@ const fields: { field: ServerField; label: string; example: string }[] = [
 ];
 
 // The filter, which is the URL's. All but the text is the server's work.
-export function FilterBar({ filter, onChange, textField, rows }: Props) {
+//
+// Rows come in eight times a second; the form is not drawn anew for each batch.
+export const FilterBar = memo(function FilterBar(props: Props) {
+  const { filter, onChange, textField, rowsNow } = props;
   const id = useId();
-  const seen = useMemo(() => suggestions(rows), [rows]);
+  const [seen, setSeen] = useState(noSuggestions);
   const active = Object.keys(filter).length;
 
   function set(field: keyof FeedFilter, value: string) {
@@ -30,7 +34,10 @@ export function FilterBar({ filter, onChange, textField, rows }: Props) {
 
   const roomy = useMedia("(min-width: 48rem)");
   const form = (
-    <search className="grid grid-cols-2 items-start gap-2 pt-2 md:grid-cols-[repeat(3,1fr)_8rem_1.5fr_auto] md:pt-0">
+    <search
+      onFocus={() => setSeen(suggestions(rowsNow()))}
+      className="grid grid-cols-2 items-start gap-2 pt-2 md:grid-cols-[repeat(3,1fr)_8rem_1.5fr_auto] md:pt-0"
+    >
       {fields.map(({ field, label, example }) => (
         <FilterField
           key={field}
@@ -93,7 +100,9 @@ export function FilterBar({ filter, onChange, textField, rows }: Props) {
       {form}
     </details>
   );
-}
+});
+
+const noSuggestions: Record<ServerField, string[]> = { type: [], namespace: [], workload: [] };
 
 // What the rows hold, so that nobody has to remember names.
 function suggestions(rows: readonly Row[]): Record<ServerField, string[]> {

@@ -28,6 +28,9 @@ export function LiveView() {
   const textField = useRef<HTMLInputElement>(null);
   useFeedKeys(selection, textField);
 
+  const latest = useRef(state.rows);
+  latest.current = state.rows;
+  const rowsNow = useCallback(() => latest.current, []);
   const setFilter = useCallback(
     (next: typeof filter) => void navigate({ search: next, replace: true }),
     [navigate],
@@ -41,7 +44,7 @@ export function LiveView() {
         <ConnectionLine connection={state.connection} note={state.note} retry={feed.retryNow} />
         <FeedControls state={state} shown={rows.length} setPaused={feed.setPaused} />
       </div>
-      <FilterBar filter={filter} onChange={setFilter} textField={textField} rows={state.rows} />
+      <FilterBar filter={filter} onChange={setFilter} textField={textField} rowsNow={rowsNow} />
       <Announcer state={state} />
       <div className="flex min-h-96 flex-1 gap-3">
         <FeedBody
