@@ -44,7 +44,7 @@ func (a *App) apiHandler(stopping context.Context, e exposure, p *probe) (http.H
 		return nil, fmt.Errorf("api: %w", err)
 	}
 	guarded := func(h http.Handler) http.Handler {
-		return auth.Middleware(e.authenticator(), boundedBody(h), a.refused)
+		return auth.Middleware(e.authenticator(), boundedBody(h, bodyTimeout), a.refused)
 	}
 	mux := http.NewServeMux()
 	a.mountOwn(mux, own, rpcHealth{health: a.health, open: e.open}, guarded)
@@ -57,7 +57,7 @@ func (a *App) apiHandler(stopping context.Context, e exposure, p *probe) (http.H
 		mux.Handle(path, guarded(endWith(stopping, handler)))
 	}
 	path, handler := grpchealth.NewHandler(p, foreign)
-	mux.Handle(path, boundedBody(endWith(stopping, handler)))
+	mux.Handle(path, boundedBody(endWith(stopping, handler), bodyTimeout))
 
 	events, err := a.eventsHandler(e)
 	if err != nil {

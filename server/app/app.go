@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -64,6 +65,7 @@ type App struct {
 	stopping  atomic.Bool
 	listening chan struct{}
 	listeners map[string]*listener
+	ownTLS    *tls.Config // self-signed, once it is needed
 }
 
 // New makes the operator's parts. It starts nothing and opens no socket; its

@@ -102,13 +102,15 @@ func trimBrackets(host string) string {
 
 // selfSignedConfig makes the certificate and logs its fingerprint, by which a
 // client can tell it from another's.
-func selfSignedConfig(ctx context.Context, logger *slog.Logger, address string) (*tls.Config, error) {
+func selfSignedConfig(ctx context.Context, logger *slog.Logger, addresses ...string) (*tls.Config, error) {
 	hosts := []string{"localhost", "127.0.0.1", "::1"}
 	if name, err := os.Hostname(); err == nil {
 		hosts = append(hosts, name)
 	}
-	if host, _, err := net.SplitHostPort(address); err == nil && host != "" {
-		hosts = append(hosts, host)
+	for _, address := range addresses {
+		if host, _, err := net.SplitHostPort(address); err == nil && host != "" {
+			hosts = append(hosts, host)
+		}
 	}
 	if addrs, err := net.InterfaceAddrs(); err == nil {
 		for _, addr := range addrs {

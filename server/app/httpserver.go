@@ -144,11 +144,11 @@ func sameOrigin(next http.Handler) http.Handler {
 
 // boundedBody limits a request's body in bytes and in time. The reflection's
 // stream lasts as long as its client likes.
-func boundedBody(next http.Handler) http.Handler {
+func boundedBody(next http.Handler, within time.Duration) http.Handler {
 	timed := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Body != nil && r.Body != http.NoBody && !strings.HasPrefix(r.URL.Path, "/grpc.reflection.") {
 			control := http.NewResponseController(w)
-			if control.SetReadDeadline(time.Now().Add(bodyTimeout)) == nil {
+			if control.SetReadDeadline(time.Now().Add(within)) == nil {
 				r.Body = &timedBody{ReadCloser: r.Body, lift: func() { _ = control.SetReadDeadline(time.Time{}) }}
 			}
 		}
@@ -171,7 +171,7 @@ func (b *timedBody) Read(p []byte) (int, error) {
 	case errors.Is(err, io.EOF):
 		b.lift()
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		err = fmt.Errorf("the body did not arrive within %s: %w", bodyTimeout, err)
+		err = fmt.Errorf("the body did not arrive in time: %w", err)
 	}
 	return n, err //nolint:wrapcheck // io.EOF must stay itself
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -51,7 +52,8 @@ func (a *App) listen() (_ *servers, err error) {
 		}
 		handler := isolate(opsHandler(a.registry, a.health.Ready), a.logger, a.metrics.panics)
 		out.ops = step{name: "ops listener", run: serve(newServer(handler, a.logger), l, opsGrace), grace: opsGrace}
-		a.logger.Info("listening", "flag", "--"+KeyOps, "address", l.Addr().String(), "transport", string(clear))
+		a.logger.Info("listening", slog.String("flag", "--"+KeyOps), slog.String("address", l.Addr().String()),
+			slog.String("transport", string(clear)))
 	}
 	files, err := a.certificates(out)
 	if err != nil {
@@ -136,11 +138,12 @@ func (a *App) secured(key, address string, e exposure, files *tls.Config) (net.L
 	case fromFiles:
 		return withTLS(l, files), nil
 	case selfSigned:
-		conf, err := selfSignedConfig(context.Background(), a.logger, address)
-		if err != nil {
-			return nil, err
+		if a.ownTLS == nil { // one for all listeners: one fingerprint to compare
+			if a.ownTLS, err = selfSignedConfig(context.Background(), a.logger, a.cfg.GRPCAddress, a.cfg.EventsAddress); err != nil {
+				return nil, err
+			}
 		}
-		return withTLS(l, conf), nil
+		return withTLS(l, a.ownTLS), nil
 	default:
 		return l, nil
 	}

@@ -101,7 +101,11 @@ func (o *eventsOptions) run(cmd *cobra.Command) error {
 	if o.after != "" {
 		return usageError{errors.New("--after goes with -f")}
 	}
-	return listEvents(cmd.Context(), client, filter, out)
+	found, err := listEvents(cmd.Context(), client, filter, out)
+	if err == nil && found == 0 && o.output == "table" {
+		_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "no event is held that fits")
+	}
+	return err
 }
 
 // filter reads the conditions; the server judges what only it knows.
@@ -188,26 +192,30 @@ func pin(conf *tls.Config, fingerprint string) error {
 	return nil
 }
 
-// listEvents prints everything that is held, page by page.
-func listEvents(ctx context.Context, client rightsizerv1connect.EventServiceClient, filter *rightsizerv1.EventFilter, out *printer) error {
+// listEvents prints everything that is held, page by page, and counts it.
+func listEvents(ctx context.Context, client rightsizerv1connect.EventServiceClient, filter *rightsizerv1.EventFilter, out *printer) (int, error) {
 	req := &rightsizerv1.ListEventsRequest{Filter: filter, OrderBy: "asc", PageSize: 1000}
+	found := 0
 	for {
-		page, err := func() (*rightsizerv1.ListEventsResponse, error) {
-			ctx, cancel := context.WithTimeout(ctx, listTimeout)
-			defer cancel()
-			return client.ListEvents(ctx, req)
-		}()
+		page, err := listPage(ctx, client, req)
 		if err != nil {
-			return explain(err)
+			return found, explain(err)
 		}
+		found += len(page.GetEvents())
 		for _, event := range page.GetEvents() {
 			message := &rightsizerv1.StreamEventsResponse{Message: &rightsizerv1.StreamEventsResponse_Event{Event: event}}
 			if err := out.print(message); err != nil {
-				return err
+				return found, err
 			}
 		}
 		if req.PageToken = page.GetNextPageToken(); req.PageToken == "" {
-			return out.flush()
+			return found, out.flush()
 		}
 	}
+}
+
+func listPage(ctx context.Context, client rightsizerv1connect.EventServiceClient, req *rightsizerv1.ListEventsRequest) (*rightsizerv1.ListEventsResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	return client.ListEvents(ctx, req) //nolint:wrapcheck // explain words it
 }

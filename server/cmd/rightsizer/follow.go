@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/url"
-	"strings"
 	"time"
 
 	"connectrpc.com/connect"
@@ -158,19 +158,20 @@ func explain(err error) error {
 	if errors.Is(err, io.EOF) {
 		return errors.New("closed by the operator")
 	}
+	text := err.Error()
 	var at *url.Error
-	if errors.As(err, &at) {
-		text := at.Err.Error()
-		if strings.Contains(text, "certificate") {
-			text += "; give --server-fingerprint or --server-ca-file"
-		}
-		return fmt.Errorf("cannot reach the operator at %s: %s", hostOf(at.URL), text)
-	}
 	var coded *connect.Error
-	if errors.As(err, &coded) {
-		return fmt.Errorf("%s: %s", coded.Code(), coded.Message())
+	switch {
+	case errors.As(err, &at):
+		text = "cannot reach the operator at " + hostOf(at.URL) + ": " + at.Err.Error()
+	case errors.As(err, &coded):
+		text = coded.Code().String() + ": " + coded.Message()
 	}
-	return err
+	var unknown x509.UnknownAuthorityError
+	if errors.As(err, &unknown) {
+		text += "; give --server-fingerprint or --server-ca-file"
+	}
+	return errors.New(text)
 }
 
 func hostOf(raw string) string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -28,7 +29,7 @@ func newServe() *cobra.Command {
 			return err
 		}
 		logger := newLogger(cmd.ErrOrStderr(), loaded.Config)
-		klog.SetSlogLogger(logger.With("component", "client-go"))
+		klog.SetSlogLogger(slog.New(fromInfo{logger.With("component", "client-go").Handler()}))
 		for _, warning := range loaded.Warnings {
 			logger.WarnContext(cmd.Context(), warning)
 		}
@@ -66,6 +67,22 @@ func newLogger(w io.Writer, cfg config.Config) *slog.Logger {
 		Level: cfg.Level(), TimeFormat: time.TimeOnly, NoColor: !wantsColour(w),
 	}))
 }
+
+// fromInfo drops the levels below info: client-go's are for its developers.
+type fromInfo struct{ slog.Handler }
+
+// Enabled implements slog.Handler.
+func (h fromInfo) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelInfo && h.Handler.Enabled(ctx, level)
+}
+
+// WithAttrs implements slog.Handler.
+func (h fromInfo) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return fromInfo{h.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup implements slog.Handler.
+func (h fromInfo) WithGroup(name string) slog.Handler { return fromInfo{h.Handler.WithGroup(name)} }
 
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)

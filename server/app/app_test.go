@@ -1,0 +1,337 @@
+package app
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+	"connectrpc.com/grpcreflect"
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/gen/go/rightsizer/v1/rightsizerv1connect"
+	"github.com/rightsizer/rightsizer/server/auth"
+	"github.com/rightsizer/rightsizer/server/config"
+	"github.com/rightsizer/rightsizer/server/rpc/rpcerr"
+)
+
+var protocols = map[string][]connect.ClientOption{
+	"connect": nil, "connect json": {connect.WithProtoJSON()}, "connect get": {connect.WithHTTPGet()},
+	"grpc": {connect.WithGRPC()}, "grpc-web": {connect.WithGRPCWeb()},
+}
+
+func TestEveryProtocolOverEveryTransport(t *testing.T) {
+	plain := start(t, loopback())
+	cfg := loopback()
+	cfg.GRPCAddress, cfg.InsecureNoAuth, cfg.EventsAddress = "0.0.0.0:0", true, config.Off
+	secured := start(t, cfg)
+	assert.Contains(t, secured.log.String(), "sha256=")
+	assert.Contains(t, secured.log.String(), "--insecure-no-auth")
+	for name, url := range map[string]string{"clear": plain.url("http", KeyAPI), "TLS": secured.url("https", KeyAPI)} {
+		for _, version := range []int{1, 2} {
+			for protocol, options := range protocols {
+				if protocol == "grpc" && version == 1 {
+					continue // gRPC is HTTP/2 alone
+				}
+				t.Run(fmt.Sprintf("%s HTTP/%d %s", name, version, protocol), func(t *testing.T) {
+					cluster := rightsizerv1connect.NewClusterServiceClient(client(t, version), url, options...)
+					res, err := cluster.GetCluster(t.Context(), &rightsizerv1.GetClusterRequest{Cluster: "uid-1"})
+					require.NoError(t, err)
+					assert.Equal(t, "one", res.GetCluster().GetName())
+					health, err := cluster.GetHealth(t.Context(), &rightsizerv1.GetHealthRequest{})
+					require.NoError(t, err)
+					assert.True(t, health.GetOpen())
+					_, err = cluster.GetCluster(t.Context(), &rightsizerv1.GetClusterRequest{Cluster: "other"})
+					assert.Equal(t, rpcerr.ReasonClusterNotFound, rpcerr.Reason(err))
+				})
+			}
+		}
+	}
+}
+
+func TestOffLoopbackTheAPIIsClosed(t *testing.T) {
+	cfg := loopback()
+	cfg.GRPCAddress, cfg.EventsAddress, cfg.InsecurePlaintext = "0.0.0.0:0", "0.0.0.0:0", true
+	o := start(t, cfg)
+	assert.Contains(t, o.log.String(), "the API is closed")
+	for protocol, options := range protocols {
+		t.Run(protocol, func(t *testing.T) {
+			http2 := client(t, 2)
+			_, err := rightsizerv1connect.NewClusterServiceClient(http2, o.url("http", KeyAPI), options...).
+				GetHealth(t.Context(), &rightsizerv1.GetHealthRequest{})
+			assert.Equal(t, connect.CodeUnauthenticated, connect.CodeOf(err))
+			assert.Equal(t, auth.ReasonClosed, rpcerr.Reason(err))
+			stream, err := rightsizerv1connect.NewEventServiceClient(http2, o.url("http", KeyAPI), options...).
+				StreamEvents(t.Context(), &rightsizerv1.StreamEventsRequest{})
+			require.NoError(t, err)
+			assert.False(t, stream.Receive())
+			assert.Equal(t, connect.CodeUnauthenticated, connect.CodeOf(stream.Err()))
+			_ = stream.Close()
+		})
+	}
+	for _, key := range []string{KeyAPI, KeyEvents} {
+		_, res, err := websocket.Dial(t.Context(), o.url("ws", key)+"/events", &websocket.DialOptions{HTTPClient: client(t, 1)})
+		require.Error(t, err)
+		assert.Equal(t, http.StatusUnauthorized, res.StatusCode)
+	}
+	status, _ := get(t, o.url("http", KeyAPI)+"/")
+	assert.Equal(t, http.StatusOK, status, "the page loads; its calls are refused")
+	status, text := get(t, o.url("http", KeyOps)+"/metrics")
+	assert.Equal(t, http.StatusOK, status)
+	assert.Contains(t, text, `rightsizer_auth_refused_total{reason="API_CLOSED"}`)
+}
+
+func TestReadiness(t *testing.T) {
+	o := start(t, loopback())
+	o.cluster.set(errors.New("waiting for pods"))
+	status, text := get(t, o.url("http", KeyOps)+"/readyz")
+	assert.Equal(t, http.StatusServiceUnavailable, status)
+	assert.Contains(t, text, "waiting for pods")
+	status, _ = get(t, o.url("http", KeyOps)+"/healthz")
+	assert.Equal(t, http.StatusOK, status, "not ready is not dead")
+
+	url := o.url("http", KeyAPI)
+	cluster := rightsizerv1connect.NewClusterServiceClient(client(t, 2), url)
+	_, err := cluster.GetCluster(t.Context(), &rightsizerv1.GetClusterRequest{})
+	assert.Equal(t, connect.CodeUnavailable, connect.CodeOf(err))
+	health, err := cluster.GetHealth(t.Context(), &rightsizerv1.GetHealthRequest{})
+	require.NoError(t, err)
+	assert.Equal(t, rightsizerv1.HealthState_HEALTH_STATE_STARTING, health.GetState())
+	assert.Contains(t, probeOf(t, url, ""), "NOT_SERVING")
+
+	o.cluster.set(nil)
+	status, _ = get(t, o.url("http", KeyOps)+"/readyz")
+	assert.Equal(t, http.StatusOK, status)
+	assert.NotContains(t, probeOf(t, url, "rightsizer.v1.EventService"), "NOT_SERVING")
+	assert.Contains(t, probeOf(t, url, "nobody"), "not_found")
+
+	o.stopping.Store(true)
+	status, text = get(t, o.url("http", KeyOps)+"/readyz")
+	assert.Equal(t, http.StatusServiceUnavailable, status)
+	assert.Contains(t, text, "stopping")
+}
+
+func TestShutdownEndsOpenStreamsWithTheirPosition(t *testing.T) {
+	o := start(t, loopback())
+	events := rightsizerv1connect.NewEventServiceClient(client(t, 2), o.url("http", KeyAPI), connect.WithGRPC())
+	stream, err := events.StreamEvents(t.Context(), &rightsizerv1.StreamEventsRequest{})
+	require.NoError(t, err)
+	defer func() { _ = stream.Close() }()
+	for stream.Receive() && stream.Msg().GetSynced() == nil {
+		continue
+	}
+	socket, _, err := websocket.Dial(t.Context(), o.url("ws", KeyEvents)+"/events", &websocket.DialOptions{HTTPClient: client(t, 1)})
+	require.NoError(t, err)
+	defer func() { _ = socket.CloseNow() }()
+	require.NoError(t, socket.Write(t.Context(), websocket.MessageText, []byte(`{}`)))
+	readUntil(t, socket, `"synced"`)
+
+	o.cluster.publisher.Publish(&rightsizerv1.Event{
+		Id: strings.Repeat("a", 32), Type: "pod.oom_killed", Severity: rightsizerv1.Severity_SEVERITY_ERROR, OccurredTime: timestamppb.Now(),
+	})
+	require.True(t, stream.Receive())
+	assert.Equal(t, "pod.oom_killed", stream.Msg().GetEvent().GetType())
+	position := stream.Msg().GetPosition()
+	readUntil(t, socket, `"severity":"error"`)
+
+	began := time.Now()
+	stopped := make(chan error, 1)
+	go func() { stopped <- o.stop() }()
+	require.True(t, stream.Receive(), "%v", stream.Err())
+	assert.Equal(t, "Shutdown", stream.Msg().GetClosing().GetReason())
+	assert.Equal(t, position, stream.Msg().GetClosing().GetPosition())
+	assert.False(t, stream.Receive())
+	readUntil(t, socket, `"closing"`)
+	require.NoError(t, <-stopped)
+	assert.Less(t, time.Since(began), 5*time.Second)
+}
+
+func TestEnableGRPCFalseLeavesTheEventsListener(t *testing.T) {
+	cfg := loopback()
+	cfg.EnableGRPC = false
+	o := start(t, cfg)
+	assert.Nil(t, o.Addr(KeyAPI))
+	socket, _, err := websocket.Dial(t.Context(), o.url("ws", KeyEvents)+"/events", &websocket.DialOptions{HTTPClient: client(t, 1)})
+	require.NoError(t, err)
+	_ = socket.CloseNow()
+	status, _ := get(t, o.url("http", KeyEvents)+"/")
+	assert.Equal(t, http.StatusNotFound, status, "no dashboard there")
+}
+
+func TestAFailureToBindNamesTheFlag(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = taken.Close() }()
+	for key, set := range map[string]func(*config.Config, string){
+		KeyAPI:    func(c *config.Config, a string) { c.GRPCAddress = a },
+		KeyEvents: func(c *config.Config, a string) { c.EventsAddress = a },
+		KeyOps:    func(c *config.Config, a string) { c.MetricsAddress = a },
+	} {
+		cfg := loopback()
+		set(&cfg, taken.Addr().String())
+		o := &operator{log: &log{}}
+		o.App = newApp(t, cfg)
+		err := o.Run(t.Context())
+		require.ErrorContains(t, err, "--"+key)
+	}
+}
+
+func TestBrowsersFromElsewhereAreRefused(t *testing.T) {
+	o := start(t, loopback())
+	url := o.url("http", KeyAPI)
+	for name, c := range map[string]struct {
+		header, value, reason string
+	}{
+		"cross-site":             {"Sec-Fetch-Site", "cross-site", "CROSS_ORIGIN"},
+		"a foreign origin":       {"Origin", "https://evil.test", "CROSS_ORIGIN"},
+		"a host name rebound":    {"Host", "evil.test", "FOREIGN_HOST"},
+		"a suffix of a good one": {"Host", "localhost.evil.test:9090", "FOREIGN_HOST"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/rightsizer.v1.ClusterService/GetHealth", strings.NewReader("{}"))
+			require.NoError(t, err)
+			req.Header.Set("Content-Type", "application/json")
+			req.Header.Set(c.header, c.value)
+			if c.header == "Host" {
+				req.Host = c.value
+			}
+			status, text := do(t, req)
+			assert.Equal(t, http.StatusForbidden, status)
+			assert.Contains(t, text, c.reason)
+		})
+	}
+	_, res, err := websocket.Dial(t.Context(), o.url("ws", KeyAPI)+"/events", &websocket.DialOptions{
+		HTTPClient: client(t, 1), HTTPHeader: http.Header{"Origin": {"https://evil.test"}},
+	})
+	require.Error(t, err)
+	assert.Equal(t, http.StatusForbidden, res.StatusCode)
+}
+
+func TestBadInputIsAnswered(t *testing.T) {
+	o := start(t, loopback())
+	url := o.url("http", KeyAPI) + "/rightsizer.v1.ClusterService/GetHealth"
+	post := func(contentType, encoding string, body []byte) (int, string) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, bytes.NewReader(body))
+		require.NoError(t, err)
+		req.Header.Set("Content-Type", contentType)
+		if encoding != "" {
+			req.Header.Set("Content-Encoding", encoding)
+		}
+		return do(t, req)
+	}
+	status, _ := post("text/plain", "", []byte("{}"))
+	assert.Equal(t, http.StatusUnsupportedMediaType, status)
+	raw, err := net.Dial("tcp", o.Addr(KeyAPI).String())
+	require.NoError(t, err)
+	defer func() { _ = raw.Close() }()
+	_, err = fmt.Fprintf(raw, "GET / HTTP/1.1\r\nHost: localhost\r\nX-Large: %s\r\n", strings.Repeat("x", maxHeaderBytes+8192))
+	require.NoError(t, err)
+	head, err := bufio.NewReader(raw).ReadString('\n')
+	require.NoError(t, err)
+	assert.Contains(t, head, "431")
+	status, text := post("application/json", "", bytes.Repeat([]byte(" "), maxBodyBytes+1))
+	assert.Equal(t, http.StatusTooManyRequests, status)
+	assert.Contains(t, text, "resource_exhausted")
+
+	var bomb bytes.Buffer
+	zip := gzip.NewWriter(&bomb)
+	_, err = zip.Write(make([]byte, 64<<20))
+	require.NoError(t, err)
+	require.NoError(t, zip.Close())
+	status, text = post("application/json", "gzip", bomb.Bytes())
+	assert.Equal(t, http.StatusTooManyRequests, status)
+	assert.Contains(t, text, "resource_exhausted")
+
+	status, _ = get(t, o.url("http", KeyAPI)+"/rightsizer.v1.Nobody/Call")
+	assert.Equal(t, http.StatusNotFound, status)
+}
+
+func TestATrickledBodyIsAnswered(t *testing.T) {
+	for _, version := range []int{1, 2} {
+		t.Run("HTTP/"+strconv.Itoa(version), func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			o := newApp(t, loopback())
+			server := newServer(boundedBody(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if _, err := io.ReadAll(r.Body); err != nil {
+					http.Error(w, err.Error(), http.StatusRequestTimeout)
+				}
+			}), 50*time.Millisecond), o.logger)
+			served := make(chan error, 1)
+			go func() { served <- server.Serve(l) }()
+			defer func() {
+				_ = server.Close()
+				require.ErrorIs(t, <-served, http.ErrServerClosed)
+			}()
+			body, writer := io.Pipe()
+			defer func() { _ = writer.Close() }()
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+l.Addr().String(), body)
+			require.NoError(t, err)
+			res, err := client(t, version).Do(req)
+			require.NoError(t, err)
+			text, _ := io.ReadAll(res.Body)
+			_ = res.Body.Close()
+			assert.Equal(t, http.StatusRequestTimeout, res.StatusCode)
+			assert.Contains(t, string(text), "did not arrive in time")
+		})
+	}
+}
+
+func TestConnectionsAreCapped(t *testing.T) {
+	cfg := loopback()
+	cfg.MaxConnections = 2
+	o := start(t, cfg)
+	address := o.Addr(KeyAPI).String()
+	for range 2 {
+		conn, err := net.Dial("tcp", address)
+		require.NoError(t, err)
+		defer func() { _ = conn.Close() }()
+	}
+	require.Eventually(t, func() bool {
+		_, text := get(t, o.url("http", KeyOps)+"/metrics")
+		return strings.Contains(text, `rightsizer_http_connections{listener="grpc-bind-address"} 2`)
+	}, 5*time.Second, 10*time.Millisecond)
+	third, err := net.Dial("tcp", address)
+	require.NoError(t, err)
+	defer func() { _ = third.Close() }()
+	require.NoError(t, third.SetReadDeadline(time.Now().Add(5*time.Second)))
+	_, err = third.Read(make([]byte, 1))
+	require.Error(t, err)
+	assert.NotErrorIs(t, err, errTimeout, "it was closed, not left waiting")
+	status, _ := get(t, o.url("http", KeyOps)+"/healthz")
+	assert.Equal(t, http.StatusOK, status, "health still answers")
+}
+
+func TestReflection(t *testing.T) {
+	o := start(t, loopback())
+	reflector := grpcreflect.NewClient(client(t, 2), o.url("http", KeyAPI), connect.WithGRPC())
+	stream := reflector.NewStream(t.Context())
+	defer func() { _, _ = stream.Close() }()
+	names, err := stream.ListServices()
+	require.NoError(t, err)
+	assert.Len(t, names, len(services)+1)
+	files, err := stream.FileContainingSymbol("rightsizer.v1.EventService")
+	require.NoError(t, err)
+	assert.NotEmpty(t, files)
+}
+
+func TestMethodsOfLaterVersionsAreUnimplemented(t *testing.T) {
+	o := start(t, loopback())
+	_, err := rightsizerv1connect.NewAuditServiceClient(client(t, 2), o.url("http", KeyAPI)).
+		VerifyAudit(t.Context(), &rightsizerv1.VerifyAuditRequest{})
+	assert.Equal(t, connect.CodeUnimplemented, connect.CodeOf(err))
+	assert.Equal(t, rpcerr.ReasonUnimplemented, rpcerr.Reason(err))
+}
