@@ -17,7 +17,9 @@ await onPage(`${url}/?type=pod.oom_killed&namespace=${namespace}`, async (page) 
   await page.getByText("128 MiB").first().waitFor(); // the limit, in the details
   // axe comes past the policy of the page, as a debugger would.
   const found = await page.evaluate(`(() => { ${axe}; return axe.run(); })()`);
-  const violations = found.violations.map(({ id, nodes }) => `${id}: ${nodes.map((n) => n.html).join(" | ")}`);
+  const violations = found.violations.map(
+    ({ id, nodes }) => `${id}: ${nodes.map((n) => n.html).join(" | ")}`,
+  );
   if (violations.length > 0) throw new Error(`axe: ${violations.join("\n")}`);
   if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
 });
