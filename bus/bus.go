@@ -69,14 +69,21 @@ type Bus struct {
 	slots     []atomic.Pointer[Entry]
 	mask      uint64
 
-	publish sync.Mutex    // orders publishers
-	head    atomic.Uint64 // sequence of the newest entry, 0 when there is none
-	tail    atomic.Uint64 // sequence of the oldest entry held
-	bytes   atomic.Int64  // estimated, encodings included
-
 	notifier notifier
 	counters counters
+
+	_       cacheLine
+	publish sync.Mutex    // orders publishers
+	scratch block         // guarded by publish
+	tail    atomic.Uint64 // sequence of the oldest entry held
+	bytes   atomic.Int64  // estimated, encodings included
+	_       cacheLine
+	head    atomic.Uint64 // sequence of the newest entry, 0 when there is none; what readers poll
+	_       cacheLine
 }
+
+// cacheLine keeps what publishers write away from what readers poll.
+type cacheLine [64]byte
 
 // New makes an empty bus of a new epoch.
 func New(o Options) (*Bus, error) {
@@ -110,31 +117,34 @@ func (b *Bus) Run(ctx context.Context) error {
 // Publish puts an event into the ring. It never waits for a reader. The event
 // belongs to the bus from here on.
 func (b *Bus) Publish(ev *rightsizerv1.Event) {
-	msg := &rightsizerv1.StreamEventsResponse{Message: &rightsizerv1.StreamEventsResponse_Event{Event: ev}}
-	b.add(msg, b.history.of(ev.GetNamespace()))
+	e := &Entry{bus: b}
+	e.event.Event = ev
+	e.msg.Message = &e.event
+	b.add(e, b.history.of(ev.GetNamespace()))
 }
 
 // PublishIncident puts an incident's change into the ring.
 func (b *Bus) PublishIncident(in *rightsizerv1.Incident) {
-	msg := &rightsizerv1.StreamEventsResponse{Message: &rightsizerv1.StreamEventsResponse_Incident{Incident: in}}
-	b.add(msg, b.history.ofIncident(in))
+	e := &Entry{bus: b}
+	e.msg.Message = &rightsizerv1.StreamEventsResponse_Incident{Incident: in}
+	b.add(e, b.history.ofIncident(in))
 }
 
 // Resync puts a mark into the ring that says what the operator could not see.
 // Every reader gets it.
 func (b *Bus) Resync(r *rightsizerv1.StreamResync) {
-	msg := &rightsizerv1.StreamEventsResponse{Message: &rightsizerv1.StreamEventsResponse_Resync{Resync: r}}
-	b.add(msg, everyNamespace)
+	e := &Entry{bus: b}
+	e.msg.Message = &rightsizerv1.StreamEventsResponse_Resync{Resync: r}
+	b.add(e, everyNamespace)
 }
 
-func (b *Bus) add(msg *rightsizerv1.StreamEventsResponse, namespace uint64) {
-	size := footprint(msg)
-	e := &Entry{msg: msg, bus: b}
+func (b *Bus) add(e *Entry, namespace uint64) {
+	size := footprint(&e.msg)
 	e.held.Store(size)
 	b.publish.Lock()
 	seq := b.head.Load() + 1
 	e.seq = seq
-	msg.Position = b.positions.format(seq)
+	e.msg.Position = b.positions.into(&b.scratch, seq)
 	b.bytes.Add(size)
 	b.history.record(seq, namespace)
 	b.evict(seq)
@@ -157,9 +167,10 @@ func (b *Bus) evict(newest uint64) {
 		if old == nil || !b.tail.CompareAndSwap(tail, tail+1) { // tail first: who misses the entry finds it moved
 			continue
 		}
-		b.slots[tail&b.mask].CompareAndSwap(old, nil)
+		if newest-tail <= b.mask { // or else the newest takes its slot anyway
+			b.slots[tail&b.mask].CompareAndSwap(old, nil)
+		}
 		b.bytes.Add(-old.release())
-		b.counters.evicted.Add(1)
 	}
 }
 

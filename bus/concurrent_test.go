@@ -154,7 +154,7 @@ func (a *account) check(t *rapid.T, messages []*rightsizerv1.StreamEventsRespons
 	require.Equal(t, sum, lost)
 	require.Zero(t, lag)
 	if a.asks.everywhere() && !a.asks.narrow() {
-		require.EqualValues(t, len(messages), len(a.delivered)+int(sum), "delivered + lost = published")
+		require.Len(t, messages, len(a.delivered)+int(sum), "delivered + lost = published")
 	}
 }
 
@@ -198,8 +198,9 @@ func TestManyGoroutinesShareABus(t *testing.T) {
 	}
 	others.Go(func() { // somebody who lists
 		for ctx.Err() == nil {
-			_, err := b.Page(filters[1], "", b.Newest(), true, func(e *bus.Entry) bool { return e.Message() != nil })
-			assert.NoError(t, err)
+			if _, err := b.Page(filters[1], "", b.Newest(), true, func(e *bus.Entry) bool { return e.Message() != nil }); err != nil {
+				t.Errorf("a page up to the newest: %v", err)
+			}
 			stats := b.Stats()
 			assert.GreaterOrEqual(t, stats.Entries, int64(0))
 			assert.LessOrEqual(t, stats.Entries, int64(32))

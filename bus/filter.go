@@ -30,7 +30,9 @@ type Filter struct {
 	tags       []tag
 	workloads  []workload
 	nodes      map[string]struct{}
-	key        string
+
+	everything bool   // leaves nothing out, so that messages need not be looked at
+	key        string // equal for filters that select the same in the same words
 }
 
 type tag struct{ key, value string }
@@ -62,6 +64,7 @@ func Compile(f *rightsizerv1.EventFilter, scope Scope) *Filter {
 		}
 		c.workloads = append(c.workloads, workload{kind, name})
 	}
+	c.everything = c.anywhere && c.namespacesOnly()
 	c.key = c.canonical()
 	return c
 }
@@ -129,11 +132,14 @@ func severityBits(f *rightsizerv1.EventFilter) uint8 {
 func severityBit(s rightsizerv1.Severity) uint8 { return 1 << uint32(s) } //nolint:gosec // wraps on purpose
 
 // Matches says whether the entry passes.
-func (c *Filter) Matches(e *Entry) bool { return c.MatchesMessage(e.msg) }
+func (c *Filter) Matches(e *Entry) bool { return c.everything || c.MatchesMessage(&e.msg) }
 
 // MatchesMessage says whether a message passes: events and incidents by their
 // fields, anything else always.
 func (c *Filter) MatchesMessage(msg *rightsizerv1.StreamEventsResponse) bool {
+	if c.everything {
+		return true
+	}
 	switch m := msg.GetMessage().(type) {
 	case *rightsizerv1.StreamEventsResponse_Event:
 		return c.MatchesEvent(m.Event)

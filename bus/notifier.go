@@ -13,8 +13,11 @@ import (
 // how far it was judged.
 type notifier struct {
 	pending chan struct{} // one token: something was published
-	waiting atomic.Int64  // readers asleep
 	done    chan struct{} // closed when run ends
+
+	_       cacheLine
+	waiting atomic.Int64 // readers asleep
+	_       cacheLine
 
 	mu      sync.Mutex
 	classes map[string]*class

@@ -14,8 +14,8 @@ import (
 // position can be neither read nor made up, and one of another epoch does not
 // parse. Deterministic, so that all readers share an entry's encoding.
 type positions struct {
-	block cipher.Block
-	epoch uint64
+	cipher cipher.Block
+	epoch  uint64
 }
 
 // positionLen is the length of a position's string form: 16 bytes in base64url.
@@ -26,19 +26,26 @@ func newPositions() (positions, error) {
 	if _, err := rand.Read(seed[:]); err != nil {
 		return positions{}, fmt.Errorf("draw the epoch: %w", err)
 	}
-	block, err := aes.NewCipher(seed[:16])
+	keyed, err := aes.NewCipher(seed[:16])
 	if err != nil {
 		return positions{}, fmt.Errorf("key the positions: %w", err)
 	}
-	return positions{block: block, epoch: binary.BigEndian.Uint64(seed[16:])}, nil
+	return positions{cipher: keyed, epoch: binary.BigEndian.Uint64(seed[16:])}, nil
 }
 
-func (p positions) format(seq uint64) string {
-	var raw [aes.BlockSize]byte
+// block is where a position is made.
+type block [aes.BlockSize]byte
+
+func (p positions) format(seq uint64) string { return p.into(new(block), seq) }
+
+// into is format with room that the caller lends.
+func (p positions) into(raw *block, seq uint64) string {
 	binary.BigEndian.PutUint64(raw[:8], p.epoch)
 	binary.BigEndian.PutUint64(raw[8:], seq)
-	p.block.Encrypt(raw[:], raw[:])
-	return base64.RawURLEncoding.EncodeToString(raw[:])
+	p.cipher.Encrypt(raw[:], raw[:])
+	var text [positionLen]byte
+	base64.RawURLEncoding.Encode(text[:], raw[:])
+	return string(text[:])
 }
 
 // parse returns the sequence, and false for anything that format of this epoch
@@ -52,7 +59,7 @@ func (p positions) parse(s string) (uint64, bool) {
 	if err != nil || n != aes.BlockSize {
 		return 0, false
 	}
-	p.block.Decrypt(raw[:aes.BlockSize], raw[:aes.BlockSize])
+	p.cipher.Decrypt(raw[:aes.BlockSize], raw[:aes.BlockSize])
 	if binary.BigEndian.Uint64(raw[:8]) != p.epoch {
 		return 0, false
 	}

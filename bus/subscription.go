@@ -12,12 +12,14 @@ import (
 type Start int
 
 const (
-	// Reset: there was no usable position; it begins after the newest entry.
+	// Reset says that there was no usable position: it begins after the newest
+	// entry.
 	Reset Start = iota
-	// Resumed: nothing after the position is missing.
+	// Resumed says that nothing after the position is missing that the reader may
+	// see.
 	Resumed
-	// Gap: entries after the position are overwritten; the first Next tells the
-	// loss.
+	// Gap says that entries after the position are overwritten; the first Next
+	// tells the loss.
 	Gap
 )
 
@@ -129,41 +131,42 @@ func (s *Subscription) Next(ctx context.Context, idle time.Duration, room []*Ent
 		room = make([]*Entry, 1) // with none, Next would spin beside an entry it cannot return
 	}
 	room = room[:0]
-	var deadline <-chan time.Time
-	defer s.disarm()
+	if batch := s.take(room); !batch.Idle() {
+		return batch, nil // no timer is touched while there is something
+	}
+	deadline := s.arm(idle)
+	defer s.timer.Stop()
 	for {
-		batch := s.take(room)
-		if !batch.Idle() {
-			return batch, nil
-		}
 		if err := ctx.Err(); err != nil {
 			return Batch{end: s.cursor}, err
 		}
-		if deadline == nil {
-			deadline = s.arm(idle)
-		}
-		if !s.bus.notifier.sleep(s) {
-			continue
-		}
-		select {
-		case <-s.wake:
-		case <-deadline:
-			s.bus.notifier.rouse(s)
-			if batch := s.take(room); !batch.Idle() {
-				return batch, nil
+		if s.bus.notifier.sleep(s) {
+			select {
+			case <-s.wake:
+			case <-deadline:
+				return s.last(room, nil)
+			case <-s.bus.notifier.done:
+				return s.last(room, ErrClosed)
+			case <-ctx.Done():
+				s.bus.notifier.rouse(s)
+				return Batch{end: s.cursor}, ctx.Err()
 			}
-			return Batch{end: s.cursor}, nil
-		case <-ctx.Done():
-			s.bus.notifier.rouse(s)
-			return Batch{end: s.cursor}, ctx.Err()
-		case <-s.bus.notifier.done:
-			s.bus.notifier.rouse(s)
-			if batch := s.take(room); !batch.Idle() {
-				return batch, nil
-			}
-			return Batch{end: s.cursor}, ErrClosed
+		}
+		if batch := s.take(room); !batch.Idle() {
+			return batch, nil
 		}
 	}
+}
+
+// last ends a sleep that nobody woke s from: with what is there nevertheless, or
+// with otherwise.
+func (s *Subscription) last(room []*Entry, otherwise error) (Batch, error) {
+	s.bus.notifier.rouse(s)
+	batch := s.take(room)
+	if batch.Idle() {
+		return batch, otherwise
+	}
+	return batch, nil
 }
 
 // Ready is Next without waiting: what is there now, perhaps nothing.
@@ -178,45 +181,35 @@ func (s *Subscription) arm(idle time.Duration) <-chan time.Time {
 	return s.timer.C
 }
 
-func (s *Subscription) disarm() {
-	if s.timer != nil {
-		s.timer.Stop()
-	}
-}
-
 // take considers what is new, until room is full.
 func (s *Subscription) take(room []*Entry) Batch {
-	var batch Batch
-	head := s.bus.head.Load()
-	for s.cursor < head && len(room) < cap(room) {
-		e := s.bus.at(s.cursor + 1)
+	var lost *rightsizerv1.StreamLost
+	bus, filter, cursor := s.bus, s.filter, s.cursor
+	for head := bus.head.Load(); cursor < head && len(room) < cap(room); {
+		e := bus.at(cursor + 1)
 		if e == nil {
 			if len(room) > 0 {
 				break // the loss belongs ahead of what follows it, not of these
 			}
-			batch.Lost = s.skip(batch.Lost)
+			lost, cursor = s.skip(lost, cursor)
 			continue
 		}
-		s.cursor++
-		if s.filter.Matches(e) {
+		cursor++
+		if filter.Matches(e) {
 			room = append(room, e)
 		}
 	}
-	batch.Entries, batch.end = room, s.cursor
-	return batch
+	s.cursor = cursor
+	return Batch{Lost: lost, Entries: room, end: cursor}
 }
 
-// skip moves the cursor over what is overwritten and adds it to the loss of this
-// episode; nil while nothing that the reader may see is lost.
-func (s *Subscription) skip(lost *rightsizerv1.StreamLost) *rightsizerv1.StreamLost {
-	from, to := s.cursor, s.bus.tail.Load()-1
-	if to <= from {
-		return lost // the slot was read just as it was replaced: look again
-	}
-	s.cursor = to
+// skip returns the cursor moved over what is overwritten, and the loss of this
+// episode with that added; nil while nothing that the reader may see is lost.
+func (s *Subscription) skip(lost *rightsizerv1.StreamLost, from uint64) (*rightsizerv1.StreamLost, uint64) {
+	to := s.bus.tail.Load() - 1 // beyond from: tail moves before an entry goes
 	n, whole := s.bus.history.count(from, to, &s.bus.head, s.hashes)
 	if n == 0 && whole {
-		return lost
+		return lost, to
 	}
 	s.lost.Add(n)
 	s.bus.counters.lost.Add(uint64(n))
@@ -226,7 +219,7 @@ func (s *Subscription) skip(lost *rightsizerv1.StreamLost) *rightsizerv1.StreamL
 	lost.Count += n
 	lost.Exact = lost.Exact && whole
 	lost.To = s.bus.positions.format(to)
-	return lost
+	return lost, to
 }
 
 // Ack says that a batch was written; Position moves to its end.
