@@ -2,12 +2,14 @@ import { useQuery } from "@connectrpc/connect-query";
 import { ClusterService } from "@rightsizer/api/cluster_service";
 import { startingPart, useHealth } from "./use-health";
 
-// Not asked while the operator has no picture of the cluster yet.
+// Asked once it is known that the operator has a picture of the cluster, or that
+// its health cannot be had.
 export function useCluster() {
-  const starting = startingPart(useHealth().answer) !== undefined;
+  const { answer, failure } = useHealth();
+  const ready = answer ? startingPart(answer) === undefined : failure !== undefined;
   return useQuery(
     ClusterService.method.getCluster,
     {},
-    { refetchInterval: 10_000, enabled: !starting },
+    { refetchInterval: 10_000, enabled: ready },
   );
 }

@@ -64,9 +64,14 @@ export function ConnectionLine({ connection, note, retry }: Props) {
       );
     case "stopped":
       return (
-        <p role="status" className="flex items-center gap-2 text-error">
-          <ErrorIcon /> {connection.failure.title}
-        </p>
+        <div className="flex flex-wrap items-center gap-2 text-error">
+          <p role="status" className="flex items-center gap-2">
+            <ErrorIcon /> {connection.failure.title}
+          </p>
+          <button type="button" className="field" onClick={retry}>
+            Try again
+          </button>
+        </div>
       );
   }
 }

@@ -1,4 +1,3 @@
-import { failure } from "../api/failure";
 import { Empty } from "../ui/empty";
 import { FailureNotice } from "../ui/failure-notice";
 import { SkeletonRows } from "../ui/skeleton";
@@ -23,12 +22,12 @@ export function FeedBody({ state, rows, filter, selection, retry, clear }: Props
   if (rows.length > 0) return <EventList rows={rows} selection={selection} />;
   return (
     <div className="panel flex min-w-0 flex-1 flex-col">
-      {connection.state === "stopped" || (connection.state === "waiting" && !state.loaded) ? (
+      {connection.state === "stopped" || connection.state === "waiting" ? (
         <FailureNotice failure={connection.failure} retry={retry} />
       ) : !state.loaded ? (
         <SkeletonRows what="events" rows={10} />
-      ) : connection.state === "waiting" ? (
-        <FailureNotice failure={failure("unreachable")} retry={retry} />
+      ) : connection.state !== "live" ? (
+        <Empty title="Reconnecting">Whether there is anything to see is known in a moment.</Empty>
       ) : Object.keys(filter).length > 0 ? (
         <Empty title="No event matches the filter">
           The feed is connected; a matching event shows here as it happens.{" "}

@@ -66,6 +66,12 @@ describe("pause", () => {
     expect(on.held).toHaveLength(0);
   });
 
+  test("does not hold the history back, which would look like an empty cluster", () => {
+    const state = run([{ do: "pause", paused: true }, { do: "restart" }, history(2, 1)]);
+    expect(keys(state)).toEqual([1, 2].map(hex));
+    expect(state.paused).toBe(true);
+  });
+
   test("a new filter keeps the pause and nothing else", () => {
     const state = run([history(1), { do: "pause", paused: true }, { do: "restart" }]);
     expect(state).toEqual({ ...emptyFeed, paused: true });

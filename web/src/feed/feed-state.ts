@@ -81,9 +81,11 @@ export function reduceFeed(state: FeedState, action: FeedAction, cap = rowCap): 
     case "connection":
       return { ...state, connection: action.connection };
     case "history": {
-      const draft = open(state);
+      // A pause holds what comes anew; what was there before shows all the same,
+      // lest a paused list look like an empty cluster.
+      const draft = open({ ...state, paused: false });
       for (const event of action.events.toReversed()) draft.add(event, action.at);
-      return { ...draft.close(cap), loaded: true };
+      return { ...draft.close(cap), paused: state.paused, loaded: true };
     }
     case "messages": {
       const draft = open(state);
