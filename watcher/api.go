@@ -106,12 +106,12 @@ func (a *api) watch(ctx context.Context, cancel context.CancelCauseFunc, r *reso
 func (a *api) version(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	raw, err := a.rest.Get().AbsPath("/version").MaxRetries(0).
-		SetHeader("Accept", runtime.ContentTypeJSON).Do(ctx).Raw()
-	if err != nil {
+	result := a.rest.Get().AbsPath("/version").MaxRetries(0).SetHeader("Accept", runtime.ContentTypeJSON).Do(ctx)
+	if err := result.Error(); err != nil { // Unlike Raw, it reads the Status in the answer.
 		return "", err
 	}
-	return parseVersion(raw), nil
+	raw, err := result.Raw()
+	return parseVersion(raw), err
 }
 
 // clusterUID is the UID of namespace kube-system.

@@ -112,6 +112,9 @@ func explain(err error) string {
 	if err == nil {
 		return ""
 	}
+	if errors.Is(err, errNoIdentity) {
+		return err.Error()
+	}
 	var status apierrors.APIStatus
 	if errors.As(err, &status) {
 		s := status.Status()

@@ -159,13 +159,19 @@ func (w *Watcher) detect(d detect.Detector, in *detect.Input) (ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			w.findings = w.findings[:kept]
-			w.quarantine.panicked(podsResource, in.Cur.Key, "detector "+d.Doc().Type, p)
+			w.quarantine.panicked(podsResource, in.Cur.Key, inDetector(d), p)
 			ok = false
 		}
 	}()
 	w.findings = d.Detect(in, w.findings)
-	w.quarantine.release(podsResource, in.Cur.Key, "detector")
+	if !w.quarantine.empty() {
+		w.quarantine.release(podsResource, in.Cur.Key, inDetector(d))
+	}
 	return true
+}
+
+func inDetector(d detect.Detector) string {
+	return "detector of " + d.Doc().Type
 }
 
 func (w *Watcher) publish(events []*rightsizerv1.Event) {

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/rightsizer/rightsizer/watcher/convert"
 	"github.com/rightsizer/rightsizer/watcher/object"
@@ -24,6 +24,7 @@ type quarantine struct {
 
 	mu      sync.Mutex
 	objects map[quarantined]string // what failed
+	held    atomic.Int32           // len(objects)
 }
 
 type quarantined struct {
@@ -64,21 +65,28 @@ func (q *quarantine) add(resource string, key object.Key, where string) bool {
 	}
 	if len(q.objects) < maxQuarantined {
 		q.objects[id] = where
+		q.held.Store(int32(len(q.objects)))
 	}
 	return true
 }
 
-// release lets an object go whose failed step now succeeded; where is the
-// beginning of the step's name.
-func (q *quarantine) release(resource string, key object.Key, where string) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if len(q.objects) == 0 {
+// empty says that nothing is held, without a lock: it is asked at every object.
+func (q *quarantine) empty() bool {
+	return q.held.Load() == 0
+}
+
+// release lets an object go whose failed step now succeeded; an empty step is
+// any, for an object that is gone.
+func (q *quarantine) release(resource string, key object.Key, step string) {
+	if q.empty() {
 		return
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	id := quarantined{resource, key}
-	if failed, known := q.objects[id]; known && strings.HasPrefix(failed, where) {
+	if failed, known := q.objects[id]; known && (step == "" || step == failed) {
 		delete(q.objects, id)
+		q.held.Store(int32(len(q.objects)))
 		q.log.Info("object released from quarantine", "resource", resource, "object", convert.Text(key.String(), 320))
 	}
 }

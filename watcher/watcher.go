@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -22,7 +23,8 @@ import (
 )
 
 var (
-	errRelist = errors.New("the watch cannot be continued")
+	errRelist     = errors.New("the watch cannot be continued")
+	errNoIdentity = errors.New("the cluster's id cannot be read, set it or allow get on namespace kube-system")
 	// ErrRunning is returned by a second call of Run.
 	ErrRunning = errors.New("watcher: Run was called before")
 )
@@ -38,7 +40,7 @@ type Watcher struct {
 	quarantine *quarantine
 	metrics    *metrics
 	ident      identity
-	started    sync.Once
+	started    atomic.Bool
 	// settled tells the start of the pods that a controller's list is complete.
 	settled chan struct{}
 
@@ -113,9 +115,10 @@ func New(opts Options) (*Watcher, error) {
 // It returns nil then: an API server that cannot be reached is no reason to
 // end, see Health.
 func (w *Watcher) Run(ctx context.Context) error {
-	err := ErrRunning
-	w.started.Do(func() { err = w.run(ctx) })
-	return err
+	if w.started.Swap(true) {
+		return ErrRunning
+	}
+	return w.run(ctx)
 }
 
 func (w *Watcher) run(ctx context.Context) error {
@@ -162,7 +165,7 @@ func (w *Watcher) identify(ctx context.Context) bool {
 		if err == nil && id == "" {
 			id, err = w.api.clusterUID(ctx)
 			if err != nil && !unavailable(err) {
-				err = fmt.Errorf("the cluster's id cannot be read, set it or allow get on namespace kube-system: %w", err)
+				err = fmt.Errorf("%w: %w", errNoIdentity, err)
 			}
 		}
 		if err == nil {

@@ -1,0 +1,276 @@
+package watcher_test
+
+import (
+	"context"
+	"net"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/watcher"
+	"github.com/rightsizer/rightsizer/watcher/watchertest"
+)
+
+const (
+	healthOK       = rightsizerv1.HealthState_HEALTH_STATE_OK
+	healthStarting = rightsizerv1.HealthState_HEALTH_STATE_STARTING
+	healthDegraded = rightsizerv1.HealthState_HEALTH_STATE_DEGRADED
+	healthDown     = rightsizerv1.HealthState_HEALTH_STATE_DOWN
+)
+
+func TestWaitsForAnAPIServerThatStarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := shop(web("web-a"))
+		server.SetDown(true)
+		began := time.Now()
+		r := start(t, server)
+		defer r.stop()
+		assert.Equal(t, healthStarting, r.component("kubernetes").GetState())
+		assert.Contains(t, r.component("kubernetes").GetReason(), "connection refused")
+		require.ErrorIs(t, r.Ready(), watcher.ErrNotSynced)
+
+		server.Refuse(503, "building kube-apiserver: 41 %\x1b[2J")
+		server.SetDown(false)
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		line := r.component("kubernetes")
+		assert.Equal(t, healthStarting, line.GetState())
+		assert.Equal(t, "building kube-apiserver: 41 % [2J", line.GetReason())
+		assert.Equal(t, began.Unix(), line.GetSince().AsTime().Unix())
+		require.ErrorContains(t, r.Ready(), "building kube-apiserver")
+		assert.Equal(t, healthStarting, r.component("watch/pods").GetState())
+
+		server.Refuse(503, "starting etcd")
+		time.Sleep(1100 * time.Millisecond)
+		synctest.Wait()
+		assert.Equal(t, "starting etcd", r.component("kubernetes").GetReason(), "told within a second")
+
+		server.Refuse(0, "")
+		time.Sleep(1100 * time.Millisecond)
+		synctest.Wait()
+		require.NoError(t, r.Ready())
+		for _, h := range r.Health() {
+			assert.Equal(t, healthOK, h.GetState(), h.GetComponent())
+			assert.Empty(t, h.GetReason(), h.GetComponent())
+		}
+		assert.Equal(t, watchertest.Version, r.Cluster().GetVersion())
+		assert.NotNil(t, r.Cluster().GetSyncedTime())
+	})
+}
+
+func TestALostConnectionIsToldAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, shop(web("web-a")))
+		defer r.stop()
+		time.Sleep(10 * time.Minute) // Nothing happens in this cluster.
+		assert.Equal(t, healthDegraded, r.component("watch/pods").GetState(), "not even a bookmark")
+		r.server.Bookmark()
+		synctest.Wait()
+		assert.Equal(t, healthOK, r.component("watch/pods").GetState())
+		assert.Equal(t, time.Now(), r.LastActivity())
+
+		time.Sleep(50 * time.Second)
+		r.server.SetDown(true)
+		synctest.Wait()
+		lost := time.Now()
+		for _, name := range []string{"kubernetes", "watch/pods", "watch/nodes", "watch/replicasets", "watch/events"} {
+			assert.Equal(t, healthDown, r.component(name).GetState(), name)
+			assert.Contains(t, r.component(name).GetReason(), "connection refused", name)
+		}
+		require.NoError(t, r.Ready(), "forgiven for a minute")
+		time.Sleep(time.Minute)
+		require.NoError(t, r.Ready())
+		time.Sleep(2 * time.Second)
+		require.ErrorIs(t, r.Ready(), watcher.ErrBlind)
+		assert.Equal(t, lost.Unix(), r.component("watch/pods").GetSince().AsTime().Unix())
+		assert.True(t, r.Synced(), "stays true")
+
+		r.server.SetDown(false)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		require.NoError(t, r.Ready())
+		assert.Equal(t, healthOK, r.component("kubernetes").GetState())
+	})
+}
+
+func TestPagesWhereThereIsNoStreaming(t *testing.T) {
+	tests := map[string]struct {
+		server  *watchertest.Server
+		disable bool
+	}{
+		"an old server":                 {server: watchertest.New().WithoutWatchList()},
+		"switched off by configuration": {server: watchertest.New(), disable: true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tt.server.Put(webDeployment(), webReplicaSet())
+				for _, p := range manyPods(1200) {
+					tt.server.Put(p)
+				}
+				r := start(t, tt.server, func(o *watcher.Options) { o.DisableWatchList = tt.disable })
+				defer r.stop()
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				require.NoError(t, r.Ready())
+				assert.Equal(t, int32(1200), r.Cluster().GetPods())
+				pages := 0
+				for _, req := range tt.server.Requests() {
+					if req == "list "+watchertest.Pods {
+						pages++
+					}
+				}
+				assert.Equal(t, 3, pages, "500 at a time")
+
+				// What comes later is a change, and a list after a loss a relist.
+				tt.server.SetDown(true)
+				synctest.Wait()
+				tt.server.Delete(manyPods(1)[0])
+				tt.server.Compact()
+				tt.server.SetDown(false)
+				time.Sleep(3 * time.Second)
+				synctest.Wait()
+				assert.Equal(t, int32(1199), r.Cluster().GetPods())
+				assert.Len(t, r.out.takeResyncs(), 2)
+			})
+		})
+	}
+}
+
+func TestWhatMayNotBeReadIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pod := end(web("web-a"), "OOMKilled", 137, time.Second)
+		server := shop(pod)
+		server.Forbid(watchertest.ReplicaSets, true)
+		server.Forbid(watchertest.Events, true)
+		r := start(t, server)
+		defer r.stop()
+		require.NoError(t, r.Ready())
+		assert.Equal(t, healthDown, r.component("watch/replicasets").GetState())
+		assert.Contains(t, r.component("watch/replicasets").GetReason(), "forbidden")
+		assert.Equal(t, healthOK, r.component("kubernetes").GetState(), "it answers")
+		events := r.out.take()
+		require.Len(t, events, 1)
+		assert.Equal(t, "Deployment", events[0].GetWorkload().GetKind(), "by the template hash")
+		assert.Equal(t, "web", events[0].GetWorkload().GetName())
+
+		// The right is granted later.
+		server.Forbid(watchertest.ReplicaSets, false)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		assert.Equal(t, healthOK, r.component("watch/replicasets").GetState())
+	})
+}
+
+func TestPodsThatMayNotBeReadKeepItFromBeingReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := shop()
+		server.Forbid(watchertest.Pods, true)
+		r := start(t, server)
+		defer r.stop()
+		require.ErrorContains(t, r.Ready(), "waiting for pods")
+		assert.False(t, r.Synced())
+	})
+}
+
+func TestWithoutTheRightToReadTheClusterID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := shop()
+		server.Forbid("/api/v1/namespaces/kube-system", true)
+		r := start(t, server)
+		assert.Contains(t, r.component("kubernetes").GetReason(), "cluster's id")
+		r.stop()
+
+		r = start(t, server, func(o *watcher.Options) { o.ClusterID = "mine" })
+		defer r.stop()
+		require.NoError(t, r.Ready())
+		assert.Equal(t, "mine", r.Cluster().GetId())
+		assert.Equal(t, "mine", r.ClusterID())
+	})
+}
+
+func TestRunOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, shop())
+		require.ErrorIs(t, r.Run(t.Context()), watcher.ErrRunning)
+		r.stop()
+		require.ErrorIs(t, r.Run(t.Context()), watcher.ErrRunning)
+	})
+}
+
+func TestRunEndsWhileTheServerIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := shop()
+		r := start(t, server)
+		server.SetDown(true)
+		time.Sleep(time.Minute)
+		began := time.Now()
+		r.stop()
+		assert.Less(t, time.Since(began), 10*time.Millisecond)
+
+		r = start(t, server)
+		time.Sleep(time.Minute)
+		began = time.Now()
+		r.stop()
+		assert.Less(t, time.Since(began), 10*time.Millisecond)
+	})
+}
+
+// Over a real connection: nothing is left behind, whatever state it ends in.
+func TestRunLeavesNothingBehind(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	server := shop(web("web-a"))
+	network := httptest.NewServer(server)
+	defer network.Close()
+	out := &recorder{t: t}
+	w, err := watcher.New(watcher.Options{Config: &rest.Config{Host: network.URL}, Publisher: out})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	require.Eventually(t, w.Synced, 10*time.Second, 5*time.Millisecond)
+	server.Put(end(web("web-a"), "OOMKilled", 137, time.Second))
+	require.Eventually(t, func() bool { return len(w.Problems()) == 1 }, 10*time.Second, time.Millisecond)
+	network.CloseClientConnections()
+	require.Eventually(t, func() bool { return w.Ready() == nil }, 10*time.Second, 5*time.Millisecond)
+	cancel()
+	require.NoError(t, <-done)
+}
+
+// A port at which nobody listens.
+func TestRunLeavesNothingBehindWithoutAServer(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	host := l.Addr().String()
+	require.NoError(t, l.Close())
+	w, err := watcher.New(watcher.Options{Config: &rest.Config{Host: "http://" + host}, Publisher: &recorder{t: t}})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	require.Eventually(t, func() bool {
+		return w.Health()[0].GetReason() == "dial tcp "+host+": connect: connection refused"
+	}, 10*time.Second, 5*time.Millisecond)
+	cancel()
+	require.NoError(t, <-done)
+}
+
+func manyPods(n int) []*corev1.Pod {
+	out := make([]*corev1.Pod, 0, n)
+	for i := range n {
+		p := web("web-" + string(rune('a'+i%26)) + "-" + itoa(i))
+		p.CreationTimestamp = metav1.Now()
+		out = append(out, p)
+	}
+	return out
+}
