@@ -64,6 +64,17 @@ func start(t *testing.T, ring bus.Options, o stream.Options) *server {
 	return s
 }
 
+// bounded is a listener as the operator has it.
+type bounded struct{ net.Listener }
+
+func (b bounded) Accept() (net.Conn, error) {
+	c, err := b.Listener.Accept()
+	if err == nil {
+		stream.Bound(c)
+	}
+	return c, err
+}
+
 // serve runs the bus and the listener until the test ends, and joins them.
 func (s *server) serve(t *testing.T, h http.Handler) {
 	t.Helper()
@@ -78,7 +89,7 @@ func (s *server) serve(t *testing.T, h http.Handler) {
 	var running sync.WaitGroup
 	running.Go(func() { _ = s.bus.Run(ctx) })
 	running.Go(func() {
-		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := srv.Serve(bounded{l}); !errors.Is(err, http.ErrServerClosed) {
 			t.Errorf("serve: %v", err)
 		}
 	})

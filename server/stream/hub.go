@@ -39,6 +39,10 @@ type Options struct {
 	WriteTimeout time.Duration
 	// MaxSessions bounds the open streams; 1,000 by default.
 	MaxSessions int
+	// MaxPerIdentity bounds the open streams of one identity, MaxPerPeer those from
+	// one address; by default a quarter and a half of MaxSessions. Negative is no
+	// bound of its own.
+	MaxPerIdentity, MaxPerPeer int
 	// Registerer takes the metrics rightsizer_stream_*; nil leaves them out.
 	Registerer prometheus.Registerer
 	// Logger is slog.Default by default.
@@ -52,7 +56,7 @@ func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	return o
+	return o.withQuotas()
 }
 
 func (o Options) validate() error {
@@ -89,6 +93,7 @@ type Hub struct {
 
 	mu       sync.Mutex
 	sessions map[uint64]*Session
+	quotas   quotas
 	next     uint64
 	stopping bool
 	gone     sync.WaitGroup
@@ -100,7 +105,7 @@ func NewHub(o Options) (*Hub, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	h := &Hub{opts: o, sessions: make(map[uint64]*Session)}
+	h := &Hub{opts: o, sessions: make(map[uint64]*Session), quotas: newQuotas(o)}
 	h.metrics = newMetrics(h)
 	if o.Registerer != nil {
 		if err := o.Registerer.Register(h.metrics); err != nil {
@@ -125,21 +130,21 @@ type Reader struct {
 	Peer, Identity string
 }
 
-// Open makes a session that ends with ctx. Run it, once. It fails with ErrFull or
-// ErrShutdown.
+// Open makes a session that ends with ctx. Run it, once. It fails with ErrFull, a
+// *QuotaError or ErrShutdown.
 func (h *Hub) Open(ctx context.Context, r Reader, sink Sink) (*Session, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.stopping {
 		return nil, ErrShutdown
 	}
-	if len(h.sessions) >= h.opts.MaxSessions {
-		h.metrics.refused.Inc()
-		return nil, ErrFull
+	if err := h.admit(r); err != nil {
+		h.metrics.refused.WithLabelValues(refusalOf(err)).Inc()
+		return nil, err
 	}
 	h.next++
 	s := &Session{
-		hub: h, id: h.next, reader: r, sink: sink, opened: time.Now(),
+		hub: h, id: h.next, reader: r, sink: sink, encode: sink.Encode, opened: time.Now(),
 		sub: h.opts.Bus.Subscribe(bus.Compile(r.Filter, r.Scope), r.After),
 	}
 	s.ctx, s.end = context.WithCancelCause(ctx)
@@ -148,9 +153,18 @@ func (h *Hub) Open(ctx context.Context, r Reader, sink Sink) (*Session, error) {
 	return s, nil
 }
 
+// admit counts a stream of r unless that is too many.
+func (h *Hub) admit(r Reader) error {
+	if len(h.sessions) >= h.opts.MaxSessions {
+		return ErrFull
+	}
+	return h.quotas.take(r)
+}
+
 func (h *Hub) forget(s *Session) {
 	h.mu.Lock()
 	delete(h.sessions, s.id)
+	h.quotas.give(s.reader)
 	h.metrics.add(s)
 	h.mu.Unlock()
 	h.gone.Done()

@@ -2,8 +2,10 @@ package stream
 
 import (
 	"maps"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
@@ -13,30 +15,43 @@ import (
 // when somebody looks.
 type totals struct{ sent, bytes, lost int64 }
 
-// metrics are rightsizer_stream_*. Labels are the four protocols, so their number
-// is bounded.
+// Why a session ended; the values of the label reason.
+const (
+	endClient = "client" // the client went
+	endSlow   = "slow"   // the client took no data
+	endServer = "server" // told `closing`
+	endFailed = "failed" // a write or an encoding failed
+)
+
+// metrics are rightsizer_stream_*. Labels are the four protocols and a few
+// reasons, so their number is bounded.
 type metrics struct {
 	hub     *Hub
-	slow    prometheus.Counter
-	refused prometheus.Counter
+	refused *prometheus.CounterVec
+	ended   *prometheus.CounterVec
 	gone    map[string]totals // guarded by hub.mu
 }
 
 func newMetrics(h *Hub) *metrics {
-	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: "rightsizer_stream_" + name, Help: help})
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rightsizer_stream_" + name, Help: help}, labels)
 	}
-	return &metrics{
+	m := &metrics{
 		hub:     h,
-		slow:    counter("slow_clients_total", "Streams ended because the client took no data."),
-		refused: counter("refused_total", "Streams refused because too many were open."),
+		refused: counter("refused_total", "Streams refused because too many were open: in all (full), of one identity, or from one peer.", "reason"),
+		ended:   counter("ended_total", "Streams that ended, by who ended them: client, slow (the client took no data), server, failed.", "protocol", "reason"),
 		gone:    make(map[string]totals),
 	}
+	for _, reason := range []string{"full", "identity", "peer"} {
+		m.refused.WithLabelValues(reason)
+	}
+	return m
 }
 
 // add counts a session that ends. The caller holds hub.mu.
 func (m *metrics) add(s *Session) {
 	m.gone[s.reader.Protocol] = m.gone[s.reader.Protocol].plus(s)
+	m.ended.WithLabelValues(s.reader.Protocol, s.ended).Inc()
 }
 
 func (t totals) plus(s *Session) totals {
@@ -61,13 +76,13 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{openDesc, sentDesc, bytesDesc, lostDesc, lagDesc} {
 		ch <- d
 	}
-	m.slow.Describe(ch)
+	m.ended.Describe(ch)
 	m.refused.Describe(ch)
 }
 
 // Collect implements prometheus.Collector.
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
-	m.slow.Collect(ch)
+	m.ended.Collect(ch)
 	m.refused.Collect(ch)
 	sums, open, lag := m.sums()
 	for protocol, t := range sums {
@@ -109,9 +124,36 @@ func (s *Session) progress() (lost, lag int64) {
 // connection describes the session.
 func (s *Session) connection() *rightsizerv1.Connection {
 	lost, lag := s.progress()
-	return &rightsizerv1.Connection{
+	conn := &rightsizerv1.Connection{
 		Id: s.name(), Protocol: s.reader.Protocol, Peer: s.reader.Peer, Identity: s.reader.Identity,
 		OpenedTime: timestamppb.New(s.opened),
 		Sent:       s.sent.Load(), Lost: lost, Bytes: s.bytes.Load(), Lag: lag,
 	}
+	if age := s.lagTime(time.Now()); lag > 0 && age > 0 {
+		conn.LagTime = durationpb.New(age)
+	}
+	return conn
+}
+
+// lagTime is the age of the oldest entry that the session has not written, by the
+// time at which it was observed; 0 where there is none, or it is no longer held:
+// then a loss will say so.
+func (s *Session) lagTime(now time.Time) time.Duration {
+	s.mu.Lock()
+	unread := s.sub.Unread()
+	s.mu.Unlock()
+	if unread == nil {
+		return 0
+	}
+	var at *timestamppb.Timestamp
+	switch m := unread.Message().GetMessage().(type) {
+	case *rightsizerv1.StreamEventsResponse_Event:
+		at = m.Event.GetObservedTime()
+	case *rightsizerv1.StreamEventsResponse_Incident:
+		at = m.Incident.GetUpdatedTime()
+	}
+	if at == nil {
+		return 0
+	}
+	return now.Sub(at.AsTime())
 }

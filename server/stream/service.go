@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"connectrpc.com/connect"
@@ -14,12 +15,15 @@ import (
 	"github.com/rightsizer/rightsizer/gen/go/rightsizer/v1/rightsizerv1connect"
 	"github.com/rightsizer/rightsizer/server/auth"
 	"github.com/rightsizer/rightsizer/server/rpc/rpcerr"
+	"github.com/rightsizer/rightsizer/server/stream/envelope"
 )
 
 // Reasons of this package's errors.
 const (
-	reasonFull = "TOO_MANY_STREAMS"
-	reasonSlow = "SLOW_CLIENT"
+	reasonFull         = "TOO_MANY_STREAMS"
+	reasonFullIdentity = "TOO_MANY_STREAMS_OF_IDENTITY"
+	reasonFullPeer     = "TOO_MANY_STREAMS_OF_PEER"
+	reasonSlow         = "SLOW_CLIENT"
 )
 
 // Service answers EventService.
@@ -33,7 +37,7 @@ type Service struct {
 // connect's Send that the pump needs.
 func Handler(h *Hub, opts ...connect.HandlerOption) (string, http.Handler) {
 	path, handler := rightsizerv1connect.NewEventServiceHandler(&Service{hub: h}, opts...)
-	return path, expose(handler)
+	return path, envelope.Expose(handler)
 }
 
 // StreamEvents implements EventServiceHandler.
@@ -45,8 +49,8 @@ func (s *Service) StreamEvents(ctx context.Context, req *rightsizerv1.StreamEven
 	if !ok {
 		return rpcerr.Internal("the stream has no call")
 	}
-	sink := newRPCSink(ctx, info.RequestHeader().Get("Content-Type"))
-	if sink == nil {
+	w, err := envelope.NewWriter(ctx, info.RequestHeader().Get("Content-Type"))
+	if err != nil {
 		return rpcerr.Internal("the stream has no writer")
 	}
 	reader := Reader{
@@ -59,23 +63,34 @@ func (s *Service) StreamEvents(ctx context.Context, req *rightsizerv1.StreamEven
 	if id, ok := auth.FromContext(ctx); ok {
 		reader.Identity = id.User
 	}
-	session, err := s.hub.Open(ctx, reader, sink)
+	session, err := s.hub.Open(ctx, reader, rpcSink{w})
 	if err != nil {
 		return Refusal(err)
 	}
-	if err := out.Send(nil); err != nil { // the headers; everything after goes through the sink
+	timeout := s.hub.opts.WriteTimeout
+	// The headers; every message goes through the sink.
+	if err := w.Within(timeout, func() error { return out.Send(nil) }); err != nil {
 		session.End(err)
 	}
 	err = session.Run()
+	w.Last(timeout)
 	if errors.Is(err, ErrSlowClient) {
-		return rpcerr.New(connect.CodeResourceExhausted, reasonSlow, fmt.Sprintf("the client took nothing for %v", s.hub.opts.WriteTimeout))
+		return rpcerr.New(connect.CodeResourceExhausted, reasonSlow, fmt.Sprintf("the client took nothing for %v", timeout))
 	}
 	return err
 }
 
 // Refusal translates why Open refused a stream.
 func Refusal(err error) *connect.Error {
+	var quota *QuotaError
 	switch {
+	case errors.As(err, &quota):
+		reason := reasonFullPeer
+		if quota.Of == "identity" {
+			reason = reasonFullIdentity
+		}
+		return rpcerr.New(connect.CodeResourceExhausted, reason,
+			fmt.Sprintf("too many open streams of one %s: at most %d", quota.Of, quota.Limit), "limit", strconv.Itoa(quota.Limit))
 	case errors.Is(err, ErrFull):
 		return rpcerr.New(connect.CodeResourceExhausted, reasonFull, "too many open streams; close some, or raise the bound")
 	case errors.Is(err, ErrShutdown):

@@ -26,6 +26,7 @@ type Session struct {
 	id     uint64
 	reader Reader
 	sink   Sink
+	encode func(*rightsizerv1.StreamEventsResponse) ([]byte, error) // the sink's
 	opened time.Time
 	ctx    context.Context //nolint:containedctx // the session's life, ended by the hub as well as by the client
 	end    context.CancelCauseFunc
@@ -40,6 +41,7 @@ type Session struct {
 	interrupt atomic.Pointer[context.CancelFunc]
 
 	sent, bytes atomic.Int64
+	ended       string // why; set before the hub forgets it
 }
 
 // change is a filter that replaces the former.
@@ -216,15 +218,18 @@ func (s *Session) finish(err error) error {
 	cause := context.Cause(s.ctx)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		s.hub.metrics.slow.Inc()
+		s.ended = endSlow
 		return ErrSlowClient
 	case errors.Is(err, bus.ErrClosed):
 		cause = errShutdown
 	case s.ctx.Err() == nil:
+		s.ended = endFailed
 		return err // the sink failed
 	case errors.Is(cause, context.Canceled), errors.Is(cause, context.DeadlineExceeded):
-		return nil // the client went
+		s.ended = endClient
+		return nil
 	}
+	s.ended = endServer
 	position := s.sub.Position()
 	_ = s.tell(&rightsizerv1.StreamEventsResponse{ // the client may be gone as well
 		Message:  &rightsizerv1.StreamEventsResponse_Closing{Closing: &rightsizerv1.StreamClosing{Reason: cause.Error(), Position: position}},
@@ -236,6 +241,7 @@ func (s *Session) finish(err error) error {
 // output gathers framed messages for one write.
 type output struct {
 	session *Session
+	format  bus.Format
 	buf     *[]byte
 	count   int64
 	err     error
@@ -245,7 +251,7 @@ type output struct {
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
 
 func newOutput(s *Session) *output {
-	return &output{session: s, buf: buffers.Get().(*[]byte)} //nolint:forcetypeassert // the pool holds nothing else
+	return &output{session: s, format: s.sink.Format(), buf: buffers.Get().(*[]byte)} //nolint:forcetypeassert // the pool holds nothing else
 }
 
 func (o *output) free() {
@@ -259,7 +265,7 @@ func (o *output) entry(e *bus.Entry) {
 	if o.err != nil {
 		return
 	}
-	frame, err := e.Encoded(o.session.sink.Format(), o.session.sink.Encode)
+	frame, err := e.Encoded(o.format, o.session.encode)
 	o.add(frame, err)
 }
 
@@ -267,7 +273,7 @@ func (o *output) message(msg *rightsizerv1.StreamEventsResponse) {
 	if o.err != nil {
 		return
 	}
-	frame, err := o.session.sink.Encode(msg)
+	frame, err := o.session.encode(msg)
 	o.add(frame, err)
 }
 

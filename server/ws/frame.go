@@ -3,9 +3,11 @@ package ws
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rightsizer/rightsizer/bus"
@@ -57,8 +59,39 @@ func (c *lineConn) write(p []byte, timeout time.Duration) (int, error) {
 	return c.Conn.Write(p)
 }
 
+// pingFrame is an empty ping. It goes out with the messages, so that it costs no
+// write of its own.
+var pingFrame = []byte{0x89, 0}
+
+// errDead ends a WebSocket whose client answers no pings.
+var errDead = errors.New("ws: the client does not answer")
+
+// liveness knows when the client was last asked for a sign of life, and whether it
+// gave one.
+type liveness struct {
+	every    time.Duration
+	asked    time.Time   // the writer's own
+	answered atomic.Bool // since asked
+}
+
+// due says whether to ask again, or that the last question stayed without answer.
+func (l *liveness) due(now time.Time) (bool, error) {
+	switch {
+	case now.Sub(l.asked) < l.every:
+		return false, nil
+	case !l.asked.IsZero() && !l.answered.Load():
+		return false, errDead
+	}
+	l.answered.Store(false)
+	l.asked = now
+	return true, nil
+}
+
 // sink writes a session's messages as text frames.
-type sink struct{ conn *lineConn }
+type sink struct {
+	conn *lineConn
+	live *liveness
+}
 
 func (sink) Format() bus.Format { return bus.FormatWebSocket }
 
@@ -71,7 +104,14 @@ func (sink) Encode(msg *rightsizerv1.StreamEventsResponse) ([]byte, error) {
 }
 
 func (s sink) Write(frames []byte, timeout time.Duration) error {
-	_, err := s.conn.write(frames, timeout)
+	ask, err := s.live.due(time.Now())
+	if err != nil {
+		return err
+	}
+	if ask {
+		frames = append(frames, pingFrame...)
+	}
+	_, err = s.conn.write(frames, timeout)
 	return err
 }
 

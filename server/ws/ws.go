@@ -30,6 +30,10 @@ type Options struct {
 	MaxFilterBytes int64
 	// WriteTimeout bounds a control frame's write; 10 s by default.
 	WriteTimeout time.Duration
+	// PingInterval is how long a client may go without a sign of life before it is
+	// asked for one, with the next message; if the next such moment comes without an
+	// answer, it is dead. 30 s by default.
+	PingInterval time.Duration
 	// Logger is slog.Default by default.
 	Logger *slog.Logger
 }
@@ -42,6 +46,7 @@ func NewHandler(o Options) (http.Handler, error) {
 	o.FilterWait = cmp.Or(o.FilterWait, time.Second)
 	o.MaxFilterBytes = cmp.Or(o.MaxFilterBytes, 64<<10)
 	o.WriteTimeout = cmp.Or(o.WriteTimeout, 10*time.Second)
+	o.PingInterval = cmp.Or(o.PingInterval, 30*time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -66,6 +71,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	stream.Bound(conn)
 	h.conn = &lineConn{Conn: conn, timeout: h.timeout}
 	// net/http's own writer goes to the bare connection.
 	return h.conn, bufio.NewReadWriter(rw.Reader, bufio.NewWriterSize(h.conn, 256)), nil
@@ -78,6 +84,7 @@ type bridge struct {
 	hijacker *hijacker
 	conn     *websocket.Conn
 	reader   stream.Reader
+	live     liveness
 
 	mu      sync.Mutex // guards session: the timer and the first filter both start it
 	session *stream.Session
@@ -87,7 +94,11 @@ type bridge struct {
 }
 
 func (b *bridge) serve(r *http.Request) {
-	conn, err := websocket.Accept(b.hijacker, r, &websocket.AcceptOptions{CompressionMode: websocket.CompressionDisabled})
+	b.live.every = b.opts.PingInterval
+	conn, err := websocket.Accept(b.hijacker, r, &websocket.AcceptOptions{
+		CompressionMode: websocket.CompressionDisabled,
+		OnPongReceived:  func(context.Context, []byte) { b.live.answered.Store(true) },
+	})
 	if err != nil {
 		return // Accept has answered
 	}
@@ -139,7 +150,7 @@ func (b *bridge) use(filter *rightsizerv1.EventFilter) {
 		return
 	}
 	b.reader.Filter, b.reader.After = filter, filter.GetAfter()
-	session, err := b.opts.Hub.Open(b.ctx, b.reader, sink{b.hijacker.conn})
+	session, err := b.opts.Hub.Open(b.ctx, b.reader, sink{b.hijacker.conn, &b.live})
 	if err != nil {
 		refused := stream.Refusal(err)
 		b.writing.Go(func() {
@@ -158,6 +169,9 @@ func (b *bridge) write(session *stream.Session) {
 	case b.ctx.Err() != nil: // the reading side ends it
 	case errors.Is(err, stream.ErrSlowClient):
 		b.opts.Logger.Info("dropped a slow WebSocket client", slog.String("peer", b.reader.Peer))
+		_ = b.conn.CloseNow()
+	case errors.Is(err, errDead):
+		b.opts.Logger.Info("dropped a WebSocket client that answers no pings", slog.String("peer", b.reader.Peer))
 		_ = b.conn.CloseNow()
 	case err != nil:
 		_ = b.conn.CloseNow()

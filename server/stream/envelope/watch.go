@@ -1,0 +1,70 @@
+package envelope
+
+import (
+	"sync"
+	"time"
+)
+
+// watch calls expire when something that began has not ended in time. Its timer is
+// left to run from one write to the next: under load it fires once a timeout, not
+// once a write.
+type watch struct {
+	expire func() // called with mu held, at most once
+
+	mu      sync.Mutex
+	timer   *time.Timer // nil until the first begin
+	running bool        // the timer is
+	due     time.Time   // of what goes on; zero while nothing does
+	expired bool
+	closed  bool
+}
+
+func (w *watch) begin(timeout time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.due = time.Now().Add(timeout)
+	switch {
+	case w.closed || w.running:
+	case w.timer == nil:
+		w.timer, w.running = time.AfterFunc(timeout, w.fire), true
+	default:
+		w.timer.Reset(timeout)
+		w.running = true
+	}
+}
+
+// end says whether the time was over; from then on it always is.
+func (w *watch) end() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.due = time.Time{}
+	return w.expired
+}
+
+func (w *watch) fire() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running = false
+	if w.closed || w.due.IsZero() {
+		return
+	}
+	if left := time.Until(w.due); left > 0 { // a later write than the one that set the timer
+		w.timer.Reset(left)
+		w.running = true
+		return
+	}
+	w.expired = true
+	w.expire()
+}
+
+// close ends the watch: expire is not called from here on. It says whether it
+// never was.
+func (w *watch) close() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	return !w.expired
+}

@@ -1,0 +1,90 @@
+package envelope
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"time"
+)
+
+// ErrNotExposed is returned where the handler was not wrapped by Expose.
+var ErrNotExposed = errors.New("envelope: the handler is not exposed")
+
+type responseKey struct{}
+
+// response is what Expose lends to the handler.
+type response struct {
+	w      http.ResponseWriter
+	writer *Writer
+}
+
+// Expose puts the ResponseWriter where NewWriter finds it.
+func Expose(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		lent := &response{w: w}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), responseKey{}, lent)))
+		if lent.writer == nil {
+			return
+		}
+		if lent.writer.watch.close() { // the connection may serve another request; HTTP/1 would keep the deadline
+			_ = lent.writer.control.SetWriteDeadline(time.Time{})
+		}
+	})
+}
+
+// Writer writes framed messages to the response of one RPC.
+type Writer struct {
+	Encoder
+
+	w       http.ResponseWriter
+	control *http.ResponseController
+	watch   watch
+}
+
+// NewWriter returns the writer of the RPC in ctx, whose response has this content
+// type.
+func NewWriter(ctx context.Context, contentType string) (*Writer, error) {
+	lent, ok := ctx.Value(responseKey{}).(*response)
+	if !ok {
+		return nil, ErrNotExposed
+	}
+	// connect has negotiated when the handler runs, and announced the result.
+	compression := cmp.Or(lent.w.Header().Get("Grpc-Encoding"), lent.w.Header().Get("Connect-Content-Encoding"))
+	w := &Writer{Encoder: NewEncoder(contentType, compression), w: lent.w, control: http.NewResponseController(lent.w)}
+	w.watch.expire = func() { _ = w.control.SetWriteDeadline(time.Unix(1, 0)) }
+	lent.writer = w
+	return w, nil
+}
+
+// Write sends frames in one write and one flush. When they are not taken within
+// the timeout it fails with os.ErrDeadlineExceeded and the response is broken off.
+func (w *Writer) Write(frames []byte, timeout time.Duration) error {
+	return w.Within(timeout, func() error {
+		if _, err := w.w.Write(frames); err != nil {
+			return err
+		}
+		return w.control.Flush()
+	})
+}
+
+// Within runs something that writes to the response, under the same bound as Write.
+//
+// A deadline set anew for each write would cost HTTP/2 two messages to the
+// connection's goroutine, more than all else of a small write; a timer that finds
+// out whether a write hangs costs a moment of a mutex.
+func (w *Writer) Within(timeout time.Duration, write func() error) error {
+	w.watch.begin(timeout)
+	err := write()
+	if w.watch.end() {
+		return os.ErrDeadlineExceeded
+	}
+	return err
+}
+
+// Last bounds what is written to the response by others from here on: connect's
+// end of the stream.
+func (w *Writer) Last(timeout time.Duration) {
+	_ = w.control.SetWriteDeadline(time.Now().Add(timeout)) // without it the client's end is waited for
+}
