@@ -46,7 +46,7 @@ func (f *feed) convert(obj any) (out any) {
 	key := keyOf(obj)
 	defer func() {
 		if p := recover(); p != nil {
-			f.w.quarantine.panicked(f.res.name, key, "conversion", p)
+			f.w.quarantine.panicked(f.res.name, key, inConversion, p)
 			out = &unreadable{key}
 		}
 	}()
@@ -55,7 +55,7 @@ func (f *feed) convert(obj any) (out any) {
 		f.w.quarantine.failed(f.res.name, key, err)
 		return &unreadable{key}
 	}
-	f.w.quarantine.release(f.res.name, key, "conversion")
+	f.w.quarantine.release(f.res.name, key, inConversion)
 	return compact
 }
 
@@ -80,7 +80,8 @@ func (f *feed) Delete(obj any) error {
 		uid = string(meta.GetUID())
 	}
 	compact := f.convert(obj)
-	f.w.quarantine.release(f.res.name, key, "")
+	// Last, since the last look may fail as those before did.
+	defer f.w.quarantine.release(f.res.name, key, "")
 	if _, bad := compact.(*unreadable); bad {
 		compact = nil
 	}
@@ -105,6 +106,7 @@ func (f *feed) Replace(items []any, _ string) error {
 		}
 		objs = append(objs, item)
 	}
+	f.w.quarantine.keep(f.res.name, kept)
 	since, cause, again := f.health.complete()
 	if again {
 		f.w.relisted(f.res, since, cause)

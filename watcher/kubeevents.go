@@ -144,7 +144,7 @@ func (w *Watcher) takeKubeEvent(e *corev1.Event) {
 	key := object.Key{Namespace: e.Namespace, Name: e.Name}
 	defer func() {
 		if p := recover(); p != nil {
-			w.quarantine.panicked("events", key, "conversion", p)
+			w.quarantine.panicked("events", key, inConversion, p)
 		}
 	}()
 	seen := w.converter.KubeEvent(e)

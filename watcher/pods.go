@@ -55,6 +55,7 @@ func (s podSink) replace(objs []any, kept map[object.Key]bool, again bool) {
 		for _, pod := range s.w.store.Pods() {
 			if !present[pod.Key] && !kept[pod.Key] {
 				s.remove(pod.Key, pod.UID, nil)
+				s.w.quarantine.release(podsResource, pod.Key, "")
 			}
 		}
 		for _, pod := range pods {

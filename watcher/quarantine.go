@@ -15,6 +15,9 @@ import (
 // are counted and logged all the same.
 const maxQuarantined = 1024
 
+// inConversion is the step that fails for objects that cannot be read at all.
+const inConversion = "conversion"
+
 // quarantine holds the objects that could not be understood. Such an object is
 // logged once, and looked at again with its next change, which may make it
 // whole.
@@ -39,7 +42,7 @@ func newQuarantine(log *slog.Logger, m *metrics) *quarantine {
 // failed notes an object whose conversion returned an error.
 func (q *quarantine) failed(resource string, key object.Key, err error) {
 	q.metrics.quarantined.WithLabelValues(resource).Inc()
-	if q.add(resource, key, "conversion") {
+	if q.add(resource, key, inConversion) {
 		q.log.Error("object quarantined: it cannot be understood",
 			"resource", resource, "object", convert.Text(key.String(), 320), "error", convert.Text(err.Error(), 512))
 	}
@@ -89,6 +92,22 @@ func (q *quarantine) release(resource string, key object.Key, step string) {
 		q.held.Store(int32(len(q.objects)))
 		q.log.Info("object released from quarantine", "resource", resource, "object", convert.Text(key.String(), 320))
 	}
+}
+
+// keep lets the objects of a resource go that a whole list no longer shows to be
+// unreadable.
+func (q *quarantine) keep(resource string, unreadable map[object.Key]bool) {
+	if q.empty() {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for id, step := range q.objects {
+		if id.resource == resource && step == inConversion && !unreadable[id.key] {
+			delete(q.objects, id)
+		}
+	}
+	q.held.Store(int32(len(q.objects)))
 }
 
 // report says which objects of a resource are held; empty for none.
