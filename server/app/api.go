@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 
 	"connectrpc.com/connect"
@@ -34,7 +35,7 @@ func (a *App) apiHandler(stopping context.Context, e exposure, p *probe) (http.H
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
-	chain := intercept.Options{Logger: a.logger.With("component", "rpc"), Metrics: metrics, Authorizer: intercept.AllowAll{}}
+	chain := intercept.Options{Logger: a.logger.With(slog.String("component", "rpc")), Metrics: metrics, Authorizer: intercept.AllowAll{}}
 	own, err := chain.HandlerOption()
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
@@ -104,7 +105,7 @@ func (a *App) mountOwn(mux *http.ServeMux, chain connect.HandlerOption, h rpc.He
 // eventsHandler is the WebSocket.
 func (a *App) eventsHandler(e exposure) (http.Handler, error) {
 	bridge, err := ws.NewHandler(ws.Options{
-		Hub: a.hub, WriteTimeout: a.cfg.StreamWriteTimeout, Logger: a.logger.With("component", "ws"),
+		Hub: a.hub, WriteTimeout: a.cfg.StreamWriteTimeout, Logger: a.logger.With(slog.String("component", "ws")),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("websocket: %w", err)

@@ -99,7 +99,7 @@ func New(cfg config.Config, opts Options) (*App, error) {
 		Bus: a.bus, Problems: a.cluster,
 		Cluster:   a.cluster.ClusterID,
 		Heartbeat: cfg.StreamHeartbeat, WriteTimeout: cfg.StreamWriteTimeout, MaxSessions: cfg.MaxStreams,
-		Registerer: a.registry, Logger: a.logger.With("component", "stream"),
+		Registerer: a.registry, Logger: a.logger.With(slog.String("component", "stream")),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("event streams: %w", err)

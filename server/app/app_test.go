@@ -83,9 +83,8 @@ func TestOffLoopbackTheAPIIsClosed(t *testing.T) {
 		})
 	}
 	for _, key := range []string{KeyAPI, KeyEvents} {
-		_, res, err := websocket.Dial(t.Context(), o.url("ws", key)+"/events", &websocket.DialOptions{HTTPClient: client(t, 1)})
-		require.Error(t, err)
-		assert.Equal(t, http.StatusUnauthorized, res.StatusCode)
+		_, status := dial(t, o.url("ws", key), "")
+		assert.Equal(t, http.StatusUnauthorized, status)
 	}
 	status, _ := get(t, o.url("http", KeyAPI)+"/")
 	assert.Equal(t, http.StatusOK, status, "the page loads; its calls are refused")
@@ -133,8 +132,7 @@ func TestShutdownEndsOpenStreamsWithTheirPosition(t *testing.T) {
 	for stream.Receive() && stream.Msg().GetSynced() == nil {
 		continue
 	}
-	socket, _, err := websocket.Dial(t.Context(), o.url("ws", KeyEvents)+"/events", &websocket.DialOptions{HTTPClient: client(t, 1)})
-	require.NoError(t, err)
+	socket, _ := dial(t, o.url("ws", KeyEvents), "")
 	defer func() { _ = socket.CloseNow() }()
 	require.NoError(t, socket.Write(t.Context(), websocket.MessageText, []byte(`{}`)))
 	readUntil(t, socket, `"synced"`)
@@ -164,10 +162,10 @@ func TestEnableGRPCFalseLeavesTheEventsListener(t *testing.T) {
 	cfg.EnableGRPC = false
 	o := start(t, cfg)
 	assert.Nil(t, o.Addr(KeyAPI))
-	socket, _, err := websocket.Dial(t.Context(), o.url("ws", KeyEvents)+"/events", &websocket.DialOptions{HTTPClient: client(t, 1)})
-	require.NoError(t, err)
+	socket, status := dial(t, o.url("ws", KeyEvents), "")
+	assert.Equal(t, http.StatusSwitchingProtocols, status)
 	_ = socket.CloseNow()
-	status, _ := get(t, o.url("http", KeyEvents)+"/")
+	status, _ = get(t, o.url("http", KeyEvents)+"/")
 	assert.Equal(t, http.StatusNotFound, status, "no dashboard there")
 }
 
@@ -213,11 +211,8 @@ func TestBrowsersFromElsewhereAreRefused(t *testing.T) {
 			assert.Contains(t, text, c.reason)
 		})
 	}
-	_, res, err := websocket.Dial(t.Context(), o.url("ws", KeyAPI)+"/events", &websocket.DialOptions{
-		HTTPClient: client(t, 1), HTTPHeader: http.Header{"Origin": {"https://evil.test"}},
-	})
-	require.Error(t, err)
-	assert.Equal(t, http.StatusForbidden, res.StatusCode)
+	_, status := dial(t, o.url("ws", KeyAPI), "https://evil.test")
+	assert.Equal(t, http.StatusForbidden, status)
 }
 
 func TestBadInputIsAnswered(t *testing.T) {
@@ -310,7 +305,7 @@ func TestConnectionsAreCapped(t *testing.T) {
 	require.NoError(t, third.SetReadDeadline(time.Now().Add(5*time.Second)))
 	_, err = third.Read(make([]byte, 1))
 	require.Error(t, err)
-	assert.NotErrorIs(t, err, errTimeout, "it was closed, not left waiting")
+	require.NotErrorIs(t, err, errTimeout, "it was closed, not left waiting")
 	status, _ := get(t, o.url("http", KeyOps)+"/healthz")
 	assert.Equal(t, http.StatusOK, status, "health still answers")
 }

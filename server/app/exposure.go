@@ -22,7 +22,7 @@ import (
 type transport string
 
 const (
-	clear      transport = "clear text"
+	clearText  transport = "clear text"
 	fromFiles  transport = "TLS"
 	selfSigned transport = "TLS, self-signed"
 )
@@ -38,7 +38,7 @@ type exposure struct {
 // unless a certificate is given. Anywhere else it is closed and speaks TLS, and
 // each of the two is given up only by a flag of its own.
 func expose(cfg *config.Config, address string) exposure {
-	e := exposure{loopback: config.IsLoopback(address), transport: clear}
+	e := exposure{loopback: config.IsLoopback(address), transport: clearText}
 	e.open = e.loopback || cfg.InsecureNoAuth
 	switch {
 	case cfg.TLSCertFile != "":

@@ -155,7 +155,7 @@ func client(t *testing.T, version int) *http.Client {
 	}
 	transport := &http.Transport{
 		Protocols:       protocols,
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // a certificate that signs itself
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 	}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}
@@ -176,7 +176,9 @@ func newApp(t *testing.T, cfg config.Config) *App {
 
 func do(t *testing.T, req *http.Request) (int, string) {
 	t.Helper()
-	res, err := client(t, 1).Do(req)
+	once := client(t, 1)
+	defer once.CloseIdleConnections()
+	res, err := once.Do(req)
 	require.NoError(t, err)
 	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(res.Body)
@@ -212,4 +214,20 @@ func readUntil(t *testing.T, socket *websocket.Conn, text string) {
 			return
 		}
 	}
+}
+
+// dial opens the WebSocket of a listener and returns it, nil where it is refused,
+// with the HTTP status.
+func dial(t *testing.T, url, origin string) (*websocket.Conn, int) {
+	t.Helper()
+	options := &websocket.DialOptions{HTTPClient: client(t, 1)}
+	if origin != "" {
+		options.HTTPHeader = http.Header{"Origin": {origin}}
+	}
+	socket, res, err := websocket.Dial(t.Context(), url+"/events", options)
+	if err != nil {
+		require.NotNil(t, res, "%v", err)
+		require.NoError(t, res.Body.Close())
+	}
+	return socket, res.StatusCode
 }

@@ -75,10 +75,11 @@ func (p *probe) Check(_ context.Context, req *grpchealth.CheckRequest) (*grpchea
 	if req.Service != "" && !slices.Contains(p.services, req.Service) {
 		return nil, rpcerr.New(connect.CodeNotFound, rpcerr.ReasonNotFound, fmt.Sprintf("unknown service %q", req.Service))
 	}
+	status := grpchealth.StatusServing
 	if p.ready() != nil {
-		return &grpchealth.CheckResponse{Status: grpchealth.StatusNotServing}, nil
+		status = grpchealth.StatusNotServing
 	}
-	return &grpchealth.CheckResponse{Status: grpchealth.StatusServing}, nil
+	return &grpchealth.CheckResponse{Status: status}, nil
 }
 
 // Watch implements grpchealth.Watcher.

@@ -75,7 +75,9 @@ func serve(server *http.Server, l net.Listener, grace time.Duration) func(contex
 		if err != nil {
 			err = errors.Join(fmt.Errorf("requests did not end in time: %w", err), server.Close())
 		}
-		<-served
+		if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+			err = errors.Join(err, ended)
+		}
 		return err
 	}
 }

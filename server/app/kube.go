@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -51,7 +52,7 @@ func (a *App) watch(publisher Publisher, registerer prometheus.Registerer) (Clus
 	w, err := watcher.New(watcher.Options{
 		Config: kube, Publisher: publisher, Registerer: registerer,
 		ClusterID: a.cfg.ClusterID, ClusterName: a.cfg.ClusterName, Environment: a.cfg.Environment,
-		Logger: a.logger.With("component", "watcher"),
+		Logger: a.logger.With(slog.String("component", "watcher")),
 		Thresholds: detect.Thresholds{
 			CrashLoopRestarts: a.cfg.CrashLoopRestarts, CrashLoopReset: a.cfg.CrashLoopReset,
 			CrashLoopCriticalRestarts: a.cfg.CrashLoopCriticalRestarts, OOMCriticalKills: a.cfg.OOMCriticalKills,

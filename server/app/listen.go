@@ -20,6 +20,10 @@ const (
 	KeyOps    = "metrics-bind-address"
 )
 
+// opsConnections bounds probes and scrapers, apart from the API's bound, so that
+// health answers while the API is full.
+const opsConnections = 128
+
 // Graces of the listeners; with the streams' 4 s and the other steps' they stay
 // under 20 s.
 const (
@@ -46,14 +50,14 @@ func (a *App) listen() (_ *servers, err error) {
 	}()
 	out := &servers{ops: idle("ops listener")}
 	if a.cfg.MetricsAddress != config.Off {
-		l, err := a.listenOn(KeyOps, a.cfg.MetricsAddress)
+		l, err := a.listenOn(KeyOps, a.cfg.MetricsAddress, opsConnections)
 		if err != nil {
 			return nil, err
 		}
 		handler := isolate(opsHandler(a.registry, a.health.Ready), a.logger, a.metrics.panics)
 		out.ops = step{name: "ops listener", run: serve(newServer(handler, a.logger), l, opsGrace), grace: opsGrace}
 		a.logger.Info("listening", slog.String("flag", "--"+KeyOps), slog.String("address", l.Addr().String()),
-			slog.String("transport", string(clear)))
+			slog.String("transport", string(clearText)))
 	}
 	files, err := a.certificates(out)
 	if err != nil {
@@ -77,7 +81,7 @@ func (a *App) certificates(out *servers) (*tls.Config, error) {
 	if a.cfg.TLSCertFile == "" {
 		return nil, nil //nolint:nilnil // no files, no TLS from files
 	}
-	files, err := tlsconf.FromFiles(a.cfg.TLSCertFile, a.cfg.TLSKeyFile, a.logger.With("component", "tls"), a.registry)
+	files, err := tlsconf.FromFiles(a.cfg.TLSCertFile, a.cfg.TLSKeyFile, a.logger.With(slog.String("component", "tls")), a.registry)
 	if err != nil {
 		return nil, errors.Join(errors.New("--tls-cert-file, --tls-key-file"), err)
 	}
@@ -129,7 +133,7 @@ func (a *App) listenEvents(out *servers, files *tls.Config) error {
 
 // secured binds an address with the transport that its exposure asks for.
 func (a *App) secured(key, address string, e exposure, files *tls.Config) (net.Listener, error) {
-	l, err := a.listenOn(key, address)
+	l, err := a.listenOn(key, address, a.cfg.MaxConnections)
 	if err != nil {
 		return nil, err
 	}

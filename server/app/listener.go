@@ -20,14 +20,15 @@ type listener struct {
 	open    prometheus.Gauge
 }
 
-// listenOn binds an address; key is the flag that names it.
-func (a *App) listenOn(key, address string) (*listener, error) {
+// listenOn binds an address for most connections at a time; key is the flag that
+// names it.
+func (a *App) listenOn(key, address string, most int) (*listener, error) {
 	bound, err := net.Listen("tcp", address) //nolint:noctx // bound for the life of the process
 	if err != nil {
 		return nil, fmt.Errorf("--%s: cannot listen on %s: %w", key, address, err)
 	}
 	l := &listener{
-		Listener: bound, slots: make(chan struct{}, a.cfg.MaxConnections),
+		Listener: bound, slots: make(chan struct{}, most),
 		refused: a.metrics.refused.WithLabelValues(key), open: a.metrics.connections.WithLabelValues(key),
 	}
 	a.listeners[key] = l

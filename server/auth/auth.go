@@ -16,7 +16,8 @@ import (
 	"github.com/rightsizer/rightsizer/server/rpc/rpcerr"
 )
 
-// ReasonClosed: no authenticator is configured and the address is not loopback.
+// ReasonClosed says that no authenticator is configured and the address is not
+// loopback.
 const ReasonClosed = "API_CLOSED"
 
 // Identity is who is calling. The zero value is somebody who was not asked.

@@ -115,7 +115,7 @@ func (w *walker) message(tok json.Token, md protoreflect.MessageDescriptor, path
 		}
 		if od := fd.ContainingOneof(); od != nil && set {
 			if other, clash := oneofs[od.FullName()]; clash {
-				return &FieldError{Path: at, Reason: fmt.Sprintf("cannot be set together with %s", other)}
+				return &FieldError{Path: at, Reason: "cannot be set together with " + other}
 			}
 			oneofs[od.FullName()] = name
 		}

@@ -79,9 +79,9 @@ func IsLoopback(address string) bool {
 }
 
 // check judges what no single setting can: how they go together.
-func (c *Config) check() []Problem {
-	var problems []Problem
-	add := func(key, want string) { problems = append(problems, Problem{Key: key, Want: want}) }
+func (c *Config) check() []SettingError {
+	var problems []SettingError
+	add := func(key, want string) { problems = append(problems, SettingError{Key: key, Want: want}) }
 	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
 		add("tls-cert-file", "and tls-key-file go together: set both or neither")
 	}

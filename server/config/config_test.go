@@ -90,7 +90,7 @@ func TestFileByEnvironmentAndEmptyVariables(t *testing.T) {
 
 func TestEveryMistakeIsNamedAtOnce(t *testing.T) {
 	path := file(t, strings.Join([]string{
-		"log-levle: debug", "ring-bytes: 8 MB", "enable-grpc: yes", "cluster-name: [a]", "config: x", "log-format: text", "log-format: json", "environment:",
+		"log-leve: debug", "ring-bytes: 8 MB", "enable-grpc: yes", "cluster-name: [a]", "config: x", "log-format: text", "log-format: json", "environment:",
 	}, "\n"))
 	_, err := config.Load(config.Input{
 		Flags:   map[string]string{"config": path, "grpc-bind-address": "9090", "max-streams": "0", "kubeconfig": "a\x1b[31mb"},
@@ -98,7 +98,7 @@ func TestEveryMistakeIsNamedAtOnce(t *testing.T) {
 	})
 	require.Error(t, err)
 	for _, want := range []string{
-		"log-levle (" + path + ":1) is not a setting; did you mean log-level?",
+		"log-leve (" + path + ":1) is not a setting; did you mean log-level?",
 		`ring-bytes (` + path + `:2) is "8 MB"; wants bytes such as 8Mi or 512Ki, 64Ki to 1Gi`,
 		`enable-grpc (` + path + `:3) is "yes"; wants true or false`,
 		`cluster-name (` + path + `:4) wants a single value`,
@@ -110,7 +110,7 @@ func TestEveryMistakeIsNamedAtOnce(t *testing.T) {
 		`crash-loop-reset (environment RIGHTSIZER_CRASH_LOOP_RESET) is "10"; wants a duration such as 90s or 5m, 1s to 24h`,
 		`metrics-bind-address (environment RIGHTSIZER_METRICS_BIND_ADDRESS) is ":99999"`,
 	} {
-		assert.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, want)
 	}
 	assert.NotContains(t, err.Error(), "\x1b")
 	assert.Equal(t, 12, strings.Count(err.Error(), "\n")+1)
@@ -200,7 +200,7 @@ func TestReferenceIsUpToDate(t *testing.T) {
 	table, tail, ok := strings.Cut(rest, end)
 	require.True(t, ok)
 	if *update {
-		require.NoError(t, os.WriteFile("README.md", []byte(head+begin+config.Reference()+end+tail), 0o644)) //nolint:gosec // a document
+		require.NoError(t, os.WriteFile("README.md", []byte(head+begin+config.Reference()+end+tail), 0o644))
 		return
 	}
 	assert.Equal(t, config.Reference(), table, "run: go test ./server/config -update")

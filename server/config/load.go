@@ -16,8 +16,8 @@ import (
 // maxFile bounds the file; the reference with all settings has about 2 KiB.
 const maxFile = 1 << 20
 
-// Problem is one mistake in the configuration.
-type Problem struct {
+// SettingError is one mistake in the configuration.
+type SettingError struct {
 	// Key is the setting.
 	Key string
 	// Place is where the value stands: flag --x, environment X, file:line.
@@ -30,7 +30,7 @@ type Problem struct {
 }
 
 // Error implements error.
-func (p Problem) Error() string {
+func (p SettingError) Error() string {
 	var out strings.Builder
 	out.WriteString(p.Key)
 	if p.Place != "" {
@@ -65,7 +65,7 @@ type Result struct {
 	Warnings []string
 }
 
-// Load puts the configuration together. Its error joins a [Problem] for each
+// Load puts the configuration together. Its error joins a [SettingError] for each
 // mistake. The result is complete only without an error.
 func Load(in Input) (Result, error) {
 	l := loader{
@@ -124,7 +124,7 @@ func (l *loader) set(s *Setting, value, place string) {
 		if shown == "" {
 			shown = " "
 		}
-		l.problems = append(l.problems, Problem{Key: s.Key, Place: place, Value: shown, Want: err.Error()})
+		l.problems = append(l.problems, SettingError{Key: s.Key, Place: place, Value: shown, Want: err.Error()})
 	}
 }
 
@@ -144,11 +144,11 @@ func (l *loader) file(path, place string) {
 		if line > 0 {
 			at = fmt.Sprintf("%s:%d", path, line)
 		}
-		l.problems = append(l.problems, Problem{Key: key, Place: at, Value: value, Want: want})
+		l.problems = append(l.problems, SettingError{Key: key, Place: at, Value: value, Want: want})
 	}
 	data, err := readFile(path)
 	if err != nil {
-		l.problems = append(l.problems, Problem{Key: ConfigKey, Place: place, Value: path, Want: "cannot be read: " + err.Error()})
+		l.problems = append(l.problems, SettingError{Key: ConfigKey, Place: place, Value: path, Want: "cannot be read: " + err.Error()})
 		return
 	}
 	var document yaml.Node
@@ -208,7 +208,7 @@ func (l *loader) keys(path string, root *yaml.Node, bad func(line int, key, valu
 }
 
 func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path) //nolint:gosec // the operator's own command line names it
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, unwrapPath(err)
 	}
@@ -225,8 +225,7 @@ func readFile(path string) ([]byte, error) {
 
 // unwrapPath drops the path, which the message has already.
 func unwrapPath(err error) error {
-	var at *os.PathError
-	if errors.As(err, &at) {
+	if at, ok := errors.AsType[*os.PathError](err); ok {
 		return at.Err
 	}
 	return err

@@ -112,6 +112,7 @@ func both(t *testing.T, client rightsizerv1connect.EventServiceClient, filter *r
 func TestCallsPass(t *testing.T) {
 	f := start(t, intercept.AllowAll{})
 	protocols(t, f, func(t *testing.T, client rightsizerv1connect.EventServiceClient) {
+		t.Helper()
 		unary, stream := both(t, client, &rightsizerv1.EventFilter{Namespaces: []string{"a"}})
 		require.NoError(t, unary)
 		require.NoError(t, stream)
@@ -123,6 +124,7 @@ func TestCallsPass(t *testing.T) {
 func TestValidationNamesFields(t *testing.T) {
 	f := start(t, intercept.AllowAll{})
 	protocols(t, f, func(t *testing.T, client rightsizerv1connect.EventServiceClient) {
+		t.Helper()
 		unary, stream := both(t, client, &rightsizerv1.EventFilter{Namespaces: []string{"ok", "Not OK"}, Tags: map[string]string{"": "x"}})
 		for _, err := range []error{unary, stream} {
 			assert.Equal(t, connect.CodeInvalidArgument, connect.CodeOf(err))
@@ -141,6 +143,7 @@ func TestPanicsStayInTheirCall(t *testing.T) {
 	f := start(t, intercept.AllowAll{})
 	f.do = func(context.Context) error { panic("secret of the house") }
 	protocols(t, f, func(t *testing.T, client rightsizerv1connect.EventServiceClient) {
+		t.Helper()
 		unary, stream := both(t, client, nil)
 		for _, err := range []error{unary, stream} {
 			assert.Equal(t, connect.CodeInternal, connect.CodeOf(err))
@@ -156,6 +159,7 @@ func TestErrorsWithoutACodeStayInside(t *testing.T) {
 	f := start(t, intercept.AllowAll{})
 	f.do = func(context.Context) error { return errors.New("dsn=postgres://secret") }
 	protocols(t, f, func(t *testing.T, client rightsizerv1connect.EventServiceClient) {
+		t.Helper()
 		unary, stream := both(t, client, nil)
 		for _, err := range []error{unary, stream} {
 			assert.Equal(t, connect.CodeInternal, connect.CodeOf(err))
@@ -165,6 +169,7 @@ func TestErrorsWithoutACodeStayInside(t *testing.T) {
 	})
 	f.do = func(context.Context) error { return connect.NewError(connect.CodeAborted, errors.New("changed")) }
 	protocols(t, f, func(t *testing.T, client rightsizerv1connect.EventServiceClient) {
+		t.Helper()
 		unary, stream := both(t, client, nil)
 		for _, err := range []error{unary, stream} {
 			assert.Equal(t, "ABORTED", rpcerr.Reason(err))
@@ -185,6 +190,7 @@ func TestAuthorizationSeesPermissionAndRequest(t *testing.T) {
 	reached := false
 	f.do = func(context.Context) error { reached = true; return nil }
 	protocols(t, f, func(t *testing.T, client rightsizerv1connect.EventServiceClient) {
+		t.Helper()
 		unary, stream := both(t, client, nil)
 		assert.Equal(t, "list", rpcerr.Info(unary).GetMetadata()["verb"])
 		assert.Equal(t, "watch", rpcerr.Info(stream).GetMetadata()["verb"])

@@ -66,7 +66,7 @@ const maxCursor = 512/4*3 - 8
 func cursor(at order, offset int) string {
 	out := append(binary.AppendVarint([]byte{byPlace}, at.rank), at.key...)
 	if len(out) > maxCursor {
-		out = binary.AppendUvarint([]byte{byOffset}, uint64(offset)) //nolint:gosec // an index is never negative
+		out = binary.AppendUvarint([]byte{byOffset}, uint64(offset))
 	}
 	return string(out)
 }
@@ -86,7 +86,7 @@ func resume[T any](text string, entries []T, place func(T) order) (int, error) {
 			}
 		case byOffset:
 			if offset, n := binary.Uvarint(raw[1:]); n > 0 && n == len(raw)-1 {
-				return int(min(offset, uint64(len(entries)))), nil //nolint:gosec // bounded by an int
+				return int(min(offset, uint64(len(entries)))), nil
 			}
 		}
 	}

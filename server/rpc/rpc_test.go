@@ -107,7 +107,7 @@ func TestBeforeTheFirstSync(t *testing.T) {
 		err := call(t.Context())
 		assert.Equal(t, connect.CodeUnavailable, connect.CodeOf(err), name)
 		assert.Equal(t, rpcerr.ReasonNotSynced, rpcerr.Reason(err), name)
-		assert.ErrorContains(t, err, "watch/pods (listing pods)", name)
+		require.ErrorContains(t, err, "watch/pods (listing pods)", name)
 		assert.Positive(t, retryInfo(t, err).GetRetryDelay().AsDuration(), name)
 	}
 	health, err := cluster.GetHealth(t.Context(), &rightsizerv1.GetHealthRequest{Cluster: "whatever"})
@@ -258,7 +258,7 @@ func TestGetWorkload(t *testing.T) {
 	assert.Equal(t, "web", res.GetWorkload().GetRef().GetName())
 	_, err = service.GetWorkload(t.Context(), &rightsizerv1.GetWorkloadRequest{Namespace: "shop", Kind: "Deployment", Name: "nope"})
 	assert.Equal(t, connect.CodeNotFound, connect.CodeOf(err))
-	assert.ErrorContains(t, err, `Deployment/nope in namespace shop`)
+	require.ErrorContains(t, err, `Deployment/nope in namespace shop`)
 	assert.Equal(t, "nope", rpcerr.Info(err).GetMetadata()["workload_name"])
 }
 

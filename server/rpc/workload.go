@@ -88,5 +88,5 @@ func (s *WorkloadService) GetWorkload(_ context.Context, req *rightsizerv1.GetWo
 
 // count is a length as the schema's total_size.
 func count[T any](entries []T) int32 {
-	return int32(min(len(entries), math.MaxInt32)) //nolint:gosec // bounded
+	return int32(min(len(entries), math.MaxInt32))
 }

@@ -111,7 +111,7 @@ func TestFilesAreFollowedUnderAnOpenStream(t *testing.T) {
 	served := make(chan error, 1)
 	go func() { served <- server.ServeTLS(listener, "", "") }()
 	transport := &http.Transport{
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true, //nolint:gosec // the test compares fingerprints
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true,
 	}
 	stream, err := (&http.Client{Transport: transport}).Get("https://" + listener.Addr().String())
 	require.NoError(t, err)
@@ -134,7 +134,7 @@ func TestFilesAreFollowedUnderAnOpenStream(t *testing.T) {
 		assert.Equal(t, text, string(got))
 	}
 	handshake := func() string {
-		conn, err := tls.Dial("tcp", listener.Addr().String(), &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // as above
+		conn, err := tls.Dial("tcp", listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
 		require.NoError(t, err)
 		defer func() { _ = conn.Close() }()
 		return tlsconf.Fingerprint(&tls.Certificate{Certificate: [][]byte{conn.ConnectionState().PeerCertificates[0].Raw}})

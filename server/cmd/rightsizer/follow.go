@@ -167,8 +167,7 @@ func explain(err error) error {
 	case errors.As(err, &coded):
 		text = coded.Code().String() + ": " + coded.Message()
 	}
-	var unknown x509.UnknownAuthorityError
-	if errors.As(err, &unknown) {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		text += "; give --server-fingerprint or --server-ca-file"
 	}
 	return errors.New(text)

@@ -54,8 +54,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		_, _ = fmt.Fprintln(errOut, "rightsizer: "+escape(line))
 	}
-	var usage usageError
-	if errors.As(err, &usage) {
+	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage
 	}
 	return exitFailure

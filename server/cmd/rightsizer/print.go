@@ -59,7 +59,7 @@ func (p *printer) print(message *rightsizerv1.StreamEventsResponse) error {
 		err = p.yaml(message)
 	default:
 		if event := message.GetEvent(); event != nil {
-			err = p.row(event)
+			p.row(event)
 		}
 	}
 	if err != nil || !p.follow {
@@ -91,7 +91,7 @@ func (p *printer) yaml(message *rightsizerv1.StreamEventsResponse) error {
 }
 
 // row takes an event into the table.
-func (p *printer) row(event *rightsizerv1.Event) error {
+func (p *printer) row(event *rightsizerv1.Event) {
 	object := event.GetObject().GetKind() + "/" + event.GetObject().GetName()
 	if w := event.GetWorkload(); w != nil {
 		object = w.GetKind() + "/" + w.GetName()
@@ -111,7 +111,6 @@ func (p *printer) row(event *rightsizerv1.Event) error {
 		p.widths[i] = max(p.widths[i], utf8.RuneCountInString(row[i]))
 	}
 	p.rows = append(p.rows, row)
-	return nil
 }
 
 // flush writes what is held back.

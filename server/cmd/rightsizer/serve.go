@@ -29,9 +29,9 @@ func newServe() *cobra.Command {
 			return err
 		}
 		logger := newLogger(cmd.ErrOrStderr(), loaded.Config)
-		klog.SetSlogLogger(slog.New(fromInfo{logger.With("component", "client-go").Handler()}))
+		klog.SetSlogLogger(slog.New(fromInfo{logger.With(slog.String("component", "client-go")).Handler()}))
 		for _, warning := range loaded.Warnings {
-			logger.WarnContext(cmd.Context(), warning)
+			logger.WarnContext(cmd.Context(), "the configuration looks mistyped", slog.String("warning", warning))
 		}
 		logger.InfoContext(cmd.Context(), "starting", slog.String("version", version))
 		operator, err := app.New(loaded.Config, app.Options{Logger: logger, Version: version})
@@ -63,7 +63,7 @@ func newLogger(w io.Writer, cfg config.Config) *slog.Logger {
 	if cfg.LogFormat == "json" || cfg.LogFormat == "auto" && !terminal {
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: cfg.Level()}))
 	}
-	return slog.New(tint.NewHandler(w, &tint.Options{
+	return slog.New(tint.NewTextHandler(w, &tint.Options{
 		Level: cfg.Level(), TimeFormat: time.TimeOnly, NoColor: !wantsColour(w),
 	}))
 }
@@ -86,7 +86,7 @@ func (h fromInfo) WithGroup(name string) slog.Handler { return fromInfo{h.Handle
 
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd())) //nolint:gosec // a file descriptor is a small number
+	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 // wantsColour follows https://no-color.org.

@@ -27,29 +27,29 @@ const Domain = "rightsizer.dev"
 // Reasons that more than one package gives. A package with a reason of its own
 // keeps it next to the code that gives it.
 const (
-	// ReasonInvalidArgument: fields of the request break their rules.
+	// ReasonInvalidArgument says: fields of the request break their rules.
 	ReasonInvalidArgument = "INVALID_ARGUMENT"
-	// ReasonMalformedRequest: the body is not the JSON of the request.
+	// ReasonMalformedRequest says: the body is not the JSON of the request.
 	ReasonMalformedRequest = "MALFORMED_REQUEST"
-	// ReasonUnknownField: the request has a field that does not exist.
+	// ReasonUnknownField says: the request has a field that does not exist.
 	ReasonUnknownField = "UNKNOWN_FIELD"
-	// ReasonPageToken: the token is not one of ours, or the request changed.
+	// ReasonPageToken says: the token is not one of ours, or the request changed.
 	ReasonPageToken = "PAGE_TOKEN_INVALID"
-	// ReasonClusterNotFound: the request names a cluster that is not served here.
+	// ReasonClusterNotFound says: the request names a cluster that is not served here.
 	ReasonClusterNotFound = "CLUSTER_NOT_FOUND"
-	// ReasonNotFound: what the request names does not exist.
+	// ReasonNotFound says: what the request names does not exist.
 	ReasonNotFound = "NOT_FOUND"
-	// ReasonNotSynced: the first full picture of the cluster is not there yet.
+	// ReasonNotSynced says: the first full picture of the cluster is not there yet.
 	ReasonNotSynced = "NOT_SYNCED"
-	// ReasonUnimplemented: this version does not have the method.
+	// ReasonUnimplemented says: this version does not have the method.
 	ReasonUnimplemented = "UNIMPLEMENTED"
-	// ReasonInternal: a bug, logged under the same moment.
+	// ReasonInternal says: a bug, logged under the same moment.
 	ReasonInternal = "INTERNAL"
-	// ReasonShuttingDown: the operator is stopping.
+	// ReasonShuttingDown says: the operator is stopping.
 	ReasonShuttingDown = "SHUTTING_DOWN"
-	// ReasonUnauthenticated: nobody may call without saying who he is.
+	// ReasonUnauthenticated says: nobody may call without saying who he is.
 	ReasonUnauthenticated = "UNAUTHENTICATED"
-	// ReasonPermissionDenied: the caller may not do that.
+	// ReasonPermissionDenied says: the caller may not do that.
 	ReasonPermissionDenied = "PERMISSION_DENIED"
 )
 
