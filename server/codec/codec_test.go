@@ -124,7 +124,7 @@ func TestJSONAppendsAndRefusesForeignTypes(t *testing.T) {
 		assert.Equal(t, `x{"after":"p"}`, string(out))
 		stable, err := c.MarshalStable(&rightsizerv1.EventFilter{After: "p"})
 		require.NoError(t, err)
-		assert.Equal(t, []byte(`{"after":"p"}`), stable)
+		assert.Equal(t, out[1:], stable)
 		_, err = c.Marshal("no message")
 		require.Error(t, err)
 		require.Error(t, c.Unmarshal([]byte(`{}`), new(string)))
