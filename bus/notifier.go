@@ -13,7 +13,7 @@ import (
 // how far it was judged.
 type notifier struct {
 	pending chan struct{} // one token: something was published
-	done    chan struct{} // closed when run ends
+	ended   atomic.Bool   // run is over: nobody sleeps any more
 
 	_       cacheLine
 	waiting atomic.Int64 // readers asleep
@@ -37,7 +37,6 @@ type class struct {
 
 func (n *notifier) init() {
 	n.pending = make(chan struct{}, 1)
-	n.done = make(chan struct{})
 	n.classes = make(map[string]*class)
 }
 
@@ -62,7 +61,7 @@ const (
 )
 
 func (n *notifier) run(ctx context.Context, b *Bus) {
-	defer close(n.done)
+	defer n.end(b)
 	timer := time.NewTimer(0)
 	<-timer.C
 	defer timer.Stop()
@@ -95,17 +94,24 @@ func (n *notifier) wake(b *Bus) int {
 	}
 	n.mu.Unlock()
 	woken := 0
-	for _, c := range n.round {
+	for _, c := range n.round { // a class made meanwhile has readers who sleep only if they need not be woken
 		woken += c.wake(n, b)
 	}
 	clear(n.round) // what is left by its readers must not be kept alive
 	return woken
 }
 
+// end wakes everybody for good. A channel that all sleepers select on would do
+// it too, but each of them would pay for that with every sleep.
+func (n *notifier) end(b *Bus) {
+	n.ended.Store(true)
+	n.wake(b)
+}
+
 func (c *class) wake(n *notifier, b *Bus) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.waiting) == 0 || !c.concerned(b) {
+	if len(c.waiting) == 0 || !c.concerned(b) && !n.ended.Load() {
 		return 0
 	}
 	woken := len(c.waiting)
@@ -154,8 +160,8 @@ func (n *notifier) leave(c *class) {
 	}
 }
 
-// sleep parks s unless something was published that it has not seen; it says
-// whether s sleeps.
+// sleep parks s unless something was published that it has not seen, or run is
+// over; it says whether s sleeps.
 func (n *notifier) sleep(s *Subscription) bool {
 	c := s.class.Load()
 	c.mu.Lock()
@@ -163,7 +169,7 @@ func (n *notifier) sleep(s *Subscription) bool {
 	// Before head is read: a publisher stores head and then reads waiting, so
 	// that one of the two sees the other.
 	n.waiting.Add(1)
-	if s.bus.head.Load() != s.cursor {
+	if s.bus.head.Load() != s.cursor || n.ended.Load() {
 		n.waiting.Add(-1)
 		return false
 	}

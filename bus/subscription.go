@@ -140,13 +140,15 @@ func (s *Subscription) Next(ctx context.Context, idle time.Duration, room []*Ent
 		if err := ctx.Err(); err != nil {
 			return Batch{end: s.cursor}, err
 		}
+		if s.bus.notifier.ended.Load() {
+			return s.last(room, ErrClosed)
+		}
 		if s.bus.notifier.sleep(s) {
 			select {
 			case <-s.wake:
 			case <-deadline:
+				s.bus.notifier.rouse(s)
 				return s.last(room, nil)
-			case <-s.bus.notifier.done:
-				return s.last(room, ErrClosed)
 			case <-ctx.Done():
 				s.bus.notifier.rouse(s)
 				return Batch{end: s.cursor}, ctx.Err()
@@ -158,10 +160,8 @@ func (s *Subscription) Next(ctx context.Context, idle time.Duration, room []*Ent
 	}
 }
 
-// last ends a sleep that nobody woke s from: with what is there nevertheless, or
-// with otherwise.
+// last ends the waiting: with what is there nevertheless, or with otherwise.
 func (s *Subscription) last(room []*Entry, otherwise error) (Batch, error) {
-	s.bus.notifier.rouse(s)
 	batch := s.take(room)
 	if batch.Idle() {
 		return batch, otherwise
