@@ -36,6 +36,7 @@ type Cluster struct {
 	mu          sync.Mutex
 	state       State
 	stateAt     time.Time    // when it was last written
+	step        string       // what is being done, without counts
 	placeholder *placeholder // until kube-apiserver takes its port over
 	processes   map[Component]*process
 	launched    bool
@@ -141,7 +142,7 @@ func (c *Cluster) writeCertificates() (pair, error) {
 			serving = made
 		}
 	}
-	server := loopbackURL("https", c.ports.apiServer.port)
+	server := loopbackURL(c.ports.apiServer.port)
 	masters := []string{"system:masters"}
 	for path, user := range map[string]certificate{
 		c.files.admin():                   {name: "admin", commonName: "admin", organization: masters},
@@ -218,9 +219,9 @@ func (c *Cluster) report(p Progress) {
 	if c.placeholder != nil {
 		c.placeholder.say(p.String())
 	}
-	changed := c.state.Phase != p.Phase
-	c.state.Phase, c.state.Message = p.Phase, p.String()
-	if changed || time.Since(c.stateAt) > time.Second {
+	newStep := c.step != p.Message
+	c.step, c.state.Phase, c.state.Message = p.Message, p.Phase, p.String()
+	if newStep || time.Since(c.stateAt) > time.Second {
 		c.writeState()
 	}
 }

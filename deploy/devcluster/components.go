@@ -31,16 +31,19 @@ const (
 // layout is where the files of one cluster lie.
 type layout struct{ dir string }
 
-func (l layout) pki(file string) string               { return filepath.Join(l.dir, "pki", file) }
-func (l layout) config(c Component) string            { return filepath.Join(l.dir, string(c)+".kubeconfig") }
-func (l layout) log(c Component) string               { return filepath.Join(l.dir, "log", string(c)+".log") }
-func (l layout) admin() string                        { return filepath.Join(l.dir, "kubeconfig") }
-func (l layout) state() string                        { return filepath.Join(l.dir, "state.json") }
-func (l layout) auditLog() string                     { return filepath.Join(l.dir, "log", "audit.log") }
-func (l layout) auditPolicy() string                  { return filepath.Join(l.dir, "audit-policy.yaml") }
-func (l layout) stages() string                       { return filepath.Join(l.dir, "kwok.yaml") }
-func (l layout) folders() []string                    { return []string{l.dir, l.pki(""), filepath.Join(l.dir, "log")} }
-func loopbackURL(scheme string, p int) string         { return fmt.Sprintf("%s://127.0.0.1:%d", scheme, p) }
+func (l layout) pki(file string) string    { return filepath.Join(l.dir, "pki", file) }
+func (l layout) config(c Component) string { return filepath.Join(l.dir, string(c)+".kubeconfig") }
+
+func (l layout) log(c Component) string { return filepath.Join(l.dir, "log", string(c)+".log") }
+func (l layout) admin() string          { return filepath.Join(l.dir, "kubeconfig") }
+func (l layout) state() string          { return filepath.Join(l.dir, "state.json") }
+func (l layout) auditLog() string       { return filepath.Join(l.dir, "log", "audit.log") }
+
+func (l layout) auditPolicy() string { return filepath.Join(l.dir, "audit-policy.yaml") }
+func (l layout) stages() string      { return filepath.Join(l.dir, "kwok.yaml") }
+func (l layout) folders() []string   { return []string{l.dir, l.pki(""), filepath.Join(l.dir, "log")} }
+
+func loopbackURL(port int) string                     { return fmt.Sprintf("https://127.0.0.1:%d", port) }
 func argument(name, value string) string              { return "--" + name + "=" + value }
 func portArgument(name string, r *reservation) string { return argument(name, strconv.Itoa(r.port)) }
 
@@ -111,7 +114,7 @@ func (c *Cluster) arguments(name Component) []string {
 }
 
 func (c *Cluster) etcdArguments() []string {
-	client, peer := loopbackURL("https", c.ports.etcdClient.port), loopbackURL("https", c.ports.etcdPeer.port)
+	client, peer := loopbackURL(c.ports.etcdClient.port), loopbackURL(c.ports.etcdPeer.port)
 	return []string{
 		argument("data-dir", filepath.Join(c.files.dir, "etcd")),
 		argument("listen-client-urls", client),
@@ -133,7 +136,7 @@ func (c *Cluster) apiServerArguments() []string {
 	args := []string{
 		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1",
 		portArgument("secure-port", c.ports.apiServer),
-		argument("etcd-servers", loopbackURL("https", c.ports.etcdClient.port)),
+		argument("etcd-servers", loopbackURL(c.ports.etcdClient.port)),
 		argument("etcd-cafile", c.files.pki("ca.crt")),
 		argument("etcd-certfile", c.files.pki("apiserver-client.crt")), argument("etcd-keyfile", c.files.pki("apiserver-client.key")),
 		argument("tls-cert-file", c.files.pki("apiserver.crt")), argument("tls-private-key-file", c.files.pki("apiserver.key")),

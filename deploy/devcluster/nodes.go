@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -118,10 +119,8 @@ func (c *Cluster) writeInputs() error {
 	if err != nil {
 		return err
 	}
-	for _, extra := range c.options.Stages {
-		stages += "\n---\n" + extra
-	}
-	errs := []error{writeSecret(c.files.stages(), []byte(stages))}
+	documents := append([]string{stages}, c.options.Stages...)
+	errs := []error{writeSecret(c.files.stages(), []byte(strings.Join(documents, "\n---\n")))}
 	if c.options.AuditPolicy != "" {
 		// kube-apiserver takes text that begins with a brace for JSON.
 		policy, err := yaml.YAMLToJSON([]byte(c.options.AuditPolicy))

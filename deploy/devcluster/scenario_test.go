@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -202,10 +203,8 @@ func pod(selector, what string, wanted func(corev1.Pod) bool) sight {
 		if err != nil {
 			return err.Error()
 		}
-		for _, p := range pods.Items {
-			if wanted(p) {
-				return ""
-			}
+		if slices.ContainsFunc(pods.Items, wanted) {
+			return ""
 		}
 		return fmt.Sprintf("no pod %s is seen %s: %+v", selector, what, pods.Items)
 	}

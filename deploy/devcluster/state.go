@@ -35,21 +35,25 @@ type ComponentProcess struct {
 	Since time.Time `json:"since"`
 }
 
-// ResidentBytes is the process's resident memory; zero when it is gone.
-func (p ComponentProcess) ResidentBytes() int64 {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.PID))
+// MemoryBytes is the process's proportional set size: what it has in memory,
+// pages that several processes share (the one binary's text) counted in parts.
+// Zero when the process is gone or another user's.
+func (p ComponentProcess) MemoryBytes() int64 {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p.PID))
 	if err != nil {
 		return 0
 	}
-	fields := strings.Fields(string(data))
-	if len(fields) < 2 {
-		return 0
+	for line := range strings.Lines(string(data)) {
+		fields := strings.Fields(line)
+		if len(fields) == 3 && fields[0] == "Pss:" {
+			kib, err := strconv.ParseInt(fields[1], 10, 64)
+			if err != nil {
+				return 0
+			}
+			return kib << 10
+		}
 	}
-	pages, err := strconv.ParseInt(fields[1], 10, 64)
-	if err != nil {
-		return 0
-	}
-	return pages * int64(os.Getpagesize())
+	return 0
 }
 
 // ProcessID names one process for good: a pid alone is used again.

@@ -37,7 +37,7 @@ func Up(ctx context.Context, o Options, args []string) (State, error) {
 	}
 	defer func() { _ = reports.Close() }()
 	// It shall outlive us; until it is ready, ctx ends it with SIGTERM below.
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), self, args...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), self, args...) //nolint:gosec // G204: it is this executable
 	cmd.Env = append(os.Environ(), supervisorVariable+"=1")
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -46,8 +46,11 @@ func Up(ctx context.Context, o Options, args []string) (State, error) {
 	if err != nil {
 		return State{}, fmt.Errorf("start the supervisor: %w", err)
 	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
+	exited := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // the reports say what went wrong
+		close(exited)
+	}()
 	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(syscall.SIGTERM) })
 	defer stop()
 	if err := readReports(reports, o.Progress); err != nil {

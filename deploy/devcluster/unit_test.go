@@ -93,7 +93,7 @@ func TestPlaceholderTellsProgressToClients(t *testing.T) {
 	holder.say("devcluster is building the control plane: 412 of 1380 packages, about 3 min left")
 
 	client, err := kubernetes.NewForConfig(&rest.Config{
-		Host:            loopbackURL("https", r.port),
+		Host:            loopbackURL(r.port),
 		TLSClientConfig: rest.TLSClientConfig{CAData: p.caPEM},
 	})
 	require.NoError(t, err)

@@ -96,7 +96,8 @@ type command struct {
 // it through us, so that it ends before the cluster.
 func startCommand(kubeconfig string, args []string) (*command, error) {
 	// stop ends it, not a context: with SIGTERM, and before the cluster.
-	c := &command{cmd: exec.CommandContext(context.Background(), args[0], args[1:]...), exited: make(chan struct{})}
+	cmd := exec.CommandContext(context.Background(), args[0], args[1:]...) //nolint:gosec // G204: running what the caller names is the purpose
+	c := &command{cmd: cmd, exited: make(chan struct{})}
 	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = nil, os.Stdout, os.Stderr
 	c.cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig)
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -105,9 +105,9 @@ func printState(out io.Writer, s devcluster.State) error {
 	_, _ = fmt.Fprintf(w, "  server\t%s\n  kubeconfig\t%s\n  nodes\t%d\n  since\t%s\n", s.Server, s.Kubeconfig, s.Nodes, since(s.Since))
 	var total int64
 	for _, c := range s.Components {
-		rss := c.ResidentBytes()
-		total += rss
-		_, _ = fmt.Fprintf(w, "  %s\tpid %d\t%d MiB\tsince %s\n", c.Name, c.PID, rss>>20, since(c.Since))
+		memory := c.MemoryBytes()
+		total += memory
+		_, _ = fmt.Fprintf(w, "  %s\tpid %d\t%d MiB\tsince %s\n", c.Name, c.PID, memory>>20, since(c.Since))
 	}
 	_, _ = fmt.Fprintf(w, "  together\t\t%d MiB\n", total>>20)
 	return w.Flush()
