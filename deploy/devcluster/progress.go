@@ -89,7 +89,6 @@ type printer struct {
 	mu    sync.Mutex
 	last  Progress
 	wrote time.Time
-	width int // characters of the line that stands on the terminal
 }
 
 func (p *printer) print(progress Progress) {
@@ -97,12 +96,11 @@ func (p *printer) print(progress Progress) {
 	defer p.mu.Unlock()
 	line := progress.String()
 	if p.terminal {
-		pad := max(0, p.width-len(line))
-		_, _ = fmt.Fprintf(p.w, "\r%s%s", line, strings.Repeat(" ", pad))
-		p.width = len(line)
+		// Without automatic wrap: what is too long for the terminal is cut, where
+		// it would otherwise fill a line with each report. Then clear the rest.
+		_, _ = fmt.Fprintf(p.w, "\r\x1b[?7l%s\x1b[K\x1b[?7h", line)
 		if progress.Phase == Ready {
 			_, _ = fmt.Fprintln(p.w)
-			p.width = 0
 		}
 		return
 	}

@@ -32,6 +32,9 @@ func main() {
 	interrupted := ctx.Err() != nil
 	stop()
 	var exit exitError
+	if err != nil && terminal() {
+		fmt.Fprintln(os.Stderr) // progress may have left the cursor within its line
+	}
 	switch {
 	case err == nil:
 	case errors.As(err, &exit):
@@ -67,9 +70,13 @@ func (s *settings) options() devcluster.Options {
 
 // progress writes to standard error, so that standard output holds results.
 func (s *settings) progress() func(devcluster.Progress) {
+	return devcluster.ProgressPrinter(os.Stderr, terminal() && !s.plain)
+}
+
+// terminal says whether standard error is one that rewrites its line.
+func terminal() bool {
 	info, err := os.Stderr.Stat()
-	terminal := err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"
-	return devcluster.ProgressPrinter(os.Stderr, terminal && !s.plain)
+	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"
 }
 
 func (s *settings) addNodes(cmd *cobra.Command) {

@@ -34,6 +34,7 @@ Ends when COMMAND ends, with its exit code, or on Ctrl-C; then COMMAND is
 stopped before the cluster.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			s.plain = true // the command writes to the same terminal
 			return run(cmd.Context(), s.options(), scenario, namespace, args)
 		},
 	}
