@@ -8,7 +8,7 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS := -s -w -X github.com/rightsizer/rightsizer/server/app.Version=$(VERSION)
+LDFLAGS := -s -w -X main.version=$(VERSION)
 BUF     := .tools/node_modules/.bin/buf
 BIN     := .tools/bin
 # Modules of their own, beside the root: each is vetted and tested like it.

@@ -34,7 +34,7 @@ var binary = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "rightsizer")
-	build := exec.Command("go", "build", "-o", path, "./server/cmd/rightsizer") //nolint:noctx // bounded by the test run
+	build := exec.Command("go", "build", "-o", path, "./server/cmd/rightsizer")
 	build.Dir = "../.."
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the operator: %w\n%s", err, out)
@@ -92,7 +92,7 @@ func serve(t *testing.T, kubeconfig string, flags ...string) *operator {
 		"--grpc-bind-address=" + api, "--events-bind-address=" + events, "--metrics-bind-address=" + metrics,
 	}, flags...)
 	o := &operator{
-		t: t, cmd: exec.Command(path, args...), exited: make(chan struct{}), log: &lockedBuffer{}, //nolint:noctx // ended by stop, as a user would
+		t: t, cmd: exec.Command(path, args...), exited: make(chan struct{}), log: &lockedBuffer{},
 		url: "http://" + api, events: "http://" + events, metrics: "http://" + metrics,
 	}
 	o.cmd.Stdout, o.cmd.Stderr = o.log, o.log

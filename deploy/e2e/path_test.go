@@ -141,7 +141,7 @@ func (o *operator) curl(procedure, body string) string {
 // text.
 func (o *operator) subscribe(ctx context.Context, filter string) func(text string) string {
 	o.t.Helper()
-	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(o.events, "http")+"/events", nil) //nolint:bodyclose // an upgraded response has none
+	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(o.events, "http")+"/events", nil)
 	require.NoError(o.t, err)
 	o.t.Cleanup(func() { _ = conn.CloseNow() })
 	require.NoError(o.t, conn.Write(ctx, websocket.MessageText, []byte(filter)))
