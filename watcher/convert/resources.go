@@ -1,6 +1,8 @@
 package convert
 
 import (
+	"math"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
@@ -11,16 +13,20 @@ import (
 func amounts(list corev1.ResourceList) object.Resources {
 	var out object.Resources
 	if q, ok := list[corev1.ResourceCPU]; ok {
-		out.CPUMillis = max(q.MilliValue(), 0)
+		out.CPUMillis = millis(q)
 	}
 	if q, ok := list[corev1.ResourceMemory]; ok {
-		out.MemoryBytes = max(bytesOf(q), 0)
+		out.MemoryBytes = max(q.Value(), 0)
 	}
 	return out
 }
 
-func bytesOf(q resource.Quantity) int64 {
-	return q.Value()
+// millis saturates where MilliValue would wrap around.
+func millis(q resource.Quantity) int64 {
+	if q.Value() >= math.MaxInt64/1000 {
+		return math.MaxInt64
+	}
+	return max(q.MilliValue(), 0)
 }
 
 // allotment is what a container's status says to be in force; nil where it says

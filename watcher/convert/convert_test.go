@@ -1,0 +1,171 @@
+package convert_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"pgregory.net/rapid"
+	"sigs.k8s.io/yaml"
+
+	"github.com/rightsizer/rightsizer/watcher/convert"
+	"github.com/rightsizer/rightsizer/watcher/detect"
+	"github.com/rightsizer/rightsizer/watcher/object"
+	"github.com/rightsizer/rightsizer/watcher/track"
+)
+
+func pod(t testing.TB, text string) *corev1.Pod {
+	t.Helper()
+	var out corev1.Pod
+	require.NoError(t, yaml.UnmarshalStrict([]byte(text), &out))
+	return &out
+}
+
+const identity = "metadata: {name: p, namespace: ns, uid: u}\n"
+
+// What the scheduler counts.
+func TestRequests(t *testing.T) {
+	tests := map[string]struct {
+		pod  string
+		want object.Resources
+	}{
+		"app containers add up": {
+			pod:  `spec: {containers: [{name: a, resources: {requests: {cpu: 100m, memory: 1Mi}}}, {name: b, resources: {requests: {cpu: 200m}}}]}`,
+			want: object.Resources{CPUMillis: 300, MemoryBytes: 1 << 20},
+		},
+		"the largest init container counts alone": {
+			pod:  `spec: {initContainers: [{name: i, resources: {requests: {cpu: "1"}}}, {name: j, resources: {requests: {memory: 2Mi}}}], containers: [{name: a, resources: {requests: {cpu: 100m, memory: 1Mi}}}]}`,
+			want: object.Resources{CPUMillis: 1000, MemoryBytes: 2 << 20},
+		},
+		"sidecars count with app containers, and with the init containers after them": {
+			pod:  `spec: {initContainers: [{name: i, resources: {requests: {cpu: 500m}}}, {name: s, restartPolicy: Always, resources: {requests: {cpu: 300m}}}, {name: j, resources: {requests: {cpu: 400m}}}], containers: [{name: a, resources: {requests: {cpu: 100m}}}]}`,
+			want: object.Resources{CPUMillis: 700},
+		},
+		"overhead": {
+			pod:  `spec: {overhead: {cpu: 250m, memory: 1Mi}, containers: [{name: a, resources: {requests: {cpu: 100m}}}]}`,
+			want: object.Resources{CPUMillis: 350, MemoryBytes: 1 << 20},
+		},
+		"requests of the pod as a whole": {
+			pod:  `spec: {resources: {requests: {cpu: "2"}}, containers: [{name: a, resources: {requests: {cpu: 100m, memory: 1Mi}}}]}`,
+			want: object.Resources{CPUMillis: 2000, MemoryBytes: 1 << 20},
+		},
+		"a resize downwards holds what it has": {
+			pod:  `{spec: {containers: [{name: a, resources: {requests: {cpu: 100m}}}]}, status: {containerStatuses: [{name: a, allocatedResources: {cpu: 100m}, resources: {requests: {cpu: 400m}}}]}}`,
+			want: object.Resources{CPUMillis: 400},
+		},
+		"a resize upwards holds what it wants": {
+			pod:  `{spec: {containers: [{name: a, resources: {requests: {cpu: 900m}}}]}, status: {containerStatuses: [{name: a, allocatedResources: {cpu: 100m}, resources: {requests: {cpu: 100m}}}]}}`,
+			want: object.Resources{CPUMillis: 900},
+		},
+		"unless it is infeasible": {
+			pod:  `{spec: {containers: [{name: a, resources: {requests: {cpu: 900m}}}]}, status: {conditions: [{type: PodResizePending, status: "True", reason: Infeasible}], containerStatuses: [{name: a, allocatedResources: {cpu: 100m}, resources: {requests: {cpu: 100m}}}]}}`,
+			want: object.Resources{CPUMillis: 100},
+		},
+		"absurd quantities saturate, negative ones are none": {
+			pod:  `spec: {containers: [{name: a, resources: {requests: {cpu: "9000000000000000000", memory: "9000000000000000000"}}}, {name: b, resources: {requests: {memory: "9000000000000000000", cpu: "-1"}}}]}`,
+			want: object.Resources{CPUMillis: 1<<63 - 1, MemoryBytes: 1<<63 - 1},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			p := pod(t, tt.pod)
+			p.Name, p.Namespace, p.UID = "p", "ns", "u"
+			got, err := convert.New().Pod(p)
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, got.Requests)
+		})
+	}
+}
+
+func TestMalformedObjectsAreNamed(t *testing.T) {
+	c := convert.New()
+	_, err := c.Pod(pod(t, "metadata: {name: p, namespace: ns}"))
+	require.EqualError(t, err, `Pod "ns/p": uid is empty`)
+	_, err = c.Pod(pod(t, "metadata: {name: \"p\\e[2J\", namespace: ns, uid: u}"))
+	require.ErrorContains(t, err, "has a character that is not allowed")
+	_, err = c.Pod(pod(t, identity+"spec: {containers: [{name: \"\"}]}"))
+	require.EqualError(t, err, `Pod "ns/p": container name is empty`)
+	_, err = c.Pod(nil)
+	require.Error(t, err)
+	_, err = c.Node(&corev1.Node{})
+	require.EqualError(t, err, `Node "": name is empty`)
+	_, err = c.Controller("Job", &metav1.PartialObjectMetadata{})
+	require.EqualError(t, err, `Job "": name is empty`)
+}
+
+func TestText(t *testing.T) {
+	assert.Equal(t, "a b c", convert.Text("a\nb\x1bc", 100))
+	assert.Equal(t, "safe ", convert.Text("safe\u202e", 100), "no reordering")
+	assert.Equal(t, "a\uFFFDb", convert.Text("a\xff\xfeb", 100))
+	assert.Equal(t, "ä", convert.Text("äö", 3), "cut at a character")
+	rapid.Check(t, func(t *rapid.T) {
+		limit := rapid.IntRange(0, 40).Draw(t, "limit")
+		got := convert.Text(string(rapid.SliceOf(rapid.Byte()).Draw(t, "s")), limit)
+		if len(got) > limit || !utf8.ValidString(got) || strings.ContainsAny(got, "\x00\x1b\n\r") {
+			t.Fatalf("%q", got)
+		}
+	})
+}
+
+// Equal strings of different pods are held once, and the table is bounded.
+func TestOwnersAreShared(t *testing.T) {
+	c := convert.New()
+	text := `metadata: {name: p, namespace: ns, uid: u, ownerReferences: [{kind: ReplicaSet, name: rs, uid: r, controller: true}]}`
+	a, err := c.Pod(pod(t, text))
+	require.NoError(t, err)
+	b, err := c.Pod(pod(t, text))
+	require.NoError(t, err)
+	assert.Same(t, a.Owner, b.Owner)
+}
+
+// FuzzPod: no pod makes conversion, detection or tracking panic, and what comes
+// out has the schema's bounds.
+func FuzzPod(f *testing.F) {
+	for _, seed := range []string{
+		identity + "spec: {containers: [{name: app, resources: {limits: {memory: 64Mi}}}]}\nstatus: {containerStatuses: [{name: app, restartCount: 3, state: {terminated: {reason: OOMKilled, exitCode: 137}}}]}",
+		identity + "spec: {initContainers: [{name: s, restartPolicy: Always}], ephemeralContainers: [{name: e}]}\nstatus: {initContainerStatuses: [{name: s, restartCount: -1, lastState: {terminated: {exitCode: -2147483648}}, state: {running: {startedAt: \"0001-01-01T00:00:01Z\"}}}]}",
+		identity + "spec: {overhead: {cpu: \"-1e300\"}, resources: {requests: {memory: 1e300}}}\nstatus: {phase: \"\\u202e\", conditions: [{type: Ready}]}",
+		"metadata: {name: \"\", ownerReferences: [{controller: true}]}",
+		"{}",
+	} {
+		raw, err := yaml.YAMLToJSON([]byte(seed))
+		require.NoError(f, err)
+		f.Add(raw, []byte("BackOff"))
+	}
+	c := convert.New()
+	f.Fuzz(func(t *testing.T, raw, text []byte) {
+		var pod corev1.Pod
+		if json.Unmarshal(raw, &pod) != nil {
+			// Bytes that are no JSON are tried as protobuf, the usual form.
+			pod = corev1.Pod{}
+			if pod.Unmarshal(raw) != nil {
+				return
+			}
+		}
+		c.KubeEvent(&corev1.Event{Reason: string(text), InvolvedObject: corev1.ObjectReference{FieldPath: string(text), Kind: string(text)}})
+		compact, err := c.Pod(&pod)
+		if err != nil {
+			return
+		}
+		detect.Advance(nil, compact, time.Minute)
+		in := detect.Input{
+			Cluster: "c", Cur: compact, Now: time.Unix(1_800_000_000, 0), Thresholds: detect.DefaultThresholds(),
+			Workload: detect.Workload{Kind: "Pod", Name: compact.Name},
+		}
+		var findings []detect.Finding
+		for _, d := range detect.All() {
+			findings = d.Detect(&in, findings)
+		}
+		for _, e := range track.New(10).Observe(&track.Observation{Input: &in, Findings: findings}, nil) {
+			if len(e.GetMessage()) > 1024 || !utf8.ValidString(e.GetMessage()) {
+				t.Errorf("message %q", e.GetMessage())
+			}
+		}
+	})
+}
