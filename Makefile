@@ -24,13 +24,13 @@ help: ## This list
 # ---- what people run -------------------------------------------------------
 
 .PHONY: run
-run: ## A cluster with workloads that misbehave, the operator and the page at http://localhost:9090/ (KUBECONFIG set: that cluster)
-	@.ci/toolchain go node
-	@if [ -z "$${KUBECONFIG:-}" ]; then $(MAKE) bin/devcluster & (cd deploy/devcluster/controlplane && go mod download >/dev/null 2>&1) & wait -n; fi; $(MAKE) build; wait
-	$(call say,starting; the page comes first: http://localhost:9090/)
-	@if [ -n "$${KUBECONFIG:-}" ]; then exec bin/rightsizer serve $(LOCAL); fi; exec bin/devcluster run --scenario mixed -- bin/rightsizer serve $(LOCAL)
+run: build ## A cluster with workloads that misbehave, the operator and the page at http://localhost:9090/ (KUBECONFIG set: that cluster)
+	@if [ -n "$${KUBECONFIG:-}" ]; then exec bin/rightsizer serve $(LOCAL); fi; \
+	$(MAKE) bin/devcluster; \
+	printf '\033[1m== the page comes first: http://localhost:9090/ ; Ctrl-C ends all of it\033[0m\n' >&2; \
+	exec bin/devcluster run --scenario mixed -- bin/rightsizer serve $(LOCAL) --cluster-name=devcluster
 
-LOCAL := --grpc-bind-address=127.0.0.1:9090 --metrics-bind-address=127.0.0.1:8080 --events-bind-address=127.0.0.1:8082 --cluster-name=devcluster
+LOCAL := --grpc-bind-address=127.0.0.1:9090 --metrics-bind-address=127.0.0.1:8080 --events-bind-address=127.0.0.1:8082
 
 .PHONY: build
 build: web/dist/index.html ## bin/rightsizer with the dashboard embedded
