@@ -193,6 +193,9 @@ func TestManyGoroutinesShareABus(t *testing.T) {
 				assert.GreaterOrEqual(t, lost, int64(0))
 				assert.GreaterOrEqual(t, lag, int64(0))
 				assert.NotEmpty(t, s.Position())
+				if e := s.Unread(); e != nil {
+					assert.NotEmpty(t, e.Position())
+				}
 				runtime.Gosched()
 			}
 		})

@@ -9,13 +9,15 @@
 //   - A reader is a cursor that pulls (Subscription.Next). A slow reader costs
 //     nobody else anything; when the ring overtakes it, it is told its loss once,
 //     ahead of the next entry.
-//   - For every subscription, delivered + filtered + lost = published.
+//   - For every subscription, delivered + filtered + lost = published. A loss
+//     counts only what is in namespaces that the reader may see; it says whether
+//     it is exact.
 //   - Entries come in the order of publishing. Publish may be called from several
 //     goroutines; the bus orders them.
 //   - Whoever reads an Entry shares it: neither the entry nor its message may be
 //     changed after Publish.
-//   - A Subscription belongs to one goroutine at a time. Bus is safe for
-//     concurrent use.
+//   - A Subscription belongs to one goroutine at a time, but for what says
+//     otherwise. Bus is safe for concurrent use.
 //
 // The ring is bounded by a number of entries and by bytes, cached encodings
 // included; the oldest go first. Positions are opaque, so that they tell nobody

@@ -144,6 +144,11 @@ func (m *model) read(t *rapid.T, r *modelReader) {
 	lost, lag := r.sub.Progress()
 	require.Equal(t, r.lost, lost)
 	require.EqualValues(t, len(m.published)-r.at, lag)
+	if unread := r.sub.Unread(); r.at == len(m.published) {
+		require.Nil(t, unread)
+	} else {
+		require.Equal(t, m.positions[r.at+1], unread.Position())
+	}
 }
 
 func (m *model) checkLoss(t *rapid.T, r *modelReader, told *rightsizerv1.StreamLost, to int) {

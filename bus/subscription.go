@@ -24,7 +24,7 @@ const (
 )
 
 // Subscription is one reader's cursor. It belongs to one goroutine at a time, but
-// for Progress.
+// for Position, Progress and Unread.
 type Subscription struct {
 	bus    *Bus
 	class  atomic.Pointer[class]
@@ -99,7 +99,7 @@ func (s *Subscription) SetFilter(f *Filter) {
 func (s *Subscription) Start() Start { return s.start }
 
 // Close gives the subscription back, once for all calls of it. Nothing but
-// Position, Progress and Close may be called from then on.
+// Position, Progress, Unread and Close may be called from then on.
 func (s *Subscription) Close() {
 	if s.closed.Swap(true) {
 		return
@@ -236,7 +236,24 @@ func (s *Subscription) EndOf(b Batch) string { return s.bus.positions.format(b.e
 // Progress says how many entries the reader lost and how many were published
 // that it has not considered and acknowledged. Safe for concurrent use.
 func (s *Subscription) Progress() (lost, lag int64) {
-	done, head := s.written.Load(), s.bus.head.Load()
+	done, head := s.progress()
+	return s.lost.Load(), int64(head - done)
+}
+
+// Unread returns the oldest entry that the reader has not considered and
+// acknowledged, nil where there is none or the ring gave it up. Safe for
+// concurrent use.
+func (s *Subscription) Unread() *Entry {
+	done, head := s.progress()
+	if done == head {
+		return nil
+	}
+	return s.bus.at(done + 1)
+}
+
+// progress returns how far the reader is, at most head.
+func (s *Subscription) progress() (done, head uint64) {
+	done, head = s.written.Load(), s.bus.head.Load()
 	c := s.class.Load()
 	c.mu.Lock()
 	for now := s.class.Load(); now != c; now = s.class.Load() { // SetFilter meanwhile
@@ -248,5 +265,5 @@ func (s *Subscription) Progress() (lost, lag int64) {
 		done = max(done, s.cursor, c.judged)
 	}
 	c.mu.Unlock()
-	return s.lost.Load(), int64(head - min(done, head))
+	return min(done, head), head
 }
