@@ -80,16 +80,7 @@ func (d *deadlines) due(now time.Time) (*deadline, bool) {
 // keepTime looks at pods whose deadline has come, until ctx is done.
 func (w *Watcher) keepTime(ctx context.Context) {
 	for {
-		w.mu.Lock()
-		for {
-			entry, ok := w.deadlines.due(w.opts.Clock.Now())
-			if !ok {
-				break
-			}
-			w.again(entry.key, entry.uid)
-		}
-		at, any := w.deadlines.next()
-		w.mu.Unlock()
+		at, any := w.passTime()
 
 		var alarm <-chan time.Time
 		stop := func() bool { return true }
@@ -105,6 +96,20 @@ func (w *Watcher) keepTime(ctx context.Context) {
 		case <-w.deadlines.moved:
 		}
 		stop()
+	}
+}
+
+// passTime looks at the pods whose deadline has come and returns the next
+// deadline; false where there is none.
+func (w *Watcher) passTime() (time.Time, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for {
+		entry, ok := w.deadlines.due(w.opts.Clock.Now())
+		if !ok {
+			return w.deadlines.next()
+		}
+		w.again(entry.key, entry.uid)
 	}
 }
 

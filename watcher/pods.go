@@ -50,9 +50,12 @@ func (s podSink) replace(objs []any, kept map[object.Key]bool, again bool) {
 		}
 	}
 	// By name, so that the order of events is that of the cluster, not a map's.
-	slices.SortFunc(pods, func(a, b *object.Pod) int { return a.Key.Compare(b.Key) })
+	byName := func(a, b *object.Pod) int { return a.Key.Compare(b.Key) }
+	slices.SortFunc(pods, byName)
 	if again {
-		for _, pod := range s.w.store.Pods() {
+		held := s.w.store.Pods()
+		slices.SortFunc(held, byName)
+		for _, pod := range held {
 			if !present[pod.Key] && !kept[pod.Key] {
 				s.remove(pod.Key, pod.UID, nil)
 				s.w.quarantine.release(podsResource, pod.Key, "")

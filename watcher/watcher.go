@@ -27,6 +27,8 @@ var (
 	errNoIdentity = errors.New("the cluster's id cannot be read, set it or allow get on namespace kube-system")
 	// ErrRunning is returned by a second call of Run.
 	ErrRunning = errors.New("watcher: Run was called before")
+	// ErrUnknownResource is wrapped where a Feeder is given what no Watcher reads.
+	ErrUnknownResource = errors.New("no such resource is watched")
 )
 
 // Watcher watches one cluster. See the package's documentation.
