@@ -63,9 +63,13 @@ func (c *conn) WatchWithContext(ctx context.Context, opts metav1.ListOptions) (w
 		}
 		watchCtx, cancel := context.WithCancelCause(ctx)
 		w, err := c.api.watch(watchCtx, cancel, c.res, opts)
+		var first []watch.Event
+		if err == nil {
+			first, err = peek(w)
+		}
 		if err == nil {
 			c.health.opened(opts.SendInitialEvents != nil && *opts.SendInitialEvents)
-			return c.observe(w, cancel), nil
+			return c.observe(w, cancel, first), nil
 		}
 		cancel(nil)
 		if ctx.Err() != nil {
@@ -76,6 +80,21 @@ func (c *conn) WatchWithContext(ctx context.Context, opts metav1.ListOptions) (w
 		if forReflector(err) {
 			return nil, err
 		}
+	}
+}
+
+// peek tells a watch from the empty one that client-go returns, without an
+// error, where the connection breaks before the answer. It returns what it had
+// to read for that.
+func peek(w watch.Interface) ([]watch.Event, error) {
+	select {
+	case event, ok := <-w.ResultChan():
+		if !ok {
+			return nil, errDropped
+		}
+		return []watch.Event{event}, nil
+	default:
+		return nil, nil
 	}
 }
 
@@ -205,9 +224,9 @@ func (c *conn) join() {
 
 // observe passes a watch on and notes what happens to it at once: a reflector
 // would tell a broken connection only at its next attempt.
-func (c *conn) observe(source watch.Interface, cancel context.CancelCauseFunc) watch.Interface {
+func (c *conn) observe(source watch.Interface, cancel context.CancelCauseFunc, first []watch.Event) watch.Interface {
 	o := &observed{
-		conn: c, source: source, cancel: cancel,
+		conn: c, source: source, cancel: cancel, first: first,
 		out: make(chan watch.Event), done: make(chan struct{}), gone: make(chan struct{}),
 	}
 	go o.forward()
@@ -219,6 +238,7 @@ type observed struct {
 	conn   *conn
 	source watch.Interface
 	cancel context.CancelCauseFunc
+	first  []watch.Event // read already
 	out    chan watch.Event
 	stop   sync.Once
 	done   chan struct{} // closed by Stop
@@ -241,34 +261,50 @@ func (o *observed) forward() {
 	defer close(o.gone)
 	defer close(o.out)
 	defer o.cancel(nil)
-	opened := o.conn.clock.Now()
-	for count := 0; ; count++ {
+	opened, count := o.conn.clock.Now(), 0
+	for _, event := range o.first {
+		count++
+		if !o.pass(event) {
+			return
+		}
+	}
+	for {
 		select {
 		case <-o.done:
 			return
 		case event, ok := <-o.source.ResultChan():
-			if !ok {
-				if count == 0 && o.conn.clock.Since(opened) < shortWatch {
-					o.conn.health.ended(errDropped)
-					o.conn.fail()
+			switch {
+			case ok:
+				count++
+				if !o.pass(event) {
 					return
 				}
+				continue
+			case count == 0 && o.conn.clock.Since(opened) < shortWatch:
+				o.conn.health.ended(errDropped)
+				o.conn.fail()
+			default:
 				o.conn.health.ended(nil)
-				return
 			}
-			if event.Type == watch.Error {
-				o.conn.health.ended(apierrors.FromObject(event.Object))
-			} else {
-				o.conn.health.active()
-				o.conn.ok()
-			}
-			select {
-			case <-o.done:
-				return
-			case o.out <- event:
-			}
+			return
 		}
 	}
 }
 
-var errDropped = errors.New("the server closed the watch at once")
+// pass hands one event on; false where nobody takes it any more.
+func (o *observed) pass(event watch.Event) bool {
+	if event.Type == watch.Error {
+		o.conn.health.ended(apierrors.FromObject(event.Object))
+	} else {
+		o.conn.health.active()
+		o.conn.ok()
+	}
+	select {
+	case <-o.done:
+		return false
+	case o.out <- event:
+		return true
+	}
+}
+
+var errDropped = errors.New("the server closed the connection at once")

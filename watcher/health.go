@@ -139,14 +139,21 @@ type watchHealth struct {
 
 	line   line
 	synced bool
-	// activity is when the server last said anything on this watch.
+	// activity is when the server last said anything on this watch, its opening
+	// included; heard is when it last sent something, up to which everything is
+	// known.
 	activity time.Time
+	heard    time.Time
 	// broke is when the watch was found broken, zero while it is whole; cause is
-	// what broke it. Nothing is known since activity at that time, lost: the
-	// connection may have been dead for a while.
+	// what broke it. Nothing is known since lost, which is heard at that time:
+	// the connection may have been dead for a while.
 	broke time.Time
 	lost  time.Time
 	cause string
+	// openedAt and before are the latest opening and what broke was then: a
+	// server that takes connections only to drop them is not there.
+	openedAt time.Time
+	before   time.Time
 	// open says that a watch is connected.
 	open bool
 	// forbidden says that the server refuses, so that waiting is no use.
@@ -170,6 +177,7 @@ func (w *watchHealth) opened(again bool) {
 	defer w.mu.Unlock()
 	w.open, w.forbidden = true, false
 	w.activity = w.now()
+	w.openedAt, w.before = w.activity, w.broke
 	switch {
 	case !w.synced:
 		w.line.set(w.now(), healthStarting, "reading the list")
@@ -222,7 +230,10 @@ func (w *watchHealth) broken(cause string) {
 	w.open = false
 	w.cause = cause
 	if w.broke.IsZero() {
-		w.broke, w.lost = w.now(), w.activity
+		w.broke, w.lost = w.now(), w.heard
+		if !w.before.IsZero() && w.broke.Sub(w.openedAt) < shortWatch && w.heard.Before(w.openedAt) {
+			w.broke = w.before
+		}
 	}
 }
 
@@ -231,6 +242,7 @@ func (w *watchHealth) active() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.activity = w.now()
+	w.heard = w.activity
 }
 
 // complete notes a whole list. For a list after the first it returns since when
@@ -240,11 +252,12 @@ func (w *watchHealth) complete() (since time.Time, cause string, again bool) {
 	defer w.mu.Unlock()
 	since, cause, again = w.lost, w.cause, w.synced
 	if since.IsZero() {
-		since = w.activity
+		since = w.heard
 	}
 	w.synced, w.open, w.forbidden = true, true, false
 	w.broke, w.lost, w.cause = time.Time{}, time.Time{}, ""
 	w.activity = w.now()
+	w.heard = w.activity
 	w.line.set(w.now(), healthOK, "")
 	return since, cause, again
 }

@@ -1,0 +1,40 @@
+package watcher_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/rightsizer/rightsizer/watcher/detect"
+)
+
+// The table in README.md says what the code says, in the code's order.
+func TestREADMEListsTheDetectors(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	var want []string
+	for _, d := range detect.All() {
+		doc := d.Doc()
+		want = append(want, "| `"+doc.Type+"` | "+strings.Join([]string{doc.Severity, doc.Source, doc.Details, doc.Resolves}, " | ")+" |")
+	}
+	var got []string
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "| `pod.") {
+			got = append(got, strings.TrimSpace(line))
+		}
+	}
+	assert.Equal(t, want, got)
+}
+
+// The thresholds in README.md
+// are all of them, by name.
+func TestREADMEListsTheThresholds(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	for _, field := range []string{"CrashLoopRestarts", "CrashLoopReset", "CrashLoopCriticalRestarts", "OOMCriticalKills"} {
+		assert.Contains(t, string(text), "| `"+field+"` |")
+	}
+}
