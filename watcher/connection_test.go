@@ -102,6 +102,33 @@ func TestALostConnectionIsToldAtOnce(t *testing.T) {
 	})
 }
 
+// A dying server, or a proxy without one behind it: client-go takes that for an
+// empty watch.
+func TestAServerThatDropsConnectionsIsNotThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pod := web("web-a")
+		r := start(t, shop(pod))
+		defer r.stop()
+		r.server.Bookmark()
+		synctest.Wait()
+		heard := time.Now()
+		time.Sleep(10 * time.Second)
+		r.server.SetDropping(true)
+		synctest.Wait()
+		assert.Equal(t, healthDown, r.component("watch/pods").GetState())
+		time.Sleep(62 * time.Second)
+		require.ErrorIs(t, r.Ready(), watcher.ErrBlind)
+		r.server.Compact()
+		r.server.SetDropping(false)
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		require.NoError(t, r.Ready())
+		resyncs := r.out.takeResyncs()
+		require.Len(t, resyncs, 2)
+		assert.Equal(t, heard.Unix(), resyncs[0].GetSince().AsTime().Unix())
+	})
+}
+
 func TestPagesWhereThereIsNoStreaming(t *testing.T) {
 	tests := map[string]struct {
 		server  *watchertest.Server

@@ -80,11 +80,11 @@ func (d *deadlines) due(now time.Time) (*deadline, bool) {
 // keepTime looks at pods whose deadline has come, until ctx is done.
 func (w *Watcher) keepTime(ctx context.Context) {
 	for {
-		at, any := w.passTime()
+		at, some := w.passTime()
 
 		var alarm <-chan time.Time
 		stop := func() bool { return true }
-		if any {
+		if some {
 			timer := w.opts.Clock.NewTimer(at.Sub(w.opts.Clock.Now()))
 			alarm, stop = timer.C(), timer.Stop
 		}

@@ -107,11 +107,12 @@ func (f *feed) Replace(items []any, _ string) error {
 		objs = append(objs, item)
 	}
 	f.w.quarantine.keep(f.res.name, kept)
-	since, cause, again := f.health.complete()
+	since, cause, again := f.health.interrupted()
 	if again {
 		f.w.relisted(f.res, since, cause)
 	}
 	f.sink.replace(objs, kept, again)
+	f.health.complete()
 	f.w.synchronized(f.health)
 	return nil
 }

@@ -123,8 +123,7 @@ func explain(err error) string {
 		}
 		return fmt.Sprintf("HTTP %d %s", s.Code, s.Reason)
 	}
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		return u.Err.Error()
 	}
 	return err.Error()
@@ -245,15 +244,28 @@ func (w *watchHealth) active() {
 	w.heard = w.activity
 }
 
-// complete notes a whole list. For a list after the first it returns since when
-// and why nothing was known.
-func (w *watchHealth) complete() (since time.Time, cause string, again bool) {
+// interrupted says of a whole list that has come since when and why nothing was
+// known; again is false for the first one.
+func (w *watchHealth) interrupted() (since time.Time, cause string, again bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return w.interruption()
+}
+
+func (w *watchHealth) interruption() (since time.Time, cause string, again bool) {
 	since, cause, again = w.lost, w.cause, w.synced
 	if since.IsZero() {
 		since = w.heard
 	}
+	return since, cause, again
+}
+
+// complete notes that a whole list is taken in, and returns what interrupted
+// does.
+func (w *watchHealth) complete() (since time.Time, cause string, again bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	since, cause, again = w.interruption()
 	w.synced, w.open, w.forbidden = true, true, false
 	w.broke, w.lost, w.cause = time.Time{}, time.Time{}, ""
 	w.activity = w.now()

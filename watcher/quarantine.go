@@ -44,7 +44,7 @@ func (q *quarantine) failed(resource string, key object.Key, err error) {
 	q.metrics.quarantined.WithLabelValues(resource).Inc()
 	if q.add(resource, key, inConversion) {
 		q.log.Error("object quarantined: it cannot be understood",
-			"resource", resource, "object", convert.Text(key.String(), 320), "error", convert.Text(err.Error(), 512))
+			slog.String("resource", resource), named(key), slog.String("error", convert.Text(err.Error(), 512)))
 	}
 }
 
@@ -53,9 +53,14 @@ func (q *quarantine) panicked(resource string, key object.Key, where string, p a
 	q.metrics.quarantined.WithLabelValues(resource).Inc()
 	if q.add(resource, key, where) {
 		q.log.Error("object quarantined: a panic",
-			"resource", resource, "object", convert.Text(key.String(), 320), "where", where,
-			"panic", convert.Text(fmt.Sprint(p), 512), "stack", string(debug.Stack()))
+			slog.String("resource", resource), named(key), slog.String("where", where),
+			slog.String("panic", convert.Text(fmt.Sprint(p), 512)), slog.String("stack", string(debug.Stack())))
 	}
+}
+
+// named is the object in a log line.
+func named(key object.Key) slog.Attr {
+	return slog.String("object", convert.Text(key.String(), 320))
 }
 
 // add says whether the object is new here.
@@ -90,7 +95,7 @@ func (q *quarantine) release(resource string, key object.Key, step string) {
 	if failed, known := q.objects[id]; known && (step == "" || step == failed) {
 		delete(q.objects, id)
 		q.held.Store(int32(len(q.objects)))
-		q.log.Info("object released from quarantine", "resource", resource, "object", convert.Text(key.String(), 320))
+		q.log.Info("object released from quarantine", slog.String("resource", resource), named(key))
 	}
 }
 

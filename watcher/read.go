@@ -54,7 +54,7 @@ func (w *Watcher) problemsHealth() *rightsizerv1.ComponentHealth {
 // Synced says whether the first picture of the cluster is complete. It stays
 // true.
 func (w *Watcher) Synced() bool {
-	return len(w.missing()) == 0
+	return !w.ident.syncedAt().IsZero()
 }
 
 // missing names the resources whose first list is not complete. One that may
@@ -77,9 +77,9 @@ func (w *Watcher) missing() []string {
 // has not been blind for pods or nodes for longer than Options.ReadyGrace.
 // Errors wrap ErrNotSynced or ErrBlind.
 func (w *Watcher) Ready() error {
-	if missing := w.missing(); len(missing) > 0 {
+	if !w.Synced() {
 		server := w.health.serverLine()
-		err := fmt.Errorf("%w: waiting for %s", ErrNotSynced, strings.Join(missing, ", "))
+		err := fmt.Errorf("%w: waiting for %s", ErrNotSynced, strings.Join(w.missing(), ", "))
 		if server.reason != "" {
 			err = fmt.Errorf("%w (%s)", err, convert.Text(server.reason, 512))
 		}
@@ -117,10 +117,10 @@ func (w *Watcher) Cluster() *rightsizerv1.Cluster {
 	out.Name, out.Environment = w.opts.ClusterName, w.opts.Environment
 	w.ident.mu.RLock()
 	out.Id, out.Version = w.ident.cluster, w.ident.version
-	if !w.ident.synced.IsZero() {
-		out.SyncedTime = timestamppb.New(w.ident.synced)
-	}
 	w.ident.mu.RUnlock()
+	if at := w.ident.syncedAt(); !at.IsZero() {
+		out.SyncedTime = timestamppb.New(at)
+	}
 	workloads, _ := w.counts()
 	for _, c := range workloads {
 		out.OpenProblems += c.Open

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,6 +74,12 @@ func (i *identity) clusterID() string {
 	return i.cluster
 }
 
+func (i *identity) syncedAt() time.Time {
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	return i.synced
+}
+
 // New checks the options and makes a Watcher. It contacts nobody and starts
 // nothing.
 func New(opts Options) (*Watcher, error) {
@@ -102,7 +109,7 @@ func New(opts Options) (*Watcher, error) {
 	w.convert = func(r *resource, obj any) (any, error) { return r.convert(w.converter, obj) }
 	for _, r := range append(resources(), kubeEvents()) {
 		h := newWatchHealth(w.health, r)
-		h.settled = w.wakePods
+		h.settled = w.settle
 		w.watches = append(w.watches, h)
 	}
 	if opts.Registerer != nil {
@@ -175,7 +182,7 @@ func (w *Watcher) identify(ctx context.Context) bool {
 			w.ident.mu.Lock()
 			w.ident.cluster, w.ident.version = id, version
 			w.ident.mu.Unlock()
-			w.opts.Logger.Info("API server reached", "version", version, "cluster", id)
+			w.opts.Logger.Info("API server reached", slog.String("version", version), slog.String("cluster", id))
 			return true
 		}
 		if ctx.Err() != nil {
@@ -218,11 +225,20 @@ func (w *Watcher) reflector(c *conn, h *watchHealth) (*cache.Reflector, error) {
 	}), nil
 }
 
-// wakePods tells the start of the pods that something has settled.
-func (w *Watcher) wakePods() {
+// settle notes that a list is complete, or will not come.
+func (w *Watcher) settle() {
 	select {
-	case w.settled <- struct{}{}:
+	case w.settled <- struct{}{}: // For the start of the pods.
 	default:
+	}
+	if w.Synced() || len(w.missing()) > 0 {
+		return
+	}
+	w.ident.mu.Lock()
+	defer w.ident.mu.Unlock()
+	if w.ident.synced.IsZero() {
+		w.ident.synced = w.opts.Clock.Now()
+		w.opts.Logger.Info("first picture of the cluster is complete")
 	}
 }
 
@@ -253,17 +269,7 @@ func (w *Watcher) waitForOwners(ctx context.Context) {
 
 // synchronized notes a complete list.
 func (w *Watcher) synchronized(h *watchHealth) {
-	if h.settled != nil {
-		h.settled()
-	}
-	if w.Synced() {
-		w.ident.mu.Lock()
-		defer w.ident.mu.Unlock()
-		if w.ident.synced.IsZero() {
-			w.ident.synced = w.opts.Clock.Now()
-			w.opts.Logger.Info("first picture of the cluster is complete")
-		}
-	}
+	h.settled()
 }
 
 // relisted notes a list after the first: the watch before it was lost and could
@@ -274,7 +280,8 @@ func (w *Watcher) relisted(r *resource, since time.Time, cause string) {
 	if cause == "" {
 		cause = "it ended"
 	}
-	w.opts.Logger.Warn("watch lost, list read again", "resource", r.name, "since", since, "cause", convert.Text(cause, 512))
+	w.opts.Logger.Warn("watch lost, list read again",
+		slog.String("resource", r.name), slog.Time("since", since), slog.String("cause", convert.Text(cause, 512)))
 	if !r.told {
 		return
 	}

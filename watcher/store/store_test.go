@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -104,7 +105,7 @@ func TestProvider(t *testing.T) {
 	provider := func(ids ...string) string {
 		s := store.New()
 		for i, id := range ids {
-			s.PutNode(&object.Node{Name: fmt.Sprint(i), ProviderID: id})
+			s.PutNode(&object.Node{Name: strconv.Itoa(i), ProviderID: id})
 		}
 		return s.Cluster().GetProvider()
 	}

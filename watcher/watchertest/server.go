@@ -38,6 +38,7 @@ type Server struct {
 	// refusal answers everything while it is set; down answers nothing.
 	refusal   *metav1.Status
 	down      bool
+	dropping  bool
 	forbidden map[string]bool
 	plain     bool
 	requests  []string
@@ -149,6 +150,18 @@ func (s *Server) SetDown(down bool) {
 	defer s.mu.Unlock()
 	s.down = down
 	if down {
+		s.generation++
+	}
+	s.wake()
+}
+
+// SetDropping makes the server take connections and close them without an
+// answer, or stop that. Only for use as RoundTripper.
+func (s *Server) SetDropping(dropping bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dropping = dropping
+	if dropping {
 		s.generation++
 	}
 	s.wake()

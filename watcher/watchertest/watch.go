@@ -131,10 +131,13 @@ func flush(w http.ResponseWriter) {
 // own, and the answer comes through a pipe.
 func (s *Server) RoundTrip(r *http.Request) (*http.Response, error) {
 	s.mu.Lock()
-	down := s.down
+	down, dropping := s.down, s.dropping
 	s.mu.Unlock()
-	if down {
+	switch {
+	case down:
 		return nil, syscall.ECONNREFUSED
+	case dropping:
+		return nil, io.ErrUnexpectedEOF
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	reader, writer := io.Pipe()
