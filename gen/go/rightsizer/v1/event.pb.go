@@ -203,6 +203,18 @@ type Event struct {
 	//
 	//	*Event_OomKilled
 	//	*Event_CrashLoop
+	//	*Event_Condition
+	//	*Event_NodeTaint
+	//	*Event_NodeLoad
+	//	*Event_SystemOom
+	//	*Event_NodeReboot
+	//	*Event_Rollout
+	//	*Event_Scale
+	//	*Event_Unavailable
+	//	*Event_Refused
+	//	*Event_JobFailed
+	//	*Event_Hpa
+	//	*Event_Pdb
 	Details       isEvent_Details `protobuf_oneof:"details"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -389,6 +401,114 @@ func (x *Event) GetCrashLoop() *CrashLoopDetails {
 	return nil
 }
 
+func (x *Event) GetCondition() *ConditionDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_Condition); ok {
+			return x.Condition
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetNodeTaint() *NodeTaintDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_NodeTaint); ok {
+			return x.NodeTaint
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetNodeLoad() *NodeLoadDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_NodeLoad); ok {
+			return x.NodeLoad
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetSystemOom() *SystemOomDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_SystemOom); ok {
+			return x.SystemOom
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetNodeReboot() *NodeRebootDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_NodeReboot); ok {
+			return x.NodeReboot
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetRollout() *RolloutDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_Rollout); ok {
+			return x.Rollout
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetScale() *ScaleDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_Scale); ok {
+			return x.Scale
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetUnavailable() *UnavailableDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_Unavailable); ok {
+			return x.Unavailable
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetRefused() *RefusedDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_Refused); ok {
+			return x.Refused
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetJobFailed() *JobFailedDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_JobFailed); ok {
+			return x.JobFailed
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetHpa() *HpaDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_Hpa); ok {
+			return x.Hpa
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetPdb() *PdbDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_Pdb); ok {
+			return x.Pdb
+		}
+	}
+	return nil
+}
+
 type isEvent_Details interface {
 	isEvent_Details()
 }
@@ -403,9 +523,93 @@ type Event_CrashLoop struct {
 	CrashLoop *CrashLoopDetails `protobuf:"bytes,31,opt,name=crash_loop,json=crashLoop,proto3,oneof"`
 }
 
+type Event_Condition struct {
+	// A condition that says what is wrong: not ready, under pressure.
+	Condition *ConditionDetails `protobuf:"bytes,50,opt,name=condition,proto3,oneof"`
+}
+
+type Event_NodeTaint struct {
+	// A taint of a node.
+	NodeTaint *NodeTaintDetails `protobuf:"bytes,51,opt,name=node_taint,json=nodeTaint,proto3,oneof"`
+}
+
+type Event_NodeLoad struct {
+	// What the pods of a node ask for.
+	NodeLoad *NodeLoadDetails `protobuf:"bytes,52,opt,name=node_load,json=nodeLoad,proto3,oneof"`
+}
+
+type Event_SystemOom struct {
+	// A kill by the kernel that the node tells.
+	SystemOom *SystemOomDetails `protobuf:"bytes,53,opt,name=system_oom,json=systemOom,proto3,oneof"`
+}
+
+type Event_NodeReboot struct {
+	// A node's start.
+	NodeReboot *NodeRebootDetails `protobuf:"bytes,54,opt,name=node_reboot,json=nodeReboot,proto3,oneof"`
+}
+
+type Event_Rollout struct {
+	// How far a rollout is.
+	Rollout *RolloutDetails `protobuf:"bytes,55,opt,name=rollout,proto3,oneof"`
+}
+
+type Event_Scale struct {
+	// A change of the number of pods wanted.
+	Scale *ScaleDetails `protobuf:"bytes,56,opt,name=scale,proto3,oneof"`
+}
+
+type Event_Unavailable struct {
+	// Fewer available pods than wanted.
+	Unavailable *UnavailableDetails `protobuf:"bytes,57,opt,name=unavailable,proto3,oneof"`
+}
+
+type Event_Refused struct {
+	// Pods that may not be created.
+	Refused *RefusedDetails `protobuf:"bytes,58,opt,name=refused,proto3,oneof"`
+}
+
+type Event_JobFailed struct {
+	// A Job that gave up.
+	JobFailed *JobFailedDetails `protobuf:"bytes,59,opt,name=job_failed,json=jobFailed,proto3,oneof"`
+}
+
+type Event_Hpa struct {
+	// A HorizontalPodAutoscaler.
+	Hpa *HpaDetails `protobuf:"bytes,60,opt,name=hpa,proto3,oneof"`
+}
+
+type Event_Pdb struct {
+	// A PodDisruptionBudget.
+	Pdb *PdbDetails `protobuf:"bytes,61,opt,name=pdb,proto3,oneof"`
+}
+
 func (*Event_OomKilled) isEvent_Details() {}
 
 func (*Event_CrashLoop) isEvent_Details() {}
+
+func (*Event_Condition) isEvent_Details() {}
+
+func (*Event_NodeTaint) isEvent_Details() {}
+
+func (*Event_NodeLoad) isEvent_Details() {}
+
+func (*Event_SystemOom) isEvent_Details() {}
+
+func (*Event_NodeReboot) isEvent_Details() {}
+
+func (*Event_Rollout) isEvent_Details() {}
+
+func (*Event_Scale) isEvent_Details() {}
+
+func (*Event_Unavailable) isEvent_Details() {}
+
+func (*Event_Refused) isEvent_Details() {}
+
+func (*Event_JobFailed) isEvent_Details() {}
+
+func (*Event_Hpa) isEvent_Details() {}
+
+func (*Event_Pdb) isEvent_Details() {}
 
 // ObjectRef names one Kubernetes object.
 type ObjectRef struct {
@@ -725,7 +929,7 @@ var File_rightsizer_v1_event_proto protoreflect.FileDescriptor
 
 const file_rightsizer_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x19rightsizer/v1/event.proto\x12\rrightsizer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1crightsizer/v1/severity.proto\"\xf6\b\n" +
+	"\x19rightsizer/v1/event.proto\x12\rrightsizer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rightsizer/v1/event_cluster.proto\x1a\x1crightsizer/v1/severity.proto\"\xd1\x0e\n" +
 	"\x05Event\x12%\n" +
 	"\x02id\x18\x01 \x01(\tB\x15\xbaH\x12r\x102\x0e^[0-9a-f]{32}$R\x02id\x124\n" +
 	"\n" +
@@ -753,7 +957,23 @@ const file_rightsizer_v1_event_proto_rawDesc = "" +
 	"\n" +
 	"oom_killed\x18\x1e \x01(\v2\x1f.rightsizer.v1.OomKilledDetailsH\x00R\toomKilled\x12@\n" +
 	"\n" +
-	"crash_loop\x18\x1f \x01(\v2\x1f.rightsizer.v1.CrashLoopDetailsH\x00R\tcrashLoop\x1a7\n" +
+	"crash_loop\x18\x1f \x01(\v2\x1f.rightsizer.v1.CrashLoopDetailsH\x00R\tcrashLoop\x12?\n" +
+	"\tcondition\x182 \x01(\v2\x1f.rightsizer.v1.ConditionDetailsH\x00R\tcondition\x12@\n" +
+	"\n" +
+	"node_taint\x183 \x01(\v2\x1f.rightsizer.v1.NodeTaintDetailsH\x00R\tnodeTaint\x12=\n" +
+	"\tnode_load\x184 \x01(\v2\x1e.rightsizer.v1.NodeLoadDetailsH\x00R\bnodeLoad\x12@\n" +
+	"\n" +
+	"system_oom\x185 \x01(\v2\x1f.rightsizer.v1.SystemOomDetailsH\x00R\tsystemOom\x12C\n" +
+	"\vnode_reboot\x186 \x01(\v2 .rightsizer.v1.NodeRebootDetailsH\x00R\n" +
+	"nodeReboot\x129\n" +
+	"\arollout\x187 \x01(\v2\x1d.rightsizer.v1.RolloutDetailsH\x00R\arollout\x123\n" +
+	"\x05scale\x188 \x01(\v2\x1b.rightsizer.v1.ScaleDetailsH\x00R\x05scale\x12E\n" +
+	"\vunavailable\x189 \x01(\v2!.rightsizer.v1.UnavailableDetailsH\x00R\vunavailable\x129\n" +
+	"\arefused\x18: \x01(\v2\x1d.rightsizer.v1.RefusedDetailsH\x00R\arefused\x12@\n" +
+	"\n" +
+	"job_failed\x18; \x01(\v2\x1f.rightsizer.v1.JobFailedDetailsH\x00R\tjobFailed\x12-\n" +
+	"\x03hpa\x18< \x01(\v2\x19.rightsizer.v1.HpaDetailsH\x00R\x03hpa\x12-\n" +
+	"\x03pdb\x18= \x01(\v2\x19.rightsizer.v1.PdbDetailsH\x00R\x03pdb\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\t\n" +
@@ -825,7 +1045,19 @@ var file_rightsizer_v1_event_proto_goTypes = []any{
 	nil,                           // 7: rightsizer.v1.Event.TagsEntry
 	(Severity)(0),                 // 8: rightsizer.v1.Severity
 	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 10: google.protobuf.Duration
+	(*ConditionDetails)(nil),      // 10: rightsizer.v1.ConditionDetails
+	(*NodeTaintDetails)(nil),      // 11: rightsizer.v1.NodeTaintDetails
+	(*NodeLoadDetails)(nil),       // 12: rightsizer.v1.NodeLoadDetails
+	(*SystemOomDetails)(nil),      // 13: rightsizer.v1.SystemOomDetails
+	(*NodeRebootDetails)(nil),     // 14: rightsizer.v1.NodeRebootDetails
+	(*RolloutDetails)(nil),        // 15: rightsizer.v1.RolloutDetails
+	(*ScaleDetails)(nil),          // 16: rightsizer.v1.ScaleDetails
+	(*UnavailableDetails)(nil),    // 17: rightsizer.v1.UnavailableDetails
+	(*RefusedDetails)(nil),        // 18: rightsizer.v1.RefusedDetails
+	(*JobFailedDetails)(nil),      // 19: rightsizer.v1.JobFailedDetails
+	(*HpaDetails)(nil),            // 20: rightsizer.v1.HpaDetails
+	(*PdbDetails)(nil),            // 21: rightsizer.v1.PdbDetails
+	(*durationpb.Duration)(nil),   // 22: google.protobuf.Duration
 }
 var file_rightsizer_v1_event_proto_depIdxs = []int32{
 	0,  // 0: rightsizer.v1.Event.phase:type_name -> rightsizer.v1.Phase
@@ -837,17 +1069,29 @@ var file_rightsizer_v1_event_proto_depIdxs = []int32{
 	7,  // 6: rightsizer.v1.Event.tags:type_name -> rightsizer.v1.Event.TagsEntry
 	5,  // 7: rightsizer.v1.Event.oom_killed:type_name -> rightsizer.v1.OomKilledDetails
 	6,  // 8: rightsizer.v1.Event.crash_loop:type_name -> rightsizer.v1.CrashLoopDetails
-	1,  // 9: rightsizer.v1.OomKilledDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
-	9,  // 10: rightsizer.v1.OomKilledDetails.started_time:type_name -> google.protobuf.Timestamp
-	10, // 11: rightsizer.v1.OomKilledDetails.lifetime:type_name -> google.protobuf.Duration
-	1,  // 12: rightsizer.v1.CrashLoopDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
-	9,  // 13: rightsizer.v1.CrashLoopDetails.last_finished_time:type_name -> google.protobuf.Timestamp
-	10, // 14: rightsizer.v1.CrashLoopDetails.backoff:type_name -> google.protobuf.Duration
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	10, // 9: rightsizer.v1.Event.condition:type_name -> rightsizer.v1.ConditionDetails
+	11, // 10: rightsizer.v1.Event.node_taint:type_name -> rightsizer.v1.NodeTaintDetails
+	12, // 11: rightsizer.v1.Event.node_load:type_name -> rightsizer.v1.NodeLoadDetails
+	13, // 12: rightsizer.v1.Event.system_oom:type_name -> rightsizer.v1.SystemOomDetails
+	14, // 13: rightsizer.v1.Event.node_reboot:type_name -> rightsizer.v1.NodeRebootDetails
+	15, // 14: rightsizer.v1.Event.rollout:type_name -> rightsizer.v1.RolloutDetails
+	16, // 15: rightsizer.v1.Event.scale:type_name -> rightsizer.v1.ScaleDetails
+	17, // 16: rightsizer.v1.Event.unavailable:type_name -> rightsizer.v1.UnavailableDetails
+	18, // 17: rightsizer.v1.Event.refused:type_name -> rightsizer.v1.RefusedDetails
+	19, // 18: rightsizer.v1.Event.job_failed:type_name -> rightsizer.v1.JobFailedDetails
+	20, // 19: rightsizer.v1.Event.hpa:type_name -> rightsizer.v1.HpaDetails
+	21, // 20: rightsizer.v1.Event.pdb:type_name -> rightsizer.v1.PdbDetails
+	1,  // 21: rightsizer.v1.OomKilledDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	9,  // 22: rightsizer.v1.OomKilledDetails.started_time:type_name -> google.protobuf.Timestamp
+	22, // 23: rightsizer.v1.OomKilledDetails.lifetime:type_name -> google.protobuf.Duration
+	1,  // 24: rightsizer.v1.CrashLoopDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	9,  // 25: rightsizer.v1.CrashLoopDetails.last_finished_time:type_name -> google.protobuf.Timestamp
+	22, // 26: rightsizer.v1.CrashLoopDetails.backoff:type_name -> google.protobuf.Duration
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_rightsizer_v1_event_proto_init() }
@@ -855,10 +1099,23 @@ func file_rightsizer_v1_event_proto_init() {
 	if File_rightsizer_v1_event_proto != nil {
 		return
 	}
+	file_rightsizer_v1_event_cluster_proto_init()
 	file_rightsizer_v1_severity_proto_init()
 	file_rightsizer_v1_event_proto_msgTypes[0].OneofWrappers = []any{
 		(*Event_OomKilled)(nil),
 		(*Event_CrashLoop)(nil),
+		(*Event_Condition)(nil),
+		(*Event_NodeTaint)(nil),
+		(*Event_NodeLoad)(nil),
+		(*Event_SystemOom)(nil),
+		(*Event_NodeReboot)(nil),
+		(*Event_Rollout)(nil),
+		(*Event_Scale)(nil),
+		(*Event_Unavailable)(nil),
+		(*Event_Refused)(nil),
+		(*Event_JobFailed)(nil),
+		(*Event_Hpa)(nil),
+		(*Event_Pdb)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -7,6 +7,8 @@ import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../buf/validate/validate_pb";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { ConditionDetails, HpaDetails, JobFailedDetails, NodeLoadDetails, NodeRebootDetails, NodeTaintDetails, PdbDetails, RefusedDetails, RolloutDetails, ScaleDetails, SystemOomDetails, UnavailableDetails } from "./event_cluster_pb";
+import { file_rightsizer_v1_event_cluster } from "./event_cluster_pb";
 import type { Severity } from "./severity_pb";
 import { file_rightsizer_v1_severity } from "./severity_pb";
 import type { Message } from "@bufbuild/protobuf";
@@ -15,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file rightsizer/v1/event.proto.
  */
 export const file_rightsizer_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChlyaWdodHNpemVyL3YxL2V2ZW50LnByb3RvEg1yaWdodHNpemVyLnYxIqcHCgVFdmVudBIhCgJpZBgBIAEoCUIVukgSchAyDl5bMC05YS1mXXszMn0kEikKCnByb2JsZW1faWQYAiABKAlCFbpIEnIQMg5eWzAtOWEtZl17MzJ9JBIvCgVwaGFzZRgDIAEoDjIULnJpZ2h0c2l6ZXIudjEuUGhhc2VCCrpIB4IBBBABIAASFgoOZm91bmRfYXRfc3RhcnQYBCABKAgSPAoEdHlwZRgFIAEoCUIuukgrcikYQDIlXlthLXpdW2EtejAtOV9dKihcLlthLXpdW2EtejAtOV9dKikrJBI1CghzZXZlcml0eRgGIAEoDjIXLnJpZ2h0c2l6ZXIudjEuU2V2ZXJpdHlCCrpIB4IBBBABIAASOQoNb2NjdXJyZWRfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBARI5Cg1vYnNlcnZlZF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGukgDyAEBEhsKB2NsdXN0ZXIYCSABKAlCCrpIB3IFEAEYgAESGgoJbmFtZXNwYWNlGAogASgJQge6SARyAhg/EjAKBm9iamVjdBgLIAEoCzIYLnJpZ2h0c2l6ZXIudjEuT2JqZWN0UmVmQga6SAPIAQESLAoId29ya2xvYWQYDCABKAsyGi5yaWdodHNpemVyLnYxLldvcmtsb2FkUmVmEhoKCWNvbnRhaW5lchgNIAEoCUIHukgEcgIYPxIWCgRub2RlGA4gASgJQgi6SAVyAxj9ARIYCgZyZWFzb24YDyABKAlCCLpIBXIDGIABEhkKB21lc3NhZ2UYECABKAlCCLpIBXIDKIAIEi0KDmNvcnJlbGF0aW9uX2lkGBEgASgJQhW6SBJyEDIOXlswLTlhLWZdezMyfSQSRQoEdGFncxgSIAMoCzIeLnJpZ2h0c2l6ZXIudjEuRXZlbnQuVGFnc0VudHJ5Qhe6SBSaAREQICIGcgQQARg/KgVyAxiAAhI1Cgpvb21fa2lsbGVkGB4gASgLMh8ucmlnaHRzaXplci52MS5Pb21LaWxsZWREZXRhaWxzSAASNQoKY3Jhc2hfbG9vcBgfIAEoCzIfLnJpZ2h0c2l6ZXIudjEuQ3Jhc2hMb29wRGV0YWlsc0gAGisKCVRhZ3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgkKB2RldGFpbHMiVQoJT2JqZWN0UmVmEhcKBGtpbmQYASABKAlCCbpIBnIEEAEYPxIYCgRuYW1lGAIgASgJQgq6SAdyBRABGP0BEhUKA3VpZBgDIAEoCUIIukgFcgMYgAEiQAoLV29ya2xvYWRSZWYSFwoEa2luZBgBIAEoCUIJukgGcgQQARg/EhgKBG5hbWUYAiABKAlCCrpIB3IFEAEY/QEiwQIKEE9vbUtpbGxlZERldGFpbHMSQAoOY29udGFpbmVyX2tpbmQYASABKA4yHC5yaWdodHNpemVyLnYxLkNvbnRhaW5lcktpbmRCCrpIB4IBBBABIAASJgoJZXhpdF9jb2RlGAIgASgFQhO6SBAaDhj/ASj///////////8BEhgKB2F0dGVtcHQYAyABKAVCB7pIBBoCKAASIwoSbWVtb3J5X2xpbWl0X2J5dGVzGAQgASgDQge6SAQiAigAEiUKFG1lbW9yeV9yZXF1ZXN0X2J5dGVzGAUgASgDQge6SAQiAigAEjAKDHN0YXJ0ZWRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoIbGlmZXRpbWUYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ipAIKEENyYXNoTG9vcERldGFpbHMSQAoOY29udGFpbmVyX2tpbmQYASABKA4yHC5yaWdodHNpemVyLnYxLkNvbnRhaW5lcktpbmRCCrpIB4IBBBABIAASHgoNcmVzdGFydF9jb3VudBgCIAEoBUIHukgEGgIoABIrCg5sYXN0X2V4aXRfY29kZRgDIAEoBUITukgQGg4Y/wEo////////////ARIdCgtsYXN0X3JlYXNvbhgEIAEoCUIIukgFcgMYgAESNgoSbGFzdF9maW5pc2hlZF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgdiYWNrb2ZmGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uKmgKBVBoYXNlEhUKEVBIQVNFX1VOU1BFQ0lGSUVEEAASEAoMUEhBU0VfT1BFTkVEEAESEQoNUEhBU0VfVVBEQVRFRBACEhIKDlBIQVNFX1JFU09MVkVEEAMSDwoLUEhBU0VfUE9JTlQQBCqaAQoNQ29udGFpbmVyS2luZBIeChpDT05UQUlORVJfS0lORF9VTlNQRUNJRklFRBAAEhYKEkNPTlRBSU5FUl9LSU5EX0FQUBABEhcKE0NPTlRBSU5FUl9LSU5EX0lOSVQQAhIaChZDT05UQUlORVJfS0lORF9TSURFQ0FSEAMSHAoYQ09OVEFJTkVSX0tJTkRfRVBIRU1FUkFMEARCuAEKEWNvbS5yaWdodHNpemVyLnYxQgpFdmVudFByb3RvUAFaQmdpdGh1Yi5jb20vcmlnaHRzaXplci9yaWdodHNpemVyL2dlbi9nby9yaWdodHNpemVyL3YxO3JpZ2h0c2l6ZXJ2MaICA1JYWKoCDVJpZ2h0c2l6ZXIuVjHKAg1SaWdodHNpemVyXFYx4gIZUmlnaHRzaXplclxWMVxHUEJNZXRhZGF0YeoCDlJpZ2h0c2l6ZXI6OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_rightsizer_v1_severity]);
+  fileDesc("ChlyaWdodHNpemVyL3YxL2V2ZW50LnByb3RvEg1yaWdodHNpemVyLnYxIpAMCgVFdmVudBIhCgJpZBgBIAEoCUIVukgSchAyDl5bMC05YS1mXXszMn0kEikKCnByb2JsZW1faWQYAiABKAlCFbpIEnIQMg5eWzAtOWEtZl17MzJ9JBIvCgVwaGFzZRgDIAEoDjIULnJpZ2h0c2l6ZXIudjEuUGhhc2VCCrpIB4IBBBABIAASFgoOZm91bmRfYXRfc3RhcnQYBCABKAgSPAoEdHlwZRgFIAEoCUIuukgrcikYQDIlXlthLXpdW2EtejAtOV9dKihcLlthLXpdW2EtejAtOV9dKikrJBI1CghzZXZlcml0eRgGIAEoDjIXLnJpZ2h0c2l6ZXIudjEuU2V2ZXJpdHlCCrpIB4IBBBABIAASOQoNb2NjdXJyZWRfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBARI5Cg1vYnNlcnZlZF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGukgDyAEBEhsKB2NsdXN0ZXIYCSABKAlCCrpIB3IFEAEYgAESGgoJbmFtZXNwYWNlGAogASgJQge6SARyAhg/EjAKBm9iamVjdBgLIAEoCzIYLnJpZ2h0c2l6ZXIudjEuT2JqZWN0UmVmQga6SAPIAQESLAoId29ya2xvYWQYDCABKAsyGi5yaWdodHNpemVyLnYxLldvcmtsb2FkUmVmEhoKCWNvbnRhaW5lchgNIAEoCUIHukgEcgIYPxIWCgRub2RlGA4gASgJQgi6SAVyAxj9ARIYCgZyZWFzb24YDyABKAlCCLpIBXIDGIABEhkKB21lc3NhZ2UYECABKAlCCLpIBXIDKIAIEi0KDmNvcnJlbGF0aW9uX2lkGBEgASgJQhW6SBJyEDIOXlswLTlhLWZdezMyfSQSRQoEdGFncxgSIAMoCzIeLnJpZ2h0c2l6ZXIudjEuRXZlbnQuVGFnc0VudHJ5Qhe6SBSaAREQICIGcgQQARg/KgVyAxiAAhI1Cgpvb21fa2lsbGVkGB4gASgLMh8ucmlnaHRzaXplci52MS5Pb21LaWxsZWREZXRhaWxzSAASNQoKY3Jhc2hfbG9vcBgfIAEoCzIfLnJpZ2h0c2l6ZXIudjEuQ3Jhc2hMb29wRGV0YWlsc0gAEjQKCWNvbmRpdGlvbhgyIAEoCzIfLnJpZ2h0c2l6ZXIudjEuQ29uZGl0aW9uRGV0YWlsc0gAEjUKCm5vZGVfdGFpbnQYMyABKAsyHy5yaWdodHNpemVyLnYxLk5vZGVUYWludERldGFpbHNIABIzCglub2RlX2xvYWQYNCABKAsyHi5yaWdodHNpemVyLnYxLk5vZGVMb2FkRGV0YWlsc0gAEjUKCnN5c3RlbV9vb20YNSABKAsyHy5yaWdodHNpemVyLnYxLlN5c3RlbU9vbURldGFpbHNIABI3Cgtub2RlX3JlYm9vdBg2IAEoCzIgLnJpZ2h0c2l6ZXIudjEuTm9kZVJlYm9vdERldGFpbHNIABIwCgdyb2xsb3V0GDcgASgLMh0ucmlnaHRzaXplci52MS5Sb2xsb3V0RGV0YWlsc0gAEiwKBXNjYWxlGDggASgLMhsucmlnaHRzaXplci52MS5TY2FsZURldGFpbHNIABI4Cgt1bmF2YWlsYWJsZRg5IAEoCzIhLnJpZ2h0c2l6ZXIudjEuVW5hdmFpbGFibGVEZXRhaWxzSAASMAoHcmVmdXNlZBg6IAEoCzIdLnJpZ2h0c2l6ZXIudjEuUmVmdXNlZERldGFpbHNIABI1Cgpqb2JfZmFpbGVkGDsgASgLMh8ucmlnaHRzaXplci52MS5Kb2JGYWlsZWREZXRhaWxzSAASKAoDaHBhGDwgASgLMhkucmlnaHRzaXplci52MS5IcGFEZXRhaWxzSAASKAoDcGRiGD0gASgLMhkucmlnaHRzaXplci52MS5QZGJEZXRhaWxzSAAaKwoJVGFnc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCQoHZGV0YWlscyJVCglPYmplY3RSZWYSFwoEa2luZBgBIAEoCUIJukgGcgQQARg/EhgKBG5hbWUYAiABKAlCCrpIB3IFEAEY/QESFQoDdWlkGAMgASgJQgi6SAVyAxiAASJACgtXb3JrbG9hZFJlZhIXCgRraW5kGAEgASgJQgm6SAZyBBABGD8SGAoEbmFtZRgCIAEoCUIKukgHcgUQARj9ASLBAgoQT29tS2lsbGVkRGV0YWlscxJACg5jb250YWluZXJfa2luZBgBIAEoDjIcLnJpZ2h0c2l6ZXIudjEuQ29udGFpbmVyS2luZEIKukgHggEEEAEgABImCglleGl0X2NvZGUYAiABKAVCE7pIEBoOGP8BKP///////////wESGAoHYXR0ZW1wdBgDIAEoBUIHukgEGgIoABIjChJtZW1vcnlfbGltaXRfYnl0ZXMYBCABKANCB7pIBCICKAASJQoUbWVtb3J5X3JlcXVlc3RfYnl0ZXMYBSABKANCB7pIBCICKAASMAoMc3RhcnRlZF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCghsaWZldGltZRgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKkAgoQQ3Jhc2hMb29wRGV0YWlscxJACg5jb250YWluZXJfa2luZBgBIAEoDjIcLnJpZ2h0c2l6ZXIudjEuQ29udGFpbmVyS2luZEIKukgHggEEEAEgABIeCg1yZXN0YXJ0X2NvdW50GAIgASgFQge6SAQaAigAEisKDmxhc3RfZXhpdF9jb2RlGAMgASgFQhO6SBAaDhj/ASj///////////8BEh0KC2xhc3RfcmVhc29uGAQgASgJQgi6SAVyAxiAARI2ChJsYXN0X2ZpbmlzaGVkX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKB2JhY2tvZmYYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24qaAoFUGhhc2USFQoRUEhBU0VfVU5TUEVDSUZJRUQQABIQCgxQSEFTRV9PUEVORUQQARIRCg1QSEFTRV9VUERBVEVEEAISEgoOUEhBU0VfUkVTT0xWRUQQAxIPCgtQSEFTRV9QT0lOVBAEKpoBCg1Db250YWluZXJLaW5kEh4KGkNPTlRBSU5FUl9LSU5EX1VOU1BFQ0lGSUVEEAASFgoSQ09OVEFJTkVSX0tJTkRfQVBQEAESFwoTQ09OVEFJTkVSX0tJTkRfSU5JVBACEhoKFkNPTlRBSU5FUl9LSU5EX1NJREVDQVIQAxIcChhDT05UQUlORVJfS0lORF9FUEhFTUVSQUwQBEK4AQoRY29tLnJpZ2h0c2l6ZXIudjFCCkV2ZW50UHJvdG9QAVpCZ2l0aHViLmNvbS9yaWdodHNpemVyL3JpZ2h0c2l6ZXIvZ2VuL2dvL3JpZ2h0c2l6ZXIvdjE7cmlnaHRzaXplcnYxogIDUlhYqgINUmlnaHRzaXplci5WMcoCDVJpZ2h0c2l6ZXJcVjHiAhlSaWdodHNpemVyXFYxXEdQQk1ldGFkYXRh6gIOUmlnaHRzaXplcjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_rightsizer_v1_event_cluster, file_rightsizer_v1_severity]);
 
 /**
  * Event is one thing that happened to a resource, once per cause.
@@ -182,6 +184,102 @@ export type Event = Message<"rightsizer.v1.Event"> & {
      */
     value: CrashLoopDetails;
     case: "crashLoop";
+  } | {
+    /**
+     * A condition that says what is wrong: not ready, under pressure.
+     *
+     * @generated from field: rightsizer.v1.ConditionDetails condition = 50;
+     */
+    value: ConditionDetails;
+    case: "condition";
+  } | {
+    /**
+     * A taint of a node.
+     *
+     * @generated from field: rightsizer.v1.NodeTaintDetails node_taint = 51;
+     */
+    value: NodeTaintDetails;
+    case: "nodeTaint";
+  } | {
+    /**
+     * What the pods of a node ask for.
+     *
+     * @generated from field: rightsizer.v1.NodeLoadDetails node_load = 52;
+     */
+    value: NodeLoadDetails;
+    case: "nodeLoad";
+  } | {
+    /**
+     * A kill by the kernel that the node tells.
+     *
+     * @generated from field: rightsizer.v1.SystemOomDetails system_oom = 53;
+     */
+    value: SystemOomDetails;
+    case: "systemOom";
+  } | {
+    /**
+     * A node's start.
+     *
+     * @generated from field: rightsizer.v1.NodeRebootDetails node_reboot = 54;
+     */
+    value: NodeRebootDetails;
+    case: "nodeReboot";
+  } | {
+    /**
+     * How far a rollout is.
+     *
+     * @generated from field: rightsizer.v1.RolloutDetails rollout = 55;
+     */
+    value: RolloutDetails;
+    case: "rollout";
+  } | {
+    /**
+     * A change of the number of pods wanted.
+     *
+     * @generated from field: rightsizer.v1.ScaleDetails scale = 56;
+     */
+    value: ScaleDetails;
+    case: "scale";
+  } | {
+    /**
+     * Fewer available pods than wanted.
+     *
+     * @generated from field: rightsizer.v1.UnavailableDetails unavailable = 57;
+     */
+    value: UnavailableDetails;
+    case: "unavailable";
+  } | {
+    /**
+     * Pods that may not be created.
+     *
+     * @generated from field: rightsizer.v1.RefusedDetails refused = 58;
+     */
+    value: RefusedDetails;
+    case: "refused";
+  } | {
+    /**
+     * A Job that gave up.
+     *
+     * @generated from field: rightsizer.v1.JobFailedDetails job_failed = 59;
+     */
+    value: JobFailedDetails;
+    case: "jobFailed";
+  } | {
+    /**
+     * A HorizontalPodAutoscaler.
+     *
+     * @generated from field: rightsizer.v1.HpaDetails hpa = 60;
+     */
+    value: HpaDetails;
+    case: "hpa";
+  } | {
+    /**
+     * A PodDisruptionBudget.
+     *
+     * @generated from field: rightsizer.v1.PdbDetails pdb = 61;
+     */
+    value: PdbDetails;
+    case: "pdb";
   } | { case: undefined; value?: undefined };
 };
 
