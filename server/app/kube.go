@@ -51,7 +51,7 @@ func (a *App) watch(publisher Publisher, registerer prometheus.Registerer) (Clus
 	}
 	w, err := watcher.New(watcher.Options{
 		Config: kube, Publisher: publisher, Registerer: registerer,
-		ClusterID: a.cfg.ClusterID, ClusterName: a.cfg.ClusterName, Environment: a.cfg.Environment,
+		ClusterID: a.cfg.ClusterID, ClusterName: a.cfg.ClusterName, Environment: a.cfg.Environment, DisableWatchList: a.cfg.DisableWatchList,
 		Logger: a.logger.With(slog.String("component", "watcher")),
 		Thresholds: detect.Thresholds{
 			CrashLoopRestarts: a.cfg.CrashLoopRestarts, CrashLoopReset: a.cfg.CrashLoopReset,

@@ -12,6 +12,8 @@ type Config struct {
 	ClusterID   string
 	ClusterName string
 	Environment string
+	// DisableWatchList: see watcher.Options.
+	DisableWatchList bool
 
 	EnableGRPC     bool
 	GRPCAddress    string

@@ -27,6 +27,8 @@ func clusterSettings() []Setting {
 			"Name of the cluster for people."),
 		text("environment", "text", 64, func(c *Config) *string { return &c.Environment },
 			"Environment of the cluster for people, such as production."),
+		toggle("disable-watch-list", false, func(c *Config) *bool { return &c.DisableWatchList },
+			"Read the first state by pages instead of a stream, for API servers whose streaming lists misbehave. Takes more memory at start; servers without them are noticed by themselves."),
 	}
 }
 
