@@ -138,6 +138,14 @@ func (b *Bus) Resync(r *rightsizerv1.StreamResync) {
 	b.add(e, everyNamespace)
 }
 
+// Synced puts a mark into the ring for readers who came before the first picture
+// of the cluster was complete: what was wrong at the start is published.
+func (b *Bus) Synced() {
+	e := &Entry{bus: b}
+	e.msg.Message = &rightsizerv1.StreamEventsResponse_Synced{Synced: &rightsizerv1.StreamSynced{}}
+	b.add(e, everyNamespace)
+}
+
 func (b *Bus) add(e *Entry, namespace uint64) {
 	size := footprint(&e.msg)
 	e.held.Store(size)
@@ -145,6 +153,9 @@ func (b *Bus) add(e *Entry, namespace uint64) {
 	seq := b.head.Load() + 1
 	e.seq = seq
 	e.msg.Position = b.positions.into(&b.scratch, seq)
+	if synced := e.msg.GetSynced(); synced != nil {
+		synced.Position = e.msg.Position
+	}
 	b.bytes.Add(size)
 	b.history.record(seq, namespace)
 	b.evict(seq)

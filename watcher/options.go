@@ -61,6 +61,9 @@ type Options struct {
 	// so that pods are told under their workload's name, from 0. Default 30 s
 	// after the API server answered; it is not waited for what may not be read.
 	OwnerWait time.Duration
+	// OnSynced is called once, when Synced has become true and everything found
+	// at start is published. It must not block. Default: nobody is told.
+	OnSynced func()
 	// DisableWatchList reads the first state by pages instead of a stream.
 	DisableWatchList bool
 }

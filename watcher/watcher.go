@@ -235,10 +235,17 @@ func (w *Watcher) settle() {
 		return
 	}
 	w.ident.mu.Lock()
-	defer w.ident.mu.Unlock()
-	if w.ident.synced.IsZero() {
+	first := w.ident.synced.IsZero()
+	if first {
 		w.ident.synced = w.opts.Clock.Now()
-		w.opts.Logger.Info("first picture of the cluster is complete")
+	}
+	w.ident.mu.Unlock()
+	if !first {
+		return
+	}
+	w.opts.Logger.Info("first picture of the cluster is complete")
+	if w.opts.OnSynced != nil {
+		w.opts.OnSynced()
 	}
 }
 

@@ -35,6 +35,9 @@ type Cluster interface {
 type Publisher interface {
 	Publish(*rightsizerv1.Event)
 	Resync(*rightsizerv1.StreamResync)
+	// Synced says that everything found at start was published, after the
+	// Cluster's own Synced has become true.
+	Synced()
 }
 
 // Options are what the command line does not say.
@@ -89,7 +92,7 @@ func New(cfg config.Config, opts Options) (*App, error) {
 	if newCluster == nil {
 		newCluster = a.watch
 	}
-	if err := a.registry.Register(busMetrics{a.bus}); err != nil {
+	if err := a.registry.Register(a.bus); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	if a.cluster, err = newCluster(a.bus, a.registry); err != nil {
@@ -97,7 +100,7 @@ func New(cfg config.Config, opts Options) (*App, error) {
 	}
 	a.hub, err = stream.NewHub(stream.Options{
 		Bus: a.bus, Problems: a.cluster,
-		Cluster:   a.cluster.ClusterID,
+		Cluster: a.cluster.ClusterID, Synced: a.cluster.Synced,
 		Heartbeat: cfg.StreamHeartbeat, WriteTimeout: cfg.StreamWriteTimeout, MaxSessions: cfg.MaxStreams,
 		Registerer: a.registry, Logger: a.logger.With(slog.String("component", "stream")),
 	})

@@ -31,6 +31,11 @@ type Options struct {
 	Problems Problems
 	// Cluster is the id that requests may name. Required.
 	Cluster func() string
+	// Synced says whether the first picture of the cluster is complete; nil is
+	// always. Before, a reset sends no snapshot: what is found at start follows as
+	// events, then the bus's own `synced`, which must be published after Synced
+	// has become true.
+	Synced func() bool
 	// Heartbeat is the silence after which a heartbeat is sent; 15 s by default,
 	// at least 100 ms. Proxies cut idle streams at 60 s.
 	Heartbeat time.Duration
@@ -53,6 +58,9 @@ func (o Options) withDefaults() Options {
 	o.Heartbeat = cmp.Or(o.Heartbeat, 15*time.Second)
 	o.WriteTimeout = cmp.Or(o.WriteTimeout, 10*time.Second)
 	o.MaxSessions = cmp.Or(o.MaxSessions, 1000)
+	if o.Synced == nil {
+		o.Synced = func() bool { return true }
+	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}

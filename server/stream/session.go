@@ -97,7 +97,7 @@ func (s *Session) begin() error {
 	if err := s.tell(&rightsizerv1.StreamEventsResponse{Message: &rightsizerv1.StreamEventsResponse_Opened{Opened: opened}}); err != nil {
 		return err
 	}
-	if start != bus.Reset {
+	if start != bus.Reset || !s.hub.opts.Synced() {
 		return nil
 	}
 	if err := s.snapshot(); err != nil {

@@ -3,7 +3,7 @@ package stream_test
 import (
 	"context"
 	"fmt"
-	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +19,7 @@ import (
 func TestAFreshStreamIsResetSnapshotSyncedLive(t *testing.T) {
 	t.Parallel()
 	overAll(t, bus.Options{}, stream.Options{}, func(t *testing.T, s *server, c streamtest.Client) {
+		t.Helper()
 		s.publish("old", 0, 3) // in the ring, but before this client's time
 		s.problems = []*rightsizerv1.Event{event("a", 100), event("b", 101)}
 		r := open(t, c, &rightsizerv1.EventFilter{Namespaces: []string{"a"}}, "")
@@ -46,6 +47,7 @@ func TestAFreshStreamIsResetSnapshotSyncedLive(t *testing.T) {
 func TestAPositionResumesWithoutLossOrRepetition(t *testing.T) {
 	t.Parallel()
 	overAll(t, bus.Options{}, stream.Options{}, func(t *testing.T, s *server, c streamtest.Client) {
+		t.Helper()
 		r := open(t, c, nil, "")
 		r.skip(isSynced)
 		s.publish("a", 0, 10)
@@ -68,6 +70,7 @@ func TestAPositionResumesWithoutLossOrRepetition(t *testing.T) {
 func TestAnOvertakenPositionIsAGapWithItsExactLossFirst(t *testing.T) {
 	t.Parallel()
 	overAll(t, bus.Options{Entries: 8}, stream.Options{}, func(t *testing.T, s *server, c streamtest.Client) {
+		t.Helper()
 		r := open(t, c, nil, "")
 		position := r.skip(isSynced).GetPosition()
 		r.close()
@@ -99,6 +102,7 @@ func TestAnOvertakenPositionIsAGapWithItsExactLossFirst(t *testing.T) {
 func TestAForeignPositionIsAReset(t *testing.T) {
 	t.Parallel()
 	overAll(t, bus.Options{}, stream.Options{}, func(t *testing.T, _ *server, c streamtest.Client) {
+		t.Helper()
 		r := open(t, c, nil, "AAAAAAAAAAAAAAAAAAAAAA")
 		assert.Contains(t, r.next().GetOpened().GetReset_().GetReason(), "epoch")
 		assert.NotNil(t, r.next().GetSynced())
@@ -108,6 +112,7 @@ func TestAForeignPositionIsAReset(t *testing.T) {
 func TestHeartbeatsMoveAFilteredPosition(t *testing.T) {
 	t.Parallel()
 	overAll(t, bus.Options{}, stream.Options{Heartbeat: 100 * time.Millisecond}, func(t *testing.T, s *server, c streamtest.Client) {
+		t.Helper()
 		r := open(t, c, &rightsizerv1.EventFilter{Namespaces: []string{"quiet"}}, "")
 		before := r.skip(isSynced).GetPosition()
 		s.publish("loud", 0, 5)
@@ -122,6 +127,7 @@ func TestHeartbeatsMoveAFilteredPosition(t *testing.T) {
 func TestResyncReachesEverybody(t *testing.T) {
 	t.Parallel()
 	overAll(t, bus.Options{}, stream.Options{}, func(t *testing.T, s *server, c streamtest.Client) {
+		t.Helper()
 		r := open(t, c, &rightsizerv1.EventFilter{Namespaces: []string{"quiet"}}, "")
 		r.skip(isSynced)
 		s.bus.Resync(&rightsizerv1.StreamResync{Scope: "pods", Reason: "410 Gone"})
@@ -132,6 +138,7 @@ func TestResyncReachesEverybody(t *testing.T) {
 func TestShutdownTellsWhyAndWhereToGoOn(t *testing.T) {
 	t.Parallel()
 	overAll(t, bus.Options{}, stream.Options{}, func(t *testing.T, s *server, c streamtest.Client) {
+		t.Helper()
 		r := open(t, c, nil, "")
 		r.skip(isSynced)
 		s.publish("a", 0, 1)
@@ -159,6 +166,7 @@ func TestShutdownTellsWhyAndWhereToGoOn(t *testing.T) {
 func TestTheBoundOnStreamsRefuses(t *testing.T) {
 	t.Parallel()
 	overAll(t, bus.Options{}, stream.Options{MaxSessions: 1}, func(t *testing.T, _ *server, c streamtest.Client) {
+		t.Helper()
 		first := open(t, c, nil, "")
 		first.skip(isSynced)
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -171,24 +179,19 @@ func TestTheBoundOnStreamsRefuses(t *testing.T) {
 	})
 }
 
-// A client that stops reading is dropped at the write timeout; one beside it gets
-// everything meanwhile, each event as soon as it is published.
-func TestASlowClientIsDroppedAndDelaysNobody(t *testing.T) {
+// Who comes before the first picture is complete is told so by `synced` alone, not
+// by an empty snapshot that reads as all being well.
+func TestBeforeTheFirstPictureSyncedComesWithIt(t *testing.T) {
 	t.Parallel()
-	ring := bus.Options{Entries: 1 << 12, Bytes: 1 << 30}
-	overAll(t, ring, stream.Options{WriteTimeout: 500 * time.Millisecond}, func(t *testing.T, s *server, c streamtest.Client) {
-		slow, quick := open(t, c, nil, ""), open(t, c, nil, "")
-		slow.skip(isSynced)
-		quick.skip(isSynced)
-		// Fills the buffers between the two: HTTP/2 clients take 4 MiB a stream,
-		// loopback sockets about as much.
-		for n := 0; s.bus.Stats().Subscriptions == 2; n++ {
-			ev := event("a", n)
-			ev.Message = strings.Repeat("x", 32<<10)
-			s.bus.Publish(ev)
-			require.Equal(t, ev.GetObject().GetName(), quick.skip(isEvent).GetEvent().GetObject().GetName())
-		}
+	var synced atomic.Bool
+	overAll(t, bus.Options{}, stream.Options{Synced: synced.Load}, func(t *testing.T, s *server, c streamtest.Client) {
+		r := open(t, c, &rightsizerv1.EventFilter{Namespaces: []string{"a"}}, "")
+		assert.NotNil(t, r.next().GetOpened().GetReset_())
 		s.publish("a", 0, 1)
-		assert.Equal(t, "pod-0", quick.skip(isEvent).GetEvent().GetObject().GetName())
+		assert.Equal(t, "pod-0", r.next().GetEvent().GetObject().GetName(), "no synced before what was found")
+		s.bus.Synced()
+		msg := r.next()
+		assert.Equal(t, s.bus.Newest(), msg.GetSynced().GetPosition())
+		assert.Equal(t, s.bus.Newest(), msg.GetPosition())
 	})
 }
