@@ -4,12 +4,10 @@ import (
 	"container/heap"
 	"context"
 	"time"
-
-	"github.com/rightsizer/rightsizer/watcher/object"
 )
 
-// deadlines are the moments at which pods have to be looked at again though
-// nothing changed: one per pod at most, one timer for all. Not safe for
+// deadlines are the moments at which objects have to be looked at again though
+// nothing changed: one per object at most, one timer for all. Not safe for
 // concurrent use; the watcher's lock guards it.
 type deadlines struct {
 	queue deadlineQueue
@@ -19,8 +17,7 @@ type deadlines struct {
 }
 
 type deadline struct {
-	uid   string
-	key   object.Key
+	ref   ref
 	at    time.Time
 	index int
 }
@@ -29,13 +26,13 @@ func newDeadlines() deadlines {
 	return deadlines{byUID: make(map[string]*deadline), moved: make(chan struct{}, 1)}
 }
 
-// set puts or moves the deadline of a pod.
-func (d *deadlines) set(uid string, key object.Key, at time.Time) {
-	entry := d.byUID[uid]
+// set puts or moves the deadline of an object.
+func (d *deadlines) set(r ref, at time.Time) {
+	entry := d.byUID[r.uid]
 	switch {
 	case entry == nil:
-		entry = &deadline{uid: uid, key: key, at: at}
-		d.byUID[uid] = entry
+		entry = &deadline{ref: r, at: at}
+		d.byUID[r.uid] = entry
 		heap.Push(&d.queue, entry)
 	case entry.at.Equal(at):
 		return
@@ -51,7 +48,7 @@ func (d *deadlines) set(uid string, key object.Key, at time.Time) {
 	}
 }
 
-// remove forgets the deadline of a pod.
+// remove forgets the deadline of an object.
 func (d *deadlines) remove(uid string) {
 	if entry := d.byUID[uid]; entry != nil {
 		heap.Remove(&d.queue, entry.index)
@@ -73,11 +70,11 @@ func (d *deadlines) due(now time.Time) (*deadline, bool) {
 		return nil, false
 	}
 	entry := d.queue[0]
-	d.remove(entry.uid)
+	d.remove(entry.ref.uid)
 	return entry, true
 }
 
-// keepTime looks at pods whose deadline has come, until ctx is done.
+// keepTime looks at objects whose deadline has come, until ctx is done.
 func (w *Watcher) keepTime(ctx context.Context) {
 	for {
 		at, some := w.passTime()
@@ -99,7 +96,7 @@ func (w *Watcher) keepTime(ctx context.Context) {
 	}
 }
 
-// passTime looks at the pods whose deadline has come and returns the next
+// passTime looks at the objects whose deadline has come and returns the next
 // deadline; false where there is none.
 func (w *Watcher) passTime() (time.Time, bool) {
 	w.mu.Lock()
@@ -109,7 +106,7 @@ func (w *Watcher) passTime() (time.Time, bool) {
 		if !ok {
 			return w.deadlines.next()
 		}
-		w.again(entry.key, entry.uid)
+		w.again(entry.ref)
 	}
 }
 

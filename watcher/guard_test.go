@@ -20,6 +20,7 @@ import (
 
 	"github.com/rightsizer/rightsizer/watcher"
 	"github.com/rightsizer/rightsizer/watcher/detect"
+	"github.com/rightsizer/rightsizer/watcher/object"
 )
 
 func itoa(i int) string { return strconv.Itoa(i) }
@@ -27,9 +28,9 @@ func itoa(i int) string { return strconv.Itoa(i) }
 // faulty panics at one pod.
 type faulty struct{ at string }
 
-func (faulty) Doc() detect.Doc { return detect.Doc{Type: "pod.faulty"} }
+func (faulty) Docs() []detect.Doc { return []detect.Doc{{Type: "pod.faulty"}} }
 
-func (f faulty) Detect(in *detect.Input, out []detect.Finding) []detect.Finding {
+func (f faulty) Detect(in *detect.PodInput, out []detect.Finding) []detect.Finding {
 	if in.Cur.Name == f.at {
 		panic("boom at " + f.at)
 	}
@@ -41,7 +42,7 @@ func TestAPanicEndsAtItsObject(t *testing.T) {
 		var logs bytes.Buffer
 		bad, good := web("web-bad"), web("web-good")
 		r := start(t, shop(bad, good), func(o *watcher.Options) {
-			o.Detectors = append([]detect.Detector{faulty{at: "web-bad"}}, detect.All()...)
+			o.Detectors.Pods = append([]detect.Detector[object.Pod]{faulty{at: "web-bad"}}, detect.Pods()...)
 			o.Logger = slog.New(slog.NewTextHandler(&logs, nil))
 		})
 		defer r.stop()

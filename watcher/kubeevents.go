@@ -9,69 +9,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/rightsizer/rightsizer/watcher/detect"
 	"github.com/rightsizer/rightsizer/watcher/object"
 )
-
-// maxBackOffs bounds the containers of which the latest back-off is remembered,
-// about 150 bytes each. The oldest leaves first; then the crash loop of that
-// container is told by its restarts alone.
-const maxBackOffs = 4096
-
-// backOffs is the evidence from Kubernetes Events: when the kubelet last said
-// that it holds back a container. Not safe for concurrent use; the watcher's
-// lock guards it.
-type backOffs struct {
-	last  map[backOffKey]int64
-	order []backOffKey // oldest first, a ring once full
-	next  int
-}
-
-type backOffKey struct {
-	uid       string
-	container string
-}
-
-func newBackOffs() backOffs {
-	return backOffs{last: make(map[backOffKey]int64)}
-}
-
-// LastBackOff implements detect.Evidence. An Event that names no container
-// stands for all of its pod.
-func (b *backOffs) LastBackOff(podUID, container string) (int64, bool) {
-	at, ok := b.last[backOffKey{podUID, container}]
-	if all, found := b.last[backOffKey{podUID, ""}]; found && all > at {
-		return all, true
-	}
-	return at, ok
-}
-
-func (b *backOffs) note(podUID, container string, at int64) {
-	key := backOffKey{podUID, container}
-	if before, known := b.last[key]; known {
-		b.last[key] = max(before, at)
-		return
-	}
-	if len(b.order) < maxBackOffs {
-		b.order = append(b.order, key)
-	} else {
-		delete(b.last, b.order[b.next])
-		b.order[b.next] = key
-		b.next = (b.next + 1) % maxBackOffs
-	}
-	b.last[key] = at
-}
-
-// forget drops what is known of a deleted pod. Its places in the order stay
-// taken until they are the oldest, which keeps this cheap.
-func (b *backOffs) forget(pod *object.Pod) {
-	if len(b.last) == 0 {
-		return
-	}
-	delete(b.last, backOffKey{pod.UID, ""})
-	for i := range pod.Containers {
-		delete(b.last, backOffKey{pod.UID, pod.Containers[i].Name})
-	}
-}
 
 // watchKubeEvents reads Kubernetes Events from now on, until ctx is done. None
 // is kept: what counts becomes evidence or a number.
@@ -139,7 +79,8 @@ func (w *Watcher) readKubeEvents(ctx context.Context, stream watch.Interface, po
 	}
 }
 
-// takeKubeEvent counts an Event and takes a back-off as evidence.
+// takeKubeEvent counts an Event, takes it as evidence and looks at what it is
+// about.
 func (w *Watcher) takeKubeEvent(e *corev1.Event) {
 	key := object.Key{Namespace: e.Namespace, Name: e.Name}
 	defer func() {
@@ -149,11 +90,18 @@ func (w *Watcher) takeKubeEvent(e *corev1.Event) {
 	}()
 	seen := w.converter.KubeEvent(e)
 	w.metrics.kubeEvent(seen.Reason)
-	if seen.Kind != "Pod" || seen.Reason != "BackOff" || !seen.Restarting || seen.UID == "" {
+	note, ok := detect.NoteOf(seen)
+	if !ok {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.backOffs.note(seen.UID, seen.Container, seen.Time)
-	w.again(seen.Key, seen.UID)
+	about := ref{seen.Kind, seen.Key, seen.UID}
+	if about.uid == "" {
+		return
+	}
+	// The object may be known only later: the watches are not in order with each
+	// other.
+	w.notes.Add(about.uid, &note)
+	w.again(about)
 }

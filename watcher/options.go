@@ -40,8 +40,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Thresholds of the detectors. Default: detect.DefaultThresholds.
 	Thresholds detect.Thresholds
-	// Detectors in the order of their events. Default: detect.All.
-	Detectors []detect.Detector
+	// Detectors of each kind of object. Default: those of package detect.
+	Detectors detect.Detectors
 	// Clock tells the time. Default: the real one.
 	Clock clock.WithTicker
 	// Registerer takes the metrics. Default: none are registered.
@@ -76,9 +76,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.RetryMax, time.Second)
 	setDefault(&o.ReadyGrace, time.Minute)
 	setDefault(&o.OwnerWait, 30*time.Second)
-	if o.Detectors == nil {
-		o.Detectors = detect.All()
-	}
+	o.Detectors = o.Detectors.WithDefaults()
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}

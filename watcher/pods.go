@@ -2,12 +2,9 @@ package watcher
 
 import (
 	"slices"
-	"time"
 
-	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/watcher/detect"
 	"github.com/rightsizer/rightsizer/watcher/object"
-	"github.com/rightsizer/rightsizer/watcher/track"
 )
 
 // podSink stores pods and looks at each.
@@ -20,7 +17,7 @@ func (s podSink) put(obj any) {
 	}
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	s.w.look(glance{before: s.w.putPod(pod), pod: pod})
+	s.w.lookAtPod(s.w.putPod(pod), pod, false, false)
 }
 
 func (s podSink) remove(key object.Key, uid string, obj any) {
@@ -73,7 +70,7 @@ func (s podSink) replace(objs []any, kept map[object.Key]bool, again bool) {
 	s.w.mu.Unlock()
 	for _, pod := range pods {
 		s.w.mu.Lock()
-		s.w.look(glance{pod: pod, atStart: true})
+		s.w.lookAtPod(nil, pod, false, true)
 		s.w.mu.Unlock()
 	}
 }
@@ -101,98 +98,29 @@ func (w *Watcher) dropPod(before, last *object.Pod) {
 		w.store.DeletePod(before.Key)
 	}
 	// A pod that is seen for the last time may also be seen for the first.
-	w.look(glance{before: before, pod: last, gone: true})
-	w.deadlines.remove(last.UID)
-	w.backOffs.forget(last)
+	w.lookAtPod(before, last, true, false)
+	w.forget(last.UID)
 }
 
-// glance is one look at a pod.
-type glance struct {
-	before, pod   *object.Pod
-	gone, atStart bool
-}
-
-// look runs the detectors over a pod and publishes what changed; under the lock.
-func (w *Watcher) look(g glance) {
-	pod := g.pod
-	defer func() {
-		if p := recover(); p != nil {
-			w.quarantine.panicked(podsResource, pod.Key, "tracking", p)
-		}
-	}()
+// lookAtPod looks at a pod; under the lock.
+func (w *Watcher) lookAtPod(before, pod *object.Pod, gone, atStart bool) {
 	key, ready := w.store.WorkloadReady(pod)
-	in := detect.Input{
-		Cluster:    w.ident.clusterID(),
-		Prev:       g.before,
-		Cur:        pod,
-		Gone:       g.gone,
-		Workload:   detect.Workload{Kind: key.Kind, Name: key.Name, ReadyPods: ready},
-		Evidence:   &w.backOffs,
-		Thresholds: w.opts.Thresholds,
-		Now:        w.opts.Clock.Now(),
-	}
-	w.findings = w.findings[:0]
-	var blind []string
-	for _, d := range w.opts.Detectors {
-		if !w.detect(d, &in) {
-			blind = append(blind, d.Doc().Type)
-		}
-	}
-	var wake int64
-	for i := range w.findings {
-		if at := w.findings[i].Wake; at != 0 && (wake == 0 || at < wake) {
-			wake = at
-		}
-	}
-	if wake != 0 {
-		w.deadlines.set(pod.UID, pod.Key, time.Unix(wake, 0))
-	} else {
-		w.deadlines.remove(pod.UID)
-	}
-	seen := track.Observation{Input: &in, Findings: w.findings, AtStart: g.atStart}
-	if blind != nil {
-		seen.Blind = func(eventType string) bool { return slices.Contains(blind, eventType) }
-	}
-	w.events = w.tracker.Observe(&seen, w.events[:0])
-	w.publish(w.events)
+	look(w, &glance[object.Pod]{
+		resource: podsResource, ref: ref{"Pod", pod.Key, pod.UID},
+		detectors: w.opts.Detectors.Pods, subject: detect.PodSubject, atStart: atStart,
+		in: detect.PodInput{
+			Prev: before, Cur: pod, Gone: gone,
+			Workload: detect.Workload{Kind: key.Kind, Name: key.Name, ReadyPods: ready},
+		},
+	})
 }
 
-// detect runs one detector; false where it failed.
-func (w *Watcher) detect(d detect.Detector, in *detect.Input) (ok bool) {
-	kept := len(w.findings)
-	defer func() {
-		if p := recover(); p != nil {
-			w.findings = w.findings[:kept]
-			w.quarantine.panicked(podsResource, in.Cur.Key, inDetector(d), p)
-			ok = false
-		}
-	}()
-	w.findings = d.Detect(in, w.findings)
-	if !w.quarantine.empty() {
-		w.quarantine.release(podsResource, in.Cur.Key, inDetector(d))
+// againPod looks at a pod that did not change; false where it is not known.
+func (w *Watcher) againPod(r ref) bool {
+	pod := w.store.Pod(r.key)
+	if pod == nil || pod.UID != r.uid {
+		return false
 	}
+	w.lookAtPod(pod, pod, false, false)
 	return true
-}
-
-func inDetector(d detect.Detector) string {
-	return "detector of " + d.Doc().Type
-}
-
-func (w *Watcher) publish(events []*rightsizerv1.Event) {
-	for _, e := range events {
-		w.metrics.events.WithLabelValues(e.GetType(), phaseLabel(e.GetPhase())).Inc()
-		w.opts.Publisher.Publish(e)
-	}
-	clear(events) // The slice is used again and must not hold what is published.
-}
-
-// again looks at a pod whose object did not change: time passed, or evidence
-// came; under the lock.
-func (w *Watcher) again(key object.Key, uid string) {
-	pod := w.store.Pod(key)
-	if pod == nil || pod.UID != uid {
-		w.deadlines.remove(uid)
-		return
-	}
-	w.look(glance{before: pod, pod: pod})
 }

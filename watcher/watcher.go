@@ -50,11 +50,11 @@ type Watcher struct {
 	// convert is a field so that tests can make it panic.
 	convert func(r *resource, obj any) (any, error)
 
-	// mu is held while a pod is stored, looked at and published.
+	// mu is held while an object is stored, looked at and published.
 	mu        sync.Mutex
 	tracker   *track.Tracker
 	deadlines deadlines
-	backOffs  backOffs
+	notes     *track.Notes
 	findings  []detect.Finding      // used again and again
 	events    []*rightsizerv1.Event // used again and again
 	problems  line                  // health of the list of problems
@@ -102,7 +102,7 @@ func New(opts Options) (*Watcher, error) {
 		tracker:   track.New(opts.MaxProblems),
 		deadlines: newDeadlines(),
 		problems:  line{state: healthOK, since: opts.Clock.Now()},
-		backOffs:  newBackOffs(),
+		notes:     track.NewNotes(),
 	}
 	w.ident.cluster = opts.ClusterID
 	w.quarantine = newQuarantine(opts.Logger, w.metrics)

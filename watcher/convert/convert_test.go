@@ -154,15 +154,17 @@ func FuzzPod(f *testing.F) {
 			return
 		}
 		detect.Advance(nil, compact, time.Minute)
-		in := detect.Input{
+		in := detect.PodInput{
 			Cluster: "c", Cur: compact, Now: time.Unix(1_800_000_000, 0), Thresholds: detect.DefaultThresholds(),
 			Workload: detect.Workload{Kind: "Pod", Name: compact.Name},
 		}
 		var findings []detect.Finding
-		for _, d := range detect.All() {
+		for _, d := range detect.Pods() {
 			findings = d.Detect(&in, findings)
 		}
-		for _, e := range track.New(10).Observe(&track.Observation{Input: &in, Findings: findings}, nil) {
+		for _, e := range track.New(10).Observe(&track.Observation{
+			Subject: detect.PodSubject(&in), Cluster: in.Cluster, Now: in.Now, Findings: findings,
+		}, nil) {
 			if len(e.GetMessage()) > 1024 || !utf8.ValidString(e.GetMessage()) {
 				t.Errorf("message %q", e.GetMessage())
 			}

@@ -2,11 +2,9 @@ package convert
 
 import (
 	"errors"
-	"sort"
 	"strings"
 	"sync"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -15,125 +13,30 @@ import (
 
 var errNil = errors.New("no object")
 
-// Node converts one node. It fails where its name or UID is missing.
-func (c *Converter) Node(node *corev1.Node) (*object.Node, error) {
-	if node == nil {
-		return nil, errNil
-	}
-	if err := identity("Node", "", node.Name, node.UID, false); err != nil {
-		return nil, err
-	}
-	out := &object.Node{
-		Name:           c.strings.of(node.Name),
-		UID:            string(node.UID),
-		Unschedulable:  node.Spec.Unschedulable,
-		Allocatable:    amounts(node.Status.Allocatable),
-		ProviderID:     Text(node.Spec.ProviderID, maxName),
-		InstanceType:   c.text(node.Labels[corev1.LabelInstanceTypeStable], 128),
-		Zone:           c.text(node.Labels[corev1.LabelTopologyZone], 128),
-		KubeletVersion: c.text(node.Status.NodeInfo.KubeletVersion, maxVersion),
-		Distribution:   distribution(node),
-		CreateTime:     seconds(node.CreationTimestamp),
-	}
-	for i := range node.Status.Conditions {
-		cond := &node.Status.Conditions[i]
-		if cond.Status != corev1.ConditionTrue {
-			continue
-		}
-		switch {
-		case cond.Type == corev1.NodeReady:
-			out.Ready = true
-		case strings.HasSuffix(string(cond.Type), "Pressure") && len(out.Pressures) < 8:
-			out.Pressures = append(out.Pressures, c.text(string(cond.Type), maxVersion))
-		}
-	}
-	sort.Strings(out.Pressures)
-	return out, nil
-}
-
-// distribution recognises clusters whose nodes carry no providerID.
-func distribution(node *corev1.Node) string {
-	version := node.Status.NodeInfo.KubeletVersion
-	switch {
-	case strings.Contains(version, "+k3s"):
-		return "k3s"
-	case strings.Contains(version, "+rke2"):
-		return "rke2"
-	case node.Labels["type"] == "kwok" || strings.HasPrefix(version, "kwok-"):
-		return "kwok"
-	}
-	return ""
-}
-
-// Controller converts a controller that is watched as metadata alone
-// (ReplicaSet, Job, CronJob). It fails where its name, namespace or UID is
-// missing.
-func (c *Converter) Controller(kind string, meta *metav1.PartialObjectMetadata) (*object.Controller, error) {
-	if meta == nil {
-		return nil, errNil
-	}
-	return c.controller(kind, &meta.ObjectMeta, 0)
-}
-
-// Deployment converts a Deployment; see Controller.
-func (c *Converter) Deployment(d *appsv1.Deployment) (*object.Controller, error) {
-	if d == nil {
-		return nil, errNil
-	}
-	return c.controller("Deployment", &d.ObjectMeta, replicas(d.Spec.Replicas))
-}
-
-// StatefulSet converts a StatefulSet; see Controller.
-func (c *Converter) StatefulSet(s *appsv1.StatefulSet) (*object.Controller, error) {
-	if s == nil {
-		return nil, errNil
-	}
-	return c.controller("StatefulSet", &s.ObjectMeta, replicas(s.Spec.Replicas))
-}
-
-// DaemonSet converts a DaemonSet, which asks for a pod on each node that suits
-// it; see Controller.
-func (c *Converter) DaemonSet(d *appsv1.DaemonSet) (*object.Controller, error) {
-	if d == nil {
-		return nil, errNil
-	}
-	return c.controller("DaemonSet", &d.ObjectMeta, max(d.Status.DesiredNumberScheduled, 0))
-}
-
-// replicas unset means 1, the API's default.
-func replicas(n *int32) int32 {
-	if n == nil {
-		return 1
-	}
-	return max(*n, 0)
-}
-
-func (c *Converter) controller(kind string, meta *metav1.ObjectMeta, desired int32) (*object.Controller, error) {
-	if err := identity(kind, meta.Namespace, meta.Name, meta.UID, true); err != nil {
-		return nil, err
-	}
-	return &object.Controller{
-		Key:        object.Key{Namespace: c.strings.of(meta.Namespace), Name: meta.Name},
-		Kind:       kind,
-		UID:        string(meta.UID),
-		Parent:     c.controllerOf(meta.OwnerReferences),
-		Desired:    desired,
-		CreateTime: seconds(meta.CreationTimestamp),
-	}, nil
-}
-
 // KubeEvent converts a Kubernetes Event. It never fails: an Event that names
 // nothing usable is evidence of nothing.
 func (c *Converter) KubeEvent(e *corev1.Event) *object.KubeEvent {
 	if e == nil {
 		return &object.KubeEvent{}
 	}
-	at := max(seconds(e.LastTimestamp), seconds(metav1.Time(e.EventTime)))
+	first, last := seconds(e.FirstTimestamp), max(seconds(e.LastTimestamp), seconds(metav1.Time(e.EventTime)))
+	count := e.Count
 	if e.Series != nil {
-		at = max(at, seconds(metav1.Time(e.Series.LastObservedTime)))
+		last = max(last, seconds(metav1.Time(e.Series.LastObservedTime)))
+		count = max(count, e.Series.Count)
 	}
-	if at == 0 {
-		at = seconds(e.CreationTimestamp)
+	if first == 0 {
+		first = seconds(metav1.Time(e.EventTime))
+	}
+	if last == 0 {
+		last = seconds(e.CreationTimestamp)
+	}
+	if first == 0 {
+		first = last
+	}
+	source := e.Source.Component
+	if source == "" {
+		source = e.ReportingController
 	}
 	return &object.KubeEvent{
 		Kind: c.text(e.InvolvedObject.Kind, maxKind),
@@ -141,11 +44,14 @@ func (c *Converter) KubeEvent(e *corev1.Event) *object.KubeEvent {
 			Namespace: c.text(e.InvolvedObject.Namespace, maxNamespace),
 			Name:      Text(e.InvolvedObject.Name, maxName),
 		},
-		UID:        Text(string(e.InvolvedObject.UID), maxUID),
-		Container:  c.text(containerOfPath(e.InvolvedObject.FieldPath), maxContainer),
-		Reason:     c.text(e.Reason, maxReason),
-		Restarting: strings.HasPrefix(e.Message, "Back-off restarting"),
-		Time:       at,
+		UID:       Text(string(e.InvolvedObject.UID), maxUID),
+		Container: c.text(containerOfPath(e.InvolvedObject.FieldPath), maxContainer),
+		Reason:    c.text(e.Reason, maxReason),
+		Message:   Text(e.Message, maxEvidence),
+		Source:    c.text(source, maxKind),
+		First:     min(first, last),
+		Last:      last,
+		Count:     max(count, 1),
 	}
 }
 

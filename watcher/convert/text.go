@@ -22,6 +22,10 @@ const (
 	maxKind      = 63
 	maxVersion   = 64
 	maxPhase     = 32
+	maxRevision  = 256
+	maxCondition = 512
+	maxTaintKey  = 317 // a prefix of 253, a slash, a name of 63
+	maxEvidence  = 512
 )
 
 // Text makes s fit for a message: valid UTF-8, no control or invisible

@@ -26,9 +26,9 @@ const (
 // restart that will follow it.
 type CrashLoop struct{}
 
-// Doc implements Detector.
-func (CrashLoop) Doc() Doc {
-	return Doc{
+// Docs implements Detector.
+func (CrashLoop) Docs() []Doc {
+	return []Doc{{
 		Type: typeCrashLoop,
 		Severity: "error; critical where the workload serves and has no ready pod left, or from 5 restarts in a row " +
 			"(CrashLoopCriticalRestarts); warning where it exits with code 0; info as it resolves",
@@ -37,11 +37,11 @@ func (CrashLoop) Doc() Doc {
 		Details: "CrashLoopDetails",
 		Resolves: "a run of 10 min (CrashLoopReset), an end after which it is not restarted, the end or the deletion " +
 			"of the pod",
-	}
+	}}
 }
 
 // Detect implements Detector.
-func (CrashLoop) Detect(in *Input, out []Finding) []Finding {
+func (CrashLoop) Detect(in *PodInput, out []Finding) []Finding {
 	for i := range in.Cur.Containers {
 		c := &in.Cur.Containers[i]
 		if c.RestartCount == 0 && c.State.Kind == object.Running || c.Restart == object.RestartNever {
@@ -57,7 +57,7 @@ func (CrashLoop) Detect(in *Input, out []Finding) []Finding {
 
 // formerRow ends the problem of the row before, where a long run has just begun
 // a new one before the deadline of the old was looked at.
-func formerRow(in *Input, c *object.Container, out []Finding) []Finding {
+func formerRow(in *PodInput, c *object.Container, out []Finding) []Finding {
 	if in.Prev == nil || in.Prev.UID != in.Cur.UID {
 		return out
 	}
@@ -74,7 +74,7 @@ func formerRow(in *Input, c *object.Container, out []Finding) []Finding {
 
 // loop is a container's present row of short runs.
 type loop struct {
-	in *Input
+	in *PodInput
 	c  *object.Container
 	// row is where the row begins: the number of ends before it.
 	row int32
@@ -85,7 +85,7 @@ type loop struct {
 	end *object.Terminated
 }
 
-func crashLoop(in *Input, c *object.Container) (Finding, bool) {
+func crashLoop(in *PodInput, c *object.Container) (Finding, bool) {
 	l := loop{in: in, c: c, row: c.RowStart, announced: c.RestartCount, end: c.State.Terminated}
 	if l.end == nil {
 		l.end = c.Last
@@ -131,11 +131,12 @@ func (l *loop) backOffAnnounced() bool {
 	case object.Waiting:
 		return l.c.State.Reason == reasonCrashLoopBackOff
 	case object.Ended:
-		if l.in.Evidence == nil {
-			return false
+		// An Event that names no container stands for all of its pod.
+		for _, part := range []string{l.c.Name, ""} {
+			if n := l.in.Evidence.Find(topicBackOff, part); n != nil && n.Last >= l.c.State.Terminated.FinishedAt {
+				return true
+			}
 		}
-		at, ok := l.in.Evidence.LastBackOff(l.in.Cur.UID, l.c.Name)
-		return ok && at >= l.c.State.Terminated.FinishedAt
 	case object.Running:
 	}
 	return false
@@ -165,6 +166,7 @@ func (l *loop) reset() int64 {
 
 func (l *loop) finding(how string) Finding {
 	c := l.c
+	details := l.details(how)
 	f := Finding{
 		Problem: Identify(typeCrashLoop, l.in.Cluster, l.in.Cur.UID, c.Name, strconv.FormatInt(int64(l.row), 10)),
 		Type:    typeCrashLoop,
@@ -176,7 +178,7 @@ func (l *loop) finding(how string) Finding {
 		Container: c.Name,
 		Kind:      c.Kind,
 		Reason:    reasonCrashLoopBackOff,
-		CrashLoop: l.details(how),
+		Details:   details,
 	}
 	if l.end != nil {
 		f.Occurred = l.end.FinishedAt
@@ -193,7 +195,7 @@ func (l *loop) finding(how string) Finding {
 	if c.State.Kind == object.Running && c.State.StartedAt > 0 {
 		f.Wake = c.State.StartedAt + l.reset()
 	}
-	f.Message = l.message(f.CrashLoop)
+	f.Message = l.message(details)
 	return f
 }
 
@@ -201,7 +203,7 @@ func (l *loop) severity(how string) rightsizerv1.Severity {
 	switch {
 	case how != "":
 		return rightsizerv1.Severity_SEVERITY_INFO
-	case l.in.Workload.serves() && l.in.Workload.ReadyPods == 0,
+	case l.in.Workload.down(),
 		l.announced-l.row >= l.in.Thresholds.CrashLoopCriticalRestarts && !l.clean():
 		return rightsizerv1.Severity_SEVERITY_CRITICAL
 	case l.clean():

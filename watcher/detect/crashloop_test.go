@@ -121,8 +121,8 @@ func TestCrashLoopAtFirstSight(t *testing.T) {
 			require.Len(t, findings, 1)
 			f := findings[0]
 			assert.Equal(t, tt.over, f.Over)
-			assert.Equal(t, tt.backoff, f.CrashLoop.GetBackoff().AsDuration())
-			assert.Equal(t, tt.restarts, f.CrashLoop.GetRestartCount())
+			assert.Equal(t, tt.backoff, loopDetails(f).GetBackoff().AsDuration())
+			assert.Equal(t, tt.restarts, loopDetails(f).GetRestartCount())
 			if tt.wake != "" {
 				assert.Equal(t, at(tt.wake).Unix(), f.Wake)
 			}
@@ -198,4 +198,9 @@ func TestALongRunBeginsAnotherRow(t *testing.T) {
 func TestThresholds(t *testing.T) {
 	require.NoError(t, detect.DefaultThresholds().Validate())
 	require.ErrorContains(t, detect.Thresholds{}.Validate(), "CrashLoopRestarts is 0, must be 1 to 1000")
+}
+
+func loopDetails(f detect.Finding) *rightsizerv1.CrashLoopDetails {
+	d, _ := f.Details.(*rightsizerv1.CrashLoopDetails)
+	return d
 }

@@ -3,16 +3,20 @@ package detect
 import (
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/watcher/object"
 )
 
-// Detector finds causes of one event type in a pod.
-type Detector interface {
-	// Doc describes the type for people; watcher/README.md repeats it.
-	Doc() Doc
-	// Detect appends the findings of in to out.
-	Detect(in *Input, out []Finding) []Finding
+// Detector finds causes of one or a few kindred event types in an object of one
+// kind.
+type Detector[O any] interface {
+	// Docs describes the types for people; watcher/README.md repeats it.
+	Docs() []Doc
+	// Detect appends the findings of in to out. What is in out already is what
+	// the detectors before it found in the same object.
+	Detect(in *Input[O], out []Finding) []Finding
 }
 
 // Doc is a row of the table in watcher/README.md.
@@ -29,25 +33,57 @@ type Doc struct {
 	Resolves string
 }
 
-// All lists the detectors. An OOM kill comes before the crash loop that it
-// feeds.
-func All() []Detector {
-	return []Detector{OOMKilled{}, CrashLoop{}}
+// Detectors are the detectors of each kind of object, in the order of their
+// events. A nil list means the default one.
+type Detectors struct {
+	Pods []Detector[object.Pod]
 }
 
-// Input is one pod at one moment.
-type Input struct {
+// WithDefaults fills in the lists that are nil.
+func (d Detectors) WithDefaults() Detectors {
+	if d.Pods == nil {
+		d.Pods = Pods()
+	}
+	return d
+}
+
+// Pods lists the detectors of pods. An OOM kill comes before the crash loop
+// that it feeds.
+func Pods() []Detector[object.Pod] {
+	return []Detector[object.Pod]{OOMKilled{}, CrashLoop{}}
+}
+
+// All lists the types of all detectors, in the order of the table in
+// watcher/README.md.
+func All() []Doc {
+	return docs(Pods())
+}
+
+func docs[O any](detectors []Detector[O]) []Doc {
+	var out []Doc
+	for _, d := range detectors {
+		out = append(out, d.Docs()...)
+	}
+	return out
+}
+
+// PodInput is a pod at one moment.
+type PodInput = Input[object.Pod]
+
+// Input is one object at one moment.
+type Input[O any] struct {
 	// Cluster is the cluster's id, part of every problem id.
 	Cluster string
-	// Prev is the pod before the change; nil where it is seen for the first
-	// time. Cur is the pod now, never nil.
-	Prev *object.Pod
-	Cur  *object.Pod
-	// Gone says that the pod was deleted and Cur is its last known form.
+	// Prev is the object before the change; nil where it is seen for the first
+	// time. Cur is the object now, never nil.
+	Prev *O
+	Cur  *O
+	// Gone says that the object was deleted and Cur is its last known form.
 	Gone bool
-	// Workload is the controller at the top of the pod's owners.
+	// Workload is the controller at the top of the object's owners; its kind is
+	// empty where there is none.
 	Workload Workload
-	// Evidence is what Kubernetes Events said; nil is no evidence.
+	// Evidence is what Kubernetes Events said of the object; nil for nothing.
 	Evidence Evidence
 	// Thresholds are validated.
 	Thresholds Thresholds
@@ -55,7 +91,7 @@ type Input struct {
 	Now time.Time
 }
 
-// Workload is what detectors may know of a pod's controller.
+// Workload is what detectors may know of an object's controller.
 type Workload struct {
 	Kind string
 	Name string
@@ -73,11 +109,9 @@ func (w *Workload) serves() bool {
 	return false
 }
 
-// Evidence is what Kubernetes Events say about a pod.
-type Evidence interface {
-	// LastBackOff is when the kubelet last said that it holds back the restart
-	// of the container, in Unix seconds; false where it has not.
-	LastBackOff(podUID, container string) (int64, bool)
+// down says that the workload serves and has no ready pod left.
+func (w *Workload) down() bool {
+	return w.ReadyPods == 0 && w.serves()
 }
 
 // Finding is one cause that is visible now.
@@ -89,24 +123,35 @@ type Finding struct {
 	// Point is true for what happened at one moment, false for what has a life.
 	Point bool
 	// Over says that a problem with a life has ended, and how; it is ignored
-	// where the problem was not open.
+	// where the problem was not open. A problem that is just not found any more
+	// ends as well.
 	Over bool
 	// Ordinal counts up with each change worth an UPDATED event. It is derived
-	// from the status alone, so that every process gives one change one id.
+	// from the status or the evidence alone, so that every process gives one
+	// change one id.
 	Ordinal  int32
 	Severity rightsizerv1.Severity
 	// Occurred is when it happened by the cluster's clock, in Unix seconds; 0
 	// where the cluster does not say.
 	Occurred int64
-	// Container is the name of the container, and Kind its kind.
+	// Container is the name of the container, and Kind its kind; empty and
+	// unspecified where the finding is about no container.
 	Container string
 	Kind      rightsizerv1.ContainerKind
 	Reason    string
 	Message   string
-	// OOMKilled or CrashLoop are the details; the other is nil.
-	OOMKilled *rightsizerv1.OomKilledDetails
-	CrashLoop *rightsizerv1.CrashLoopDetails
+	// Ending is the sentence for a person when the problem is just not found any
+	// more, such as "Pod web-1 is scheduled"; empty for a general one.
+	Ending string
+	// Details is one of the messages in the oneof Event.details; nil for none.
+	Details proto.Message
 	// Wake is when the finding may change without a change of the object, in
-	// Unix seconds; 0 is never.
+	// Unix seconds; 0 is never. A finding that has nothing but Wake says only
+	// that.
 	Wake int64
+}
+
+// Silent says that the finding is no more than a wish to be looked at again.
+func (f *Finding) Silent() bool {
+	return f.Type == ""
 }

@@ -6,8 +6,10 @@
 // from one status to the next travels in the compact object itself (Advance).
 // Package track turns findings into events with a life.
 //
-// One detector lives in one file, and All lists them in the order in which
-// their findings are published.
+// One detector lives in one file, and a list for each kind of object (Pods)
+// names them in the order in which their findings are published. What
+// Kubernetes Events say comes in as Evidence: NoteOf reads an Event, the
+// watcher remembers the note, and the detectors judge it beside the status.
 //
 // Concurrency: everything here is a pure function of its arguments. Detectors
 // are stateless values and may be used by several goroutines at once.

@@ -50,16 +50,23 @@ func EventID(problem ID, phase rightsizerv1.Phase, ordinal int32) ID {
 // episode is the revision of the workload (pod template hash, controller
 // revision, the Job of a CronJob, a bare pod): an OOM kill and the crash loop
 // that it feeds agree on it, so do all replicas and every process, and a
-// rollout begins a new one.
-func CorrelationID(cluster string, pod *object.Pod, workload Workload) ID {
-	return Identify("correlation", cluster, pod.Namespace, workload.Kind, workload.Name, pod.Revision)
+// rollout begins a new one. What has no workload is correlated by itself.
+func CorrelationID(cluster string, s *Subject) ID {
+	episode := s.Episode
+	if episode == "" {
+		episode = s.UID
+	}
+	if s.Workload.Kind == "" {
+		return Identify("correlation", cluster, s.Namespace, s.Kind, s.Name, episode)
+	}
+	return Identify("correlation", cluster, s.Namespace, s.Workload.Kind, s.Workload.Name, episode)
 }
 
 // endOfContainer identifies one end of a container in both forms in which the
 // API shows it: first in `state`, after the restart in `lastState`. Without a
 // containerID the number of the attempt stands in its place. The type keeps
 // apart the causes that different detectors see in one end.
-func endOfContainer(eventType string, in *Input, c *object.Container, t *object.Terminated, attempt int32) ID {
+func endOfContainer(eventType string, in *PodInput, c *object.Container, t *object.Terminated, attempt int32) ID {
 	run := t.ContainerID
 	if run == "" {
 		run = "attempt:" + strconv.FormatInt(int64(attempt), 10)

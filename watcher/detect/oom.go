@@ -22,21 +22,21 @@ const (
 // is any SIGKILL and no OOM.
 type OOMKilled struct{}
 
-// Doc implements Detector.
-func (OOMKilled) Doc() Doc {
-	return Doc{
+// Docs implements Detector.
+func (OOMKilled) Docs() []Doc {
+	return []Doc{{
 		Type: typeOOMKilled,
 		Severity: "error; critical where the workload serves and has no ready pod left, or from the third end in a row " +
 			"(OOMCriticalKills); warning for an ephemeral container",
 		Source: "`state.terminated` and `lastState.terminated` with reason OOMKilled, of app, init, sidecar and " +
 			"ephemeral containers; the last status of a deleted pod",
 		Details:  "OomKilledDetails",
-		Resolves: "nothing: it happened at one moment (POINT)",
-	}
+		Resolves: point,
+	}}
 }
 
 // Detect implements Detector.
-func (OOMKilled) Detect(in *Input, out []Finding) []Finding {
+func (OOMKilled) Detect(in *PodInput, out []Finding) []Finding {
 	for i := range in.Cur.Containers {
 		c := &in.Cur.Containers[i]
 		// The older end first: in order per object.
@@ -50,7 +50,7 @@ func (OOMKilled) Detect(in *Input, out []Finding) []Finding {
 	return out
 }
 
-func oomFinding(in *Input, c *object.Container, t *object.Terminated, attempt int32) Finding {
+func oomFinding(in *PodInput, c *object.Container, t *object.Terminated, attempt int32) Finding {
 	force := inForceAt(in, c, attempt)
 	details := &rightsizerv1.OomKilledDetails{
 		ContainerKind:      c.Kind,
@@ -76,7 +76,7 @@ func oomFinding(in *Input, c *object.Container, t *object.Terminated, attempt in
 		Kind:      c.Kind,
 		Reason:    reasonOOMKilled,
 		Message:   oomMessage(in.Cur, c, details),
-		OOMKilled: details,
+		Details:   details,
 	}
 }
 
@@ -84,7 +84,7 @@ func oomFinding(in *Input, c *object.Container, t *object.Terminated, attempt in
 // an ended container shows what the next attempt will get, which a resize may
 // already have changed, so that the last status in which the attempt was alive
 // counts where it was seen.
-func inForceAt(in *Input, c *object.Container, attempt int32) object.Allotment {
+func inForceAt(in *PodInput, c *object.Container, attempt int32) object.Allotment {
 	if in.Prev != nil && in.Prev.UID == in.Cur.UID {
 		before := in.Prev.Container(c.Kind, c.Name)
 		if before != nil && before.State.Kind == object.Running && before.RestartCount == attempt {
@@ -94,11 +94,11 @@ func inForceAt(in *Input, c *object.Container, attempt int32) object.Allotment {
 	return c.InForce()
 }
 
-func oomSeverity(in *Input, c *object.Container, attempt int32) rightsizerv1.Severity {
+func oomSeverity(in *PodInput, c *object.Container, attempt int32) rightsizerv1.Severity {
 	switch {
 	case c.Kind == rightsizerv1.ContainerKind_CONTAINER_KIND_EPHEMERAL:
 		return rightsizerv1.Severity_SEVERITY_WARNING
-	case in.Workload.serves() && in.Workload.ReadyPods == 0,
+	case in.Workload.down(),
 		attempt+1-c.RowStart >= in.Thresholds.OOMCriticalKills:
 		return rightsizerv1.Severity_SEVERITY_CRITICAL
 	}

@@ -20,7 +20,7 @@ func TestOOMKilled(t *testing.T) {
 	)
 	tests := map[string]struct {
 		pod      string
-		change   func(*detect.Input)
+		change   func(*detect.PodInput)
 		messages []string
 		severity rightsizerv1.Severity // of the last
 		attempt  int32
@@ -46,12 +46,12 @@ func TestOOMKilled(t *testing.T) {
 		},
 		"no ready pod left": {
 			pod: killedInState, severity: critical,
-			change:   func(in *detect.Input) { in.Workload.ReadyPods = 0 },
+			change:   func(in *detect.PodInput) { in.Workload.ReadyPods = 0 },
 			messages: []string{"Container app of pod hog-6c5d8f9b7d-x2x9k was OOM-killed at its 64 MiB limit after 3 s"},
 		},
 		"a Job's pod in phase Failed": {
 			pod: jobFailed, severity: errored,
-			change:   func(in *detect.Input) { in.Workload = detect.Workload{Kind: "Job", Name: "nightly"} },
+			change:   func(in *detect.PodInput) { in.Workload = detect.Workload{Kind: "Job", Name: "nightly"} },
 			messages: []string{"Container report of pod nightly-x7k2p was OOM-killed at its 128 MiB limit after 4 min 10 s"},
 		},
 		"an init container": {
@@ -81,13 +81,13 @@ func TestOOMKilled(t *testing.T) {
 			for _, f := range findings {
 				messages = append(messages, f.Message)
 				assert.True(t, f.Point)
-				assert.Equal(t, int32(137), f.OOMKilled.GetExitCode())
+				assert.Equal(t, int32(137), oomDetails(f).GetExitCode())
 			}
 			assert.Equal(t, tt.messages, messages)
 			if len(findings) > 0 {
 				last := findings[len(findings)-1]
 				assert.Equal(t, tt.severity, last.Severity)
-				assert.Equal(t, tt.attempt, last.OOMKilled.GetAttempt())
+				assert.Equal(t, tt.attempt, oomDetails(last).GetAttempt())
 			}
 		})
 	}
@@ -124,9 +124,14 @@ func TestTheLimitInForceAtTheKill(t *testing.T) {
 	in := input(resized, at("12:02:00"))
 	findings := detect.OOMKilled{}.Detect(in, nil)
 	require.Len(t, findings, 1)
-	assert.Equal(t, int64(256<<20), findings[0].OOMKilled.GetMemoryLimitBytes(), "nothing else is known")
+	assert.Equal(t, int64(256<<20), oomDetails(findings[0]).GetMemoryLimitBytes(), "nothing else is known")
 	in.Prev = running
 	findings = detect.OOMKilled{}.Detect(in, nil)
-	assert.Equal(t, int64(96<<20), findings[0].OOMKilled.GetMemoryLimitBytes(), "the status before, which ran in place at 96 MiB")
-	assert.Equal(t, 3*time.Second, findings[0].OOMKilled.GetLifetime().AsDuration())
+	assert.Equal(t, int64(96<<20), oomDetails(findings[0]).GetMemoryLimitBytes(), "the status before, which ran in place at 96 MiB")
+	assert.Equal(t, 3*time.Second, oomDetails(findings[0]).GetLifetime().AsDuration())
+}
+
+func oomDetails(f detect.Finding) *rightsizerv1.OomKilledDetails {
+	d, _ := f.Details.(*rightsizerv1.OomKilledDetails)
+	return d
 }

@@ -183,8 +183,8 @@ func at(clock string) time.Time {
 }
 
 // input looks at a pod of a Deployment with one ready pod.
-func input(pod *object.Pod, now time.Time) *detect.Input {
-	return &detect.Input{
+func input(pod *object.Pod, now time.Time) *detect.PodInput {
+	return &detect.PodInput{
 		Cluster: "c1", Cur: pod, Now: now, Thresholds: detect.DefaultThresholds(),
 		Workload: detect.Workload{Kind: "Deployment", Name: "hog", ReadyPods: 1},
 	}

@@ -9,6 +9,9 @@ import (
 	"github.com/rightsizer/rightsizer/watcher/object"
 )
 
+// point is the rule of what has no life.
+const point = "nothing: it happened at one moment (POINT)"
+
 // subject names a container at the start of a sentence: "Container app of pod
 // web-7d9f".
 func subject(c *object.Container, pod *object.Pod) string {

@@ -6,7 +6,7 @@
 //	gone     → RESOLVED; a POINT just stops being listed
 //
 // A cause is published once while it is visible, whatever form it takes. The
-// tracker remembers, per object, the ids of what is visible (about 100 bytes
+// tracker remembers, per object, the ids of what is visible (about 150 bytes
 // each, bounded by the containers of the cluster) and the latest event of each
 // up to Options.MaxProblems; beyond that, events are published all the same and
 // only the list of what is wrong now is incomplete, which Unlisted tells.

@@ -3,6 +3,7 @@ package track
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/watcher/detect"
@@ -12,16 +13,29 @@ import (
 // Tracker holds what is visible.
 type Tracker struct {
 	maxProblems int
-	subjects    map[string]*subject // by pod UID
+	subjects    map[string]*subject // by the UID of the object
 	listed      int
 	unlisted    int
 }
 
-// subject is one object with something visible.
+// subject is one object with something visible, now or before.
 type subject struct {
 	workload object.WorkloadKey
 	node     string
 	problems []problem
+	// closed are problems of it that ended, the latest last, so that one that
+	// comes back under its former id has events of its own.
+	closed []closedProblem
+}
+
+// maxClosed bounds the ended problems of one object that are remembered, 20
+// bytes each.
+const maxClosed = 16
+
+type closedProblem struct {
+	id detect.ID
+	// next is the first ordinal that its events have not used.
+	next int32
 }
 
 // problem is one visible cause.
@@ -29,11 +43,15 @@ type problem struct {
 	id        detect.ID
 	typ       string
 	container string
+	ending    string
 	kind      rightsizerv1.ContainerKind
 	point     bool
-	ordinal   int32
-	severity  rightsizerv1.Severity
-	seen      bool // in the findings of the present observation
+	// base is added to the ordinals of a problem that came back; 0 for its
+	// first life.
+	base     int32
+	ordinal  int32
+	severity rightsizerv1.Severity
+	seen     bool // in the findings of the present observation
 	// event is the latest; nil beyond the bound.
 	event *rightsizerv1.Event
 }
@@ -43,9 +61,16 @@ func New(maxProblems int) *Tracker {
 	return &Tracker{maxProblems: maxProblems, subjects: make(map[string]*subject)}
 }
 
-// Observation is one look at a pod.
+// Observation is one look at an object.
 type Observation struct {
-	*detect.Input
+	// Subject is the object.
+	Subject detect.Subject
+	// Cluster is the cluster's id.
+	Cluster string
+	// Now is the time of the look.
+	Now time.Time
+	// Gone says that the object was deleted: all that went on is over.
+	Gone bool
 	// Findings are all that is visible.
 	Findings []detect.Finding
 	// AtStart marks what opens now as found at start.
@@ -55,62 +80,55 @@ type Observation struct {
 	Blind func(eventType string) bool
 }
 
-// Observe takes one look at a pod and appends the events that it makes to out.
-// With Gone all problems of the pod end.
+// Observe takes one look at an object and appends the events that it makes to
+// out.
 func (t *Tracker) Observe(o *Observation, out []*rightsizerv1.Event) []*rightsizerv1.Event {
-	in, findings := o.Input, o.Findings
-	s := t.subjects[in.Cur.UID]
-	if s == nil && len(findings) == 0 {
-		return out // Nearly always: a healthy pod.
-	}
+	uid := o.Subject.UID
+	s := t.subjects[uid]
 	if s == nil {
 		s = &subject{}
 	}
-	s.workload = object.WorkloadKey{Namespace: in.Cur.Namespace, Kind: in.Workload.Kind, Name: in.Workload.Name}
-	s.node = in.Cur.Node
-	for i := range findings {
-		if e := t.take(s, in, &findings[i], o.AtStart); e != nil {
-			out = append(out, e)
+	s.workload, s.node = o.Subject.Workload, o.Subject.Node
+	for i := range o.Findings {
+		if f := &o.Findings[i]; !f.Silent() {
+			if e := t.take(s, o, f); e != nil {
+				out = append(out, e)
+			}
 		}
 	}
 	out = t.sweep(s, o, out)
-	if len(s.problems) == 0 {
-		delete(t.subjects, in.Cur.UID)
+	if o.Gone || len(s.problems) == 0 && len(s.closed) == 0 {
+		delete(t.subjects, uid)
 	} else {
-		t.subjects[in.Cur.UID] = s
+		t.subjects[uid] = s
 	}
 	return out
 }
 
 // take files one finding and returns the event that it makes, if any.
-func (t *Tracker) take(s *subject, in *detect.Input, f *detect.Finding, atStart bool) *rightsizerv1.Event {
+func (t *Tracker) take(s *subject, o *Observation, f *detect.Finding) *rightsizerv1.Event {
 	at := slices.IndexFunc(s.problems, func(p problem) bool { return p.id == f.Problem })
 	switch {
 	case f.Over:
 		if at < 0 || s.problems[at].point {
 			return nil
 		}
-		t.drop(&s.problems[at])
+		p := s.problems[at]
+		t.drop(&p)
 		s.problems = slices.Delete(s.problems, at, at+1)
-		return newEvent(in, f, rightsizerv1.Phase_PHASE_RESOLVED, f.Ordinal, false)
+		p.ordinal = max(p.ordinal, f.Ordinal)
+		s.close(&p)
+		return newEvent(o, f, rightsizerv1.Phase_PHASE_RESOLVED, p.base+f.Ordinal)
 	case at < 0:
-		phase := rightsizerv1.Phase_PHASE_OPENED
-		if f.Point {
-			phase = rightsizerv1.Phase_PHASE_POINT
-		}
-		// Ordinal 0, not the finding's: a process that comes later opens the
-		// same problem under the same id.
-		e := newEvent(in, f, phase, 0, atStart)
-		t.add(s, f, e)
-		return e
+		return t.add(s, o, f)
 	}
 	p := &s.problems[at]
 	p.seen = true
 	if p.point || f.Ordinal <= p.ordinal {
 		return nil
 	}
-	p.ordinal = f.Ordinal
-	e := newEvent(in, f, rightsizerv1.Phase_PHASE_UPDATED, f.Ordinal, false)
+	p.ordinal, p.ending = f.Ordinal, f.Ending
+	e := newEvent(o, f, rightsizerv1.Phase_PHASE_UPDATED, p.base+f.Ordinal)
 	t.list(p, e)
 	return e
 }
@@ -127,7 +145,8 @@ func (t *Tracker) sweep(s *subject, o *Observation, out []*rightsizerv1.Event) [
 		}
 		t.drop(&p)
 		if !p.point {
-			out = append(out, resolved(o.Input, &p))
+			out = append(out, resolved(o, &p))
+			s.close(&p)
 		}
 	}
 	clear(s.problems[len(kept):])
@@ -135,14 +154,44 @@ func (t *Tracker) sweep(s *subject, o *Observation, out []*rightsizerv1.Event) [
 	return out
 }
 
-// add starts a problem, listed as soon as there is room.
-func (t *Tracker) add(s *subject, f *detect.Finding, e *rightsizerv1.Event) {
-	s.problems = append(s.problems, problem{
-		id: f.Problem, typ: f.Type, container: f.Container, kind: f.Kind,
+// close remembers that a problem ended.
+func (s *subject) close(p *problem) {
+	if len(s.closed) >= maxClosed {
+		s.closed = slices.Delete(s.closed, 0, 1)
+	}
+	s.closed = append(s.closed, closedProblem{id: p.id, next: p.base + p.ordinal + 1})
+}
+
+// reopened is the base of a problem's ordinals, and forgets that it was closed.
+func (s *subject) reopened(id detect.ID) int32 {
+	at := slices.IndexFunc(s.closed, func(c closedProblem) bool { return c.id == id })
+	if at < 0 {
+		return 0
+	}
+	base := s.closed[at].next
+	s.closed = slices.Delete(s.closed, at, at+1)
+	return base
+}
+
+// add starts a problem, listed as soon as there is room. The event's ordinal is
+// 0 and not the finding's: a process that comes later opens the same problem
+// under the same id.
+func (t *Tracker) add(s *subject, o *Observation, f *detect.Finding) *rightsizerv1.Event {
+	p := problem{
+		id: f.Problem, typ: f.Type, container: f.Container, kind: f.Kind, ending: f.Ending,
 		point: f.Point, ordinal: f.Ordinal, seen: true,
-	})
+	}
+	phase := rightsizerv1.Phase_PHASE_POINT
+	if !f.Point {
+		phase = rightsizerv1.Phase_PHASE_OPENED
+		p.base = s.reopened(f.Problem)
+	}
+	e := newEvent(o, f, phase, p.base)
+	e.FoundAtStart = o.AtStart
+	s.problems = append(s.problems, p)
 	t.unlisted++
 	t.list(&s.problems[len(s.problems)-1], e)
+	return e
 }
 
 // list keeps the latest event of a problem, within the bound.
@@ -222,7 +271,9 @@ func (t *Tracker) Counts() (workloads map[object.WorkloadKey]Count, nodes map[st
 			if p.point {
 				continue
 			}
-			add(workloads, s.workload, p.severity)
+			if s.workload.Kind != "" {
+				add(workloads, s.workload, p.severity)
+			}
 			if s.node != "" {
 				add(nodes, s.node, p.severity)
 			}
@@ -238,8 +289,8 @@ func add[K comparable](counts map[K]Count, key K, severity rightsizerv1.Severity
 	counts[key] = c
 }
 
-// Has says whether the object has anything visible.
-func (t *Tracker) Has(pod *object.Pod) bool {
-	_, ok := t.subjects[pod.UID]
+// Has says whether the object has or had anything visible.
+func (t *Tracker) Has(uid string) bool {
+	_, ok := t.subjects[uid]
 	return ok
 }

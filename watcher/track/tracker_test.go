@@ -1,6 +1,7 @@
 package track_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -22,11 +23,13 @@ const (
 	point    = rightsizerv1.Phase_PHASE_POINT
 )
 
-func input(pod string) *detect.Input {
-	return &detect.Input{
-		Cluster: "c", Now: time.Unix(1_800_000_000, 0), Thresholds: detect.DefaultThresholds(),
-		Cur:      &object.Pod{Key: object.Key{Namespace: "ns", Name: pod}, UID: "uid-" + pod, Revision: "r"},
-		Workload: detect.Workload{Kind: "Deployment", Name: "web"},
+func look(pod string, findings ...detect.Finding) *track.Observation {
+	return &track.Observation{
+		Cluster: "c", Now: time.Unix(1_800_000_000, 0), Findings: findings,
+		Subject: detect.Subject{
+			Kind: "Pod", Key: object.Key{Namespace: "ns", Name: pod}, UID: "uid-" + pod, Episode: "r",
+			Workload: object.WorkloadKey{Namespace: "ns", Kind: "Deployment", Name: "web"},
+		},
 	}
 }
 
@@ -48,7 +51,7 @@ func TestAnyLifeIsWellFormed(t *testing.T) {
 		lives := make(map[string]*rightsizerv1.Event) // by problem id, the latest of what is visible
 		// What is visible, by pod and cause: the ordinal.
 		visible := make(map[string]map[string]int32)
-		generation := make(map[string]int)
+		generation, deaths := make(map[string]int), make(map[string]int)
 
 		steps := rapid.IntRange(1, 60).Draw(t, "steps")
 		for range steps {
@@ -81,10 +84,14 @@ func TestAnyLifeIsWellFormed(t *testing.T) {
 			case 5:
 				gone = true
 			}
-			in := input(pod)
-			in.Gone = gone
 			var findings []detect.Finding
-			name := func(cause string) string { return pod + cause + string(rune('0'+generation[pod+cause])) }
+			// What has a life comes back under its former id, until its object is gone.
+			name := func(cause string) string {
+				if cause[0] == 'o' {
+					return fmt.Sprint(pod, deaths[pod], cause)
+				}
+				return fmt.Sprint(pod, cause, generation[pod+cause])
+			}
 			for cause, ordinal := range now {
 				f := finding(name(cause))
 				f.Point, f.Ordinal = cause[0] == 'p', ordinal
@@ -96,7 +103,9 @@ func TestAnyLifeIsWellFormed(t *testing.T) {
 				findings = append(findings, f)
 				generation[pod+cause]++
 			}
-			for _, e := range tracker.Observe(&track.Observation{Input: in, Findings: findings}, nil) {
+			o := look(pod, findings...)
+			o.Gone = gone
+			for _, e := range tracker.Observe(o, nil) {
 				require.False(t, ids[e.GetId()], "an id twice")
 				ids[e.GetId()] = true
 				before := lives[e.GetProblemId()]
@@ -120,6 +129,7 @@ func TestAnyLifeIsWellFormed(t *testing.T) {
 					generation[pod+cause]++
 				}
 				delete(visible, pod)
+				deaths[pod]++
 			}
 			// Points that left without a word.
 			count := 0
@@ -139,11 +149,12 @@ func TestAnyLifeIsWellFormed(t *testing.T) {
 
 func TestADetectorThatFailedEndsNothing(t *testing.T) {
 	tracker := track.New(10)
-	in := input("a")
-	require.Len(t, tracker.Observe(&track.Observation{Input: in, Findings: []detect.Finding{finding("x")}}, nil), 1)
+	require.Len(t, tracker.Observe(look("a", finding("x")), nil), 1)
 	blind := func(eventType string) bool { return eventType == "pod.test" }
-	require.Empty(t, tracker.Observe(&track.Observation{Input: in, Blind: blind}, nil))
-	events := tracker.Observe(&track.Observation{Input: in}, nil)
+	failed := look("a")
+	failed.Blind = blind
+	require.Empty(t, tracker.Observe(failed, nil))
+	events := tracker.Observe(look("a"), nil)
 	require.Len(t, events, 1)
 	assert.Equal(t, resolved, events[0].GetPhase())
 	require.NoError(t, protovalidate.Validate(events[0]))
@@ -153,7 +164,9 @@ func TestAHostileMessageIsMadeHarmless(t *testing.T) {
 	f := finding("x")
 	f.Message = "\x1b[31m" + string(make([]byte, 3000))
 	f.Reason = "line\nbreak"
-	events := track.New(10).Observe(&track.Observation{Input: input("a"), Findings: []detect.Finding{f}, AtStart: true}, nil)
+	o := look("a", f)
+	o.AtStart = true
+	events := track.New(10).Observe(o, nil)
 	require.Len(t, events, 1)
 	require.NoError(t, protovalidate.Validate(events[0]))
 	assert.True(t, events[0].GetFoundAtStart())
@@ -167,11 +180,41 @@ func TestCounts(t *testing.T) {
 	b.Severity = rightsizerv1.Severity_SEVERITY_CRITICAL
 	p := finding("p")
 	p.Point = true
-	in := input("a")
-	in.Cur.Node = "n1"
-	tracker.Observe(&track.Observation{Input: in, Findings: []detect.Finding{a, b, p}}, nil)
+	o := look("a", a, b, p)
+	o.Subject.Node = "n1"
+	tracker.Observe(o, nil)
 	workloads, nodes := tracker.Counts()
 	want := track.Count{Open: 2, Worst: rightsizerv1.Severity_SEVERITY_CRITICAL}
 	assert.Equal(t, want, workloads[object.WorkloadKey{Namespace: "ns", Kind: "Deployment", Name: "web"}])
 	assert.Equal(t, want, nodes["n1"])
+}
+
+// What Kubernetes Events said is merged by cause, bounded, and forgotten with
+// the object.
+func TestNotes(t *testing.T) {
+	notes := track.NewNotes()
+	say := func(uid, part string, first, last int64, count int32) {
+		notes.Add(uid, &detect.Note{Topic: "t", Part: part, First: first, Last: last, Count: count})
+	}
+	say("a", "app", 10, 10, 1)
+	say("a", "app", 10, 20, 2)
+	say("a", "app", 15, 30, 1) // another object of the same series
+	require.Len(t, notes.Of("a"), 1)
+	assert.Equal(t, &detect.Note{Topic: "t", Part: "app", First: 10, Last: 30, Count: 3}, notes.Of("a").Find("t", "app"))
+	say("a", "app", 40, 40, 1)
+	assert.Equal(t, int64(40), notes.Of("a").Find("t", "app").First, "another series")
+	for i := range 100 {
+		say("a", fmt.Sprint(i), int64(50+i), int64(50+i), 1)
+	}
+	assert.Len(t, notes.Of("a"), 32)
+	assert.Nil(t, notes.Of("a").Find("t", "app"), "the one that was silent longest left")
+	for i := range 3 * track.MaxNotes {
+		say(fmt.Sprint("uid", i), "", 1, 1, 1)
+	}
+	assert.LessOrEqual(t, notes.Len(), track.MaxNotes)
+	assert.Empty(t, notes.Of("a"))
+	last := fmt.Sprint("uid", 3*track.MaxNotes-1)
+	assert.Len(t, notes.Of(last), 1)
+	notes.Forget(last)
+	assert.Empty(t, notes.Of(last))
 }

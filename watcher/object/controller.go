@@ -1,0 +1,74 @@
+package object
+
+// Controller is a watched object that owns pods, directly or through others.
+type Controller struct {
+	Key
+	Kind string
+	UID  string
+	// Parent is the controller's own controller; nil at the top.
+	Parent *Owner
+	// Desired is how many pods it asks for; 0 where its kind, or the form in
+	// which it is watched, does not say.
+	Desired    int32
+	CreateTime int64
+	// Rollout is nil for kinds without one, which is all but Deployment,
+	// StatefulSet and DaemonSet.
+	Rollout *Rollout
+	// Failure is nil but for a Job that gave up.
+	Failure *JobFailure
+}
+
+// Rollout is how far a Deployment, StatefulSet or DaemonSet is.
+type Rollout struct {
+	// Generation is that of the spec, Observed the one that the status is about.
+	Generation int64
+	Observed   int64
+	// Revision names the template: the revision number of a Deployment, the
+	// update revision of a StatefulSet, the template generation of a DaemonSet.
+	// Empty before its controller has seen it.
+	Revision string
+	// Replicas are all pods, Updated those of Revision, Wanted how many of them
+	// there should be (fewer than all under a StatefulSet's partition).
+	Replicas, Updated, Wanted int32
+	Ready, Available          int32
+	// Unfinished says that the status alone tells a rollout that has not come
+	// to its end since it began.
+	Unfinished bool
+	// Conditions are Progressing, Available and ReplicaFailure, where the kind
+	// has them.
+	Conditions []Condition
+
+	// What detect.AdvanceController remembers from one status to the next:
+
+	// Rolling says that the rollout of Revision has not come to its end.
+	Rolling bool
+	// Began is when the rollout was seen to begin; 0 where it was not.
+	Began int64
+	// ShortSince is since when fewer pods are available than wanted; 0 while
+	// there are enough.
+	ShortSince int64
+}
+
+// Condition finds a condition by type; nil where there is none.
+func (r *Rollout) Condition(conditionType string) *Condition {
+	return findCondition(r.Conditions, conditionType)
+}
+
+// Complete says that all pods wanted are of the revision and available, and that
+// none of another is left.
+func (c *Controller) Complete() bool {
+	r := c.Rollout
+	return r != nil && r.Observed >= r.Generation && r.Updated >= r.Wanted &&
+		r.Available >= c.Desired && (c.Kind != "Deployment" || r.Replicas <= r.Updated)
+}
+
+// JobFailure is how a Job ended that gave up.
+type JobFailure struct {
+	// Reason and Message of the condition Failed, and when it became True.
+	Reason  string
+	Message string
+	Time    int64
+	// Failed and Succeeded count pods.
+	Failed, Succeeded int32
+	BackoffLimit      int32
+}

@@ -1,0 +1,32 @@
+package object
+
+// Autoscaler is a HorizontalPodAutoscaler.
+type Autoscaler struct {
+	Key
+	UID string
+	// TargetKind and TargetName are what it scales.
+	TargetKind, TargetName string
+	Min, Max               int32
+	Current, Desired       int32
+	// Conditions are AbleToScale, ScalingActive and ScalingLimited.
+	Conditions []Condition
+	CreateTime int64
+}
+
+// Condition finds a condition by type; nil where there is none.
+func (a *Autoscaler) Condition(conditionType string) *Condition {
+	return findCondition(a.Conditions, conditionType)
+}
+
+// Budget is a PodDisruptionBudget.
+type Budget struct {
+	Key
+	UID string
+	// Expected is how many pods it covers, Healthy how many of them are healthy,
+	// Required how many must be, Allowed how many may be evicted now.
+	Expected, Healthy, Required, Allowed int32
+	// BlockedSince is when the condition DisruptionAllowed became False; 0 where
+	// it is not, or does not say.
+	BlockedSince int64
+	CreateTime   int64
+}
