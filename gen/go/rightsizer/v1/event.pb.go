@@ -203,6 +203,18 @@ type Event struct {
 	//
 	//	*Event_OomKilled
 	//	*Event_CrashLoop
+	//	*Event_Unschedulable
+	//	*Event_ImagePull
+	//	*Event_Restart
+	//	*Event_ConfigError
+	//	*Event_Volume
+	//	*Event_Probe
+	//	*Event_Sandbox
+	//	*Event_Eviction
+	//	*Event_PodFailed
+	//	*Event_PodLife
+	//	*Event_Resize
+	//	*Event_Pending
 	//	*Event_Condition
 	//	*Event_NodeTaint
 	//	*Event_NodeLoad
@@ -401,6 +413,114 @@ func (x *Event) GetCrashLoop() *CrashLoopDetails {
 	return nil
 }
 
+func (x *Event) GetUnschedulable() *UnschedulableDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_Unschedulable); ok {
+			return x.Unschedulable
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetImagePull() *ImagePullDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_ImagePull); ok {
+			return x.ImagePull
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetRestart() *RestartDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_Restart); ok {
+			return x.Restart
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetConfigError() *ConfigErrorDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_ConfigError); ok {
+			return x.ConfigError
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetVolume() *VolumeDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_Volume); ok {
+			return x.Volume
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetProbe() *ProbeDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_Probe); ok {
+			return x.Probe
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetSandbox() *SandboxDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_Sandbox); ok {
+			return x.Sandbox
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetEviction() *EvictionDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_Eviction); ok {
+			return x.Eviction
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetPodFailed() *PodFailedDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_PodFailed); ok {
+			return x.PodFailed
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetPodLife() *PodLifeDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_PodLife); ok {
+			return x.PodLife
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetResize() *ResizeDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_Resize); ok {
+			return x.Resize
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetPending() *PendingDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_Pending); ok {
+			return x.Pending
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetCondition() *ConditionDetails {
 	if x != nil {
 		if x, ok := x.Details.(*Event_Condition); ok {
@@ -523,6 +643,66 @@ type Event_CrashLoop struct {
 	CrashLoop *CrashLoopDetails `protobuf:"bytes,31,opt,name=crash_loop,json=crashLoop,proto3,oneof"`
 }
 
+type Event_Unschedulable struct {
+	// A pod for which the scheduler finds no node.
+	Unschedulable *UnschedulableDetails `protobuf:"bytes,32,opt,name=unschedulable,proto3,oneof"`
+}
+
+type Event_ImagePull struct {
+	// An image that cannot be pulled.
+	ImagePull *ImagePullDetails `protobuf:"bytes,33,opt,name=image_pull,json=imagePull,proto3,oneof"`
+}
+
+type Event_Restart struct {
+	// A container that was restarted.
+	Restart *RestartDetails `protobuf:"bytes,34,opt,name=restart,proto3,oneof"`
+}
+
+type Event_ConfigError struct {
+	// A container that cannot be created or started as it is described.
+	ConfigError *ConfigErrorDetails `protobuf:"bytes,35,opt,name=config_error,json=configError,proto3,oneof"`
+}
+
+type Event_Volume struct {
+	// A volume that a pod waits for.
+	Volume *VolumeDetails `protobuf:"bytes,36,opt,name=volume,proto3,oneof"`
+}
+
+type Event_Probe struct {
+	// A probe that fails.
+	Probe *ProbeDetails `protobuf:"bytes,37,opt,name=probe,proto3,oneof"`
+}
+
+type Event_Sandbox struct {
+	// A pod sandbox that cannot be made.
+	Sandbox *SandboxDetails `protobuf:"bytes,38,opt,name=sandbox,proto3,oneof"`
+}
+
+type Event_Eviction struct {
+	// A pod that was taken off its node.
+	Eviction *EvictionDetails `protobuf:"bytes,39,opt,name=eviction,proto3,oneof"`
+}
+
+type Event_PodFailed struct {
+	// A pod that failed.
+	PodFailed *PodFailedDetails `protobuf:"bytes,40,opt,name=pod_failed,json=podFailed,proto3,oneof"`
+}
+
+type Event_PodLife struct {
+	// The beginning or the end of a pod.
+	PodLife *PodLifeDetails `protobuf:"bytes,41,opt,name=pod_life,json=podLife,proto3,oneof"`
+}
+
+type Event_Resize struct {
+	// A change of resources in place.
+	Resize *ResizeDetails `protobuf:"bytes,42,opt,name=resize,proto3,oneof"`
+}
+
+type Event_Pending struct {
+	// A pod that waits to start.
+	Pending *PendingDetails `protobuf:"bytes,43,opt,name=pending,proto3,oneof"`
+}
+
 type Event_Condition struct {
 	// A condition that says what is wrong: not ready, under pressure.
 	Condition *ConditionDetails `protobuf:"bytes,50,opt,name=condition,proto3,oneof"`
@@ -586,6 +766,30 @@ type Event_Pdb struct {
 func (*Event_OomKilled) isEvent_Details() {}
 
 func (*Event_CrashLoop) isEvent_Details() {}
+
+func (*Event_Unschedulable) isEvent_Details() {}
+
+func (*Event_ImagePull) isEvent_Details() {}
+
+func (*Event_Restart) isEvent_Details() {}
+
+func (*Event_ConfigError) isEvent_Details() {}
+
+func (*Event_Volume) isEvent_Details() {}
+
+func (*Event_Probe) isEvent_Details() {}
+
+func (*Event_Sandbox) isEvent_Details() {}
+
+func (*Event_Eviction) isEvent_Details() {}
+
+func (*Event_PodFailed) isEvent_Details() {}
+
+func (*Event_PodLife) isEvent_Details() {}
+
+func (*Event_Resize) isEvent_Details() {}
+
+func (*Event_Pending) isEvent_Details() {}
 
 func (*Event_Condition) isEvent_Details() {}
 
@@ -925,11 +1129,1060 @@ func (x *CrashLoopDetails) GetBackoff() *durationpb.Duration {
 	return nil
 }
 
+// UnschedulableDetails is what the scheduler said of a pod.
+type UnschedulableDetails struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Nodes that the scheduler looked at; 0 where it does not say.
+	NodesTotal int32 `protobuf:"varint,1,opt,name=nodes_total,json=nodesTotal,proto3" json:"nodes_total,omitempty"`
+	// Why nodes were left out, in the order of the scheduler, at most 32.
+	Causes []*UnschedulableCause `protobuf:"bytes,2,rep,name=causes,proto3" json:"causes,omitempty"`
+	// What preemption came to, in the words of the scheduler.
+	Preemption string `protobuf:"bytes,3,opt,name=preemption,proto3" json:"preemption,omitempty"`
+	// Since when the pod cannot be scheduled.
+	SinceTime     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since_time,json=sinceTime,proto3" json:"since_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnschedulableDetails) Reset() {
+	*x = UnschedulableDetails{}
+	mi := &file_rightsizer_v1_event_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnschedulableDetails) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnschedulableDetails) ProtoMessage() {}
+
+func (x *UnschedulableDetails) ProtoReflect() protoreflect.Message {
+	mi := &file_rightsizer_v1_event_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnschedulableDetails.ProtoReflect.Descriptor instead.
+func (*UnschedulableDetails) Descriptor() ([]byte, []int) {
+	return file_rightsizer_v1_event_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *UnschedulableDetails) GetNodesTotal() int32 {
+	if x != nil {
+		return x.NodesTotal
+	}
+	return 0
+}
+
+func (x *UnschedulableDetails) GetCauses() []*UnschedulableCause {
+	if x != nil {
+		return x.Causes
+	}
+	return nil
+}
+
+func (x *UnschedulableDetails) GetPreemption() string {
+	if x != nil {
+		return x.Preemption
+	}
+	return ""
+}
+
+func (x *UnschedulableDetails) GetSinceTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SinceTime
+	}
+	return nil
+}
+
+// UnschedulableCause is one reason for which nodes were left out.
+type UnschedulableCause struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Short form: resources, affinity, taint, topology, volume, port or other.
+	Cause string `protobuf:"bytes,1,opt,name=cause,proto3" json:"cause,omitempty"`
+	// The words of the scheduler.
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// How many nodes it leaves out; 0 where the scheduler does not count.
+	Nodes         int32 `protobuf:"varint,3,opt,name=nodes,proto3" json:"nodes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnschedulableCause) Reset() {
+	*x = UnschedulableCause{}
+	mi := &file_rightsizer_v1_event_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnschedulableCause) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnschedulableCause) ProtoMessage() {}
+
+func (x *UnschedulableCause) ProtoReflect() protoreflect.Message {
+	mi := &file_rightsizer_v1_event_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnschedulableCause.ProtoReflect.Descriptor instead.
+func (*UnschedulableCause) Descriptor() ([]byte, []int) {
+	return file_rightsizer_v1_event_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *UnschedulableCause) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *UnschedulableCause) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *UnschedulableCause) GetNodes() int32 {
+	if x != nil {
+		return x.Nodes
+	}
+	return 0
+}
+
+// ImagePullDetails describes an image that cannot be pulled.
+type ImagePullDetails struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which list of the pod the container is in.
+	ContainerKind ContainerKind `protobuf:"varint,1,opt,name=container_kind,json=containerKind,proto3,enum=rightsizer.v1.ContainerKind" json:"container_kind,omitempty"`
+	// The image as the container names it.
+	Image string `protobuf:"bytes,2,opt,name=image,proto3" json:"image,omitempty"`
+	// What the kubelet says: ErrImagePull, ImagePullBackOff, InvalidImageName.
+	WaitingReason string `protobuf:"bytes,3,opt,name=waiting_reason,json=waitingReason,proto3" json:"waiting_reason,omitempty"`
+	// The registry's or runtime's own words, cut at 512 bytes.
+	Cause         string `protobuf:"bytes,4,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImagePullDetails) Reset() {
+	*x = ImagePullDetails{}
+	mi := &file_rightsizer_v1_event_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImagePullDetails) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImagePullDetails) ProtoMessage() {}
+
+func (x *ImagePullDetails) ProtoReflect() protoreflect.Message {
+	mi := &file_rightsizer_v1_event_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImagePullDetails.ProtoReflect.Descriptor instead.
+func (*ImagePullDetails) Descriptor() ([]byte, []int) {
+	return file_rightsizer_v1_event_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ImagePullDetails) GetContainerKind() ContainerKind {
+	if x != nil {
+		return x.ContainerKind
+	}
+	return ContainerKind_CONTAINER_KIND_UNSPECIFIED
+}
+
+func (x *ImagePullDetails) GetImage() string {
+	if x != nil {
+		return x.Image
+	}
+	return ""
+}
+
+func (x *ImagePullDetails) GetWaitingReason() string {
+	if x != nil {
+		return x.WaitingReason
+	}
+	return ""
+}
+
+func (x *ImagePullDetails) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+// RestartDetails describes one restart of a container.
+type RestartDetails struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which list of the pod the container is in.
+	ContainerKind ContainerKind `protobuf:"varint,1,opt,name=container_kind,json=containerKind,proto3,enum=rightsizer.v1.ContainerKind" json:"container_kind,omitempty"`
+	// How often the container was restarted so far, this one included.
+	RestartCount int32 `protobuf:"varint,2,opt,name=restart_count,json=restartCount,proto3" json:"restart_count,omitempty"`
+	// Exit code of the end.
+	ExitCode int32 `protobuf:"varint,3,opt,name=exit_code,json=exitCode,proto3" json:"exit_code,omitempty"`
+	// Reason of that end as the kubelet says it (Error, Completed).
+	LastReason string `protobuf:"bytes,4,opt,name=last_reason,json=lastReason,proto3" json:"last_reason,omitempty"`
+	// When the attempt that ended had started; unset where unknown.
+	StartedTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=started_time,json=startedTime,proto3" json:"started_time,omitempty"`
+	// When it ended; unset where unknown.
+	FinishedTime  *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=finished_time,json=finishedTime,proto3" json:"finished_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestartDetails) Reset() {
+	*x = RestartDetails{}
+	mi := &file_rightsizer_v1_event_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestartDetails) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestartDetails) ProtoMessage() {}
+
+func (x *RestartDetails) ProtoReflect() protoreflect.Message {
+	mi := &file_rightsizer_v1_event_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestartDetails.ProtoReflect.Descriptor instead.
+func (*RestartDetails) Descriptor() ([]byte, []int) {
+	return file_rightsizer_v1_event_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RestartDetails) GetContainerKind() ContainerKind {
+	if x != nil {
+		return x.ContainerKind
+	}
+	return ContainerKind_CONTAINER_KIND_UNSPECIFIED
+}
+
+func (x *RestartDetails) GetRestartCount() int32 {
+	if x != nil {
+		return x.RestartCount
+	}
+	return 0
+}
+
+func (x *RestartDetails) GetExitCode() int32 {
+	if x != nil {
+		return x.ExitCode
+	}
+	return 0
+}
+
+func (x *RestartDetails) GetLastReason() string {
+	if x != nil {
+		return x.LastReason
+	}
+	return ""
+}
+
+func (x *RestartDetails) GetStartedTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartedTime
+	}
+	return nil
+}
+
+func (x *RestartDetails) GetFinishedTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FinishedTime
+	}
+	return nil
+}
+
+// ConfigErrorDetails describes a container that cannot be created or started.
+type ConfigErrorDetails struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which list of the pod the container is in.
+	ContainerKind ContainerKind `protobuf:"varint,1,opt,name=container_kind,json=containerKind,proto3,enum=rightsizer.v1.ContainerKind" json:"container_kind,omitempty"`
+	// What the kubelet says: CreateContainerConfigError, CreateContainerError, RunContainerError.
+	WaitingReason string `protobuf:"bytes,2,opt,name=waiting_reason,json=waitingReason,proto3" json:"waiting_reason,omitempty"`
+	// Kind of the object that is missing, ConfigMap or Secret; empty where it is something else.
+	MissingKind string `protobuf:"bytes,3,opt,name=missing_kind,json=missingKind,proto3" json:"missing_kind,omitempty"`
+	// Name of the object that is missing or lacks a key.
+	MissingName string `protobuf:"bytes,4,opt,name=missing_name,json=missingName,proto3" json:"missing_name,omitempty"`
+	// Key that is missing in it; never a value.
+	MissingKey    string `protobuf:"bytes,5,opt,name=missing_key,json=missingKey,proto3" json:"missing_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfigErrorDetails) Reset() {
+	*x = ConfigErrorDetails{}
+	mi := &file_rightsizer_v1_event_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfigErrorDetails) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfigErrorDetails) ProtoMessage() {}
+
+func (x *ConfigErrorDetails) ProtoReflect() protoreflect.Message {
+	mi := &file_rightsizer_v1_event_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfigErrorDetails.ProtoReflect.Descriptor instead.
+func (*ConfigErrorDetails) Descriptor() ([]byte, []int) {
+	return file_rightsizer_v1_event_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ConfigErrorDetails) GetContainerKind() ContainerKind {
+	if x != nil {
+		return x.ContainerKind
+	}
+	return ContainerKind_CONTAINER_KIND_UNSPECIFIED
+}
+
+func (x *ConfigErrorDetails) GetWaitingReason() string {
+	if x != nil {
+		return x.WaitingReason
+	}
+	return ""
+}
+
+func (x *ConfigErrorDetails) GetMissingKind() string {
+	if x != nil {
+		return x.MissingKind
+	}
+	return ""
+}
+
+func (x *ConfigErrorDetails) GetMissingName() string {
+	if x != nil {
+		return x.MissingName
+	}
+	return ""
+}
+
+func (x *ConfigErrorDetails) GetMissingKey() string {
+	if x != nil {
+		return x.MissingKey
+	}
+	return ""
+}
+
+// VolumeDetails describes a volume that a pod waits for.
+type VolumeDetails struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the volume, in the pod or in the cluster; empty where it is not told.
+	Volume string `protobuf:"bytes,1,opt,name=volume,proto3" json:"volume,omitempty"`
+	// How often the failure was told, as far as known.
+	Count int32 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	// When it was told first.
+	FirstTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=first_time,json=firstTime,proto3" json:"first_time,omitempty"`
+	// The words of the kubelet or the controller, cut at 512 bytes.
+	Cause         string `protobuf:"bytes,4,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VolumeDetails) Reset() {
+	*x = VolumeDetails{}
+	mi := &file_rightsizer_v1_event_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VolumeDetails) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VolumeDetails) ProtoMessage() {}
+
+func (x *VolumeDetails) ProtoReflect() protoreflect.Message {
+	mi := &file_rightsizer_v1_event_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VolumeDetails.ProtoReflect.Descriptor instead.
+func (*VolumeDetails) Descriptor() ([]byte, []int) {
+	return file_rightsizer_v1_event_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *VolumeDetails) GetVolume() string {
+	if x != nil {
+		return x.Volume
+	}
+	return ""
+}
+
+func (x *VolumeDetails) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *VolumeDetails) GetFirstTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FirstTime
+	}
+	return nil
+}
+
+func (x *VolumeDetails) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+// ProbeDetails describes a probe that fails.
+type ProbeDetails struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which list of the pod the container is in.
+	ContainerKind ContainerKind `protobuf:"varint,1,opt,name=container_kind,json=containerKind,proto3,enum=rightsizer.v1.ContainerKind" json:"container_kind,omitempty"`
+	// liveness, readiness or startup.
+	Probe string `protobuf:"bytes,2,opt,name=probe,proto3" json:"probe,omitempty"`
+	// How often it failed in this row, as far as known: Kubernetes Events are merged.
+	Count int32 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	// When it failed first.
+	FirstTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=first_time,json=firstTime,proto3" json:"first_time,omitempty"`
+	// When it failed last.
+	LastTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=last_time,json=lastTime,proto3" json:"last_time,omitempty"`
+	// The words of the kubelet, cut at 512 bytes.
+	Cause         string `protobuf:"bytes,6,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProbeDetails) Reset() {
+	*x = ProbeDetails{}
+	mi := &file_rightsizer_v1_event_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProbeDetails) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProbeDetails) ProtoMessage() {}
+
+func (x *ProbeDetails) ProtoReflect() protoreflect.Message {
+	mi := &file_rightsizer_v1_event_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProbeDetails.ProtoReflect.Descriptor instead.
+func (*ProbeDetails) Descriptor() ([]byte, []int) {
+	return file_rightsizer_v1_event_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ProbeDetails) GetContainerKind() ContainerKind {
+	if x != nil {
+		return x.ContainerKind
+	}
+	return ContainerKind_CONTAINER_KIND_UNSPECIFIED
+}
+
+func (x *ProbeDetails) GetProbe() string {
+	if x != nil {
+		return x.Probe
+	}
+	return ""
+}
+
+func (x *ProbeDetails) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *ProbeDetails) GetFirstTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FirstTime
+	}
+	return nil
+}
+
+func (x *ProbeDetails) GetLastTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastTime
+	}
+	return nil
+}
+
+func (x *ProbeDetails) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+// SandboxDetails describes a pod sandbox that cannot be made.
+type SandboxDetails struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How often it was told, as far as known.
+	Count int32 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	// When it was told first.
+	FirstTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=first_time,json=firstTime,proto3" json:"first_time,omitempty"`
+	// The network plugin that failed; empty where none is named.
+	Plugin string `protobuf:"bytes,3,opt,name=plugin,proto3" json:"plugin,omitempty"`
+	// The words of the kubelet, cut at 512 bytes.
+	Cause         string `protobuf:"bytes,4,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SandboxDetails) Reset() {
+	*x = SandboxDetails{}
+	mi := &file_rightsizer_v1_event_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SandboxDetails) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SandboxDetails) ProtoMessage() {}
+
+func (x *SandboxDetails) ProtoReflect() protoreflect.Message {
+	mi := &file_rightsizer_v1_event_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SandboxDetails.ProtoReflect.Descriptor instead.
+func (*SandboxDetails) Descriptor() ([]byte, []int) {
+	return file_rightsizer_v1_event_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *SandboxDetails) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *SandboxDetails) GetFirstTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FirstTime
+	}
+	return nil
+}
+
+func (x *SandboxDetails) GetPlugin() string {
+	if x != nil {
+		return x.Plugin
+	}
+	return ""
+}
+
+func (x *SandboxDetails) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+// EvictionDetails describes a pod that was taken off its node.
+type EvictionDetails struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Short form: memory, disk, pid, ephemeral_storage, preemption, taint, api, node_shutdown or other.
+	Cause string `protobuf:"bytes,1,opt,name=cause,proto3" json:"cause,omitempty"`
+	// The words of who did it, cut at 512 bytes.
+	Text          string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EvictionDetails) Reset() {
+	*x = EvictionDetails{}
+	mi := &file_rightsizer_v1_event_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EvictionDetails) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EvictionDetails) ProtoMessage() {}
+
+func (x *EvictionDetails) ProtoReflect() protoreflect.Message {
+	mi := &file_rightsizer_v1_event_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EvictionDetails.ProtoReflect.Descriptor instead.
+func (*EvictionDetails) Descriptor() ([]byte, []int) {
+	return file_rightsizer_v1_event_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *EvictionDetails) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *EvictionDetails) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+// PodFailedDetails describes a pod in phase Failed.
+type PodFailedDetails struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Reason in the status of the pod (DeadlineExceeded, UnexpectedAdmissionError); empty where a container failed.
+	StatusReason string `protobuf:"bytes,1,opt,name=status_reason,json=statusReason,proto3" json:"status_reason,omitempty"`
+	// Exit code of the container that failed; 0 where none did.
+	ExitCode int32 `protobuf:"varint,2,opt,name=exit_code,json=exitCode,proto3" json:"exit_code,omitempty"`
+	// Reason of the end of that container.
+	ContainerReason string `protobuf:"bytes,3,opt,name=container_reason,json=containerReason,proto3" json:"container_reason,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *PodFailedDetails) Reset() {
+	*x = PodFailedDetails{}
+	mi := &file_rightsizer_v1_event_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PodFailedDetails) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PodFailedDetails) ProtoMessage() {}
+
+func (x *PodFailedDetails) ProtoReflect() protoreflect.Message {
+	mi := &file_rightsizer_v1_event_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PodFailedDetails.ProtoReflect.Descriptor instead.
+func (*PodFailedDetails) Descriptor() ([]byte, []int) {
+	return file_rightsizer_v1_event_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *PodFailedDetails) GetStatusReason() string {
+	if x != nil {
+		return x.StatusReason
+	}
+	return ""
+}
+
+func (x *PodFailedDetails) GetExitCode() int32 {
+	if x != nil {
+		return x.ExitCode
+	}
+	return 0
+}
+
+func (x *PodFailedDetails) GetContainerReason() string {
+	if x != nil {
+		return x.ContainerReason
+	}
+	return ""
+}
+
+// PodLifeDetails describes the beginning or the end of a pod.
+type PodLifeDetails struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// From its creation to the event; unset where its creation is unknown.
+	Lived *durationpb.Duration `protobuf:"bytes,1,opt,name=lived,proto3" json:"lived,omitempty"`
+	// Phase in which it is: Running, Succeeded, ...
+	Phase string `protobuf:"bytes,2,opt,name=phase,proto3" json:"phase,omitempty"`
+	// Restarts of all its containers so far.
+	RestartCount  int32 `protobuf:"varint,3,opt,name=restart_count,json=restartCount,proto3" json:"restart_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PodLifeDetails) Reset() {
+	*x = PodLifeDetails{}
+	mi := &file_rightsizer_v1_event_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PodLifeDetails) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PodLifeDetails) ProtoMessage() {}
+
+func (x *PodLifeDetails) ProtoReflect() protoreflect.Message {
+	mi := &file_rightsizer_v1_event_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PodLifeDetails.ProtoReflect.Descriptor instead.
+func (*PodLifeDetails) Descriptor() ([]byte, []int) {
+	return file_rightsizer_v1_event_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *PodLifeDetails) GetLived() *durationpb.Duration {
+	if x != nil {
+		return x.Lived
+	}
+	return nil
+}
+
+func (x *PodLifeDetails) GetPhase() string {
+	if x != nil {
+		return x.Phase
+	}
+	return ""
+}
+
+func (x *PodLifeDetails) GetRestartCount() int32 {
+	if x != nil {
+		return x.RestartCount
+	}
+	return 0
+}
+
+// ResizeDetails describes a change of resources in place.
+type ResizeDetails struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Generation of the pod that asks for it; 0 where the cluster does not say.
+	Generation int64 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
+	// What changes, by container, at most 256.
+	Containers []*ResizedContainer `protobuf:"bytes,2,rep,name=containers,proto3" json:"containers,omitempty"`
+	// The words of the kubelet where it cannot be done, cut at 512 bytes.
+	Cause         string `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResizeDetails) Reset() {
+	*x = ResizeDetails{}
+	mi := &file_rightsizer_v1_event_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResizeDetails) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResizeDetails) ProtoMessage() {}
+
+func (x *ResizeDetails) ProtoReflect() protoreflect.Message {
+	mi := &file_rightsizer_v1_event_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResizeDetails.ProtoReflect.Descriptor instead.
+func (*ResizeDetails) Descriptor() ([]byte, []int) {
+	return file_rightsizer_v1_event_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ResizeDetails) GetGeneration() int64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *ResizeDetails) GetContainers() []*ResizedContainer {
+	if x != nil {
+		return x.Containers
+	}
+	return nil
+}
+
+func (x *ResizeDetails) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+// ResizedContainer is what a container has and what it shall have.
+type ResizedContainer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the container.
+	Container string `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
+	// CPU request wanted, in millicores; 0 where none is set.
+	CpuRequestMillis int64 `protobuf:"varint,2,opt,name=cpu_request_millis,json=cpuRequestMillis,proto3" json:"cpu_request_millis,omitempty"`
+	// CPU limit wanted, in millicores; 0 where none is set.
+	CpuLimitMillis int64 `protobuf:"varint,3,opt,name=cpu_limit_millis,json=cpuLimitMillis,proto3" json:"cpu_limit_millis,omitempty"`
+	// Memory request wanted, in bytes; 0 where none is set.
+	MemoryRequestBytes int64 `protobuf:"varint,4,opt,name=memory_request_bytes,json=memoryRequestBytes,proto3" json:"memory_request_bytes,omitempty"`
+	// Memory limit wanted, in bytes; 0 where none is set.
+	MemoryLimitBytes int64 `protobuf:"varint,5,opt,name=memory_limit_bytes,json=memoryLimitBytes,proto3" json:"memory_limit_bytes,omitempty"`
+	// CPU request in force, in millicores.
+	ActualCpuRequestMillis int64 `protobuf:"varint,6,opt,name=actual_cpu_request_millis,json=actualCpuRequestMillis,proto3" json:"actual_cpu_request_millis,omitempty"`
+	// CPU limit in force, in millicores.
+	ActualCpuLimitMillis int64 `protobuf:"varint,7,opt,name=actual_cpu_limit_millis,json=actualCpuLimitMillis,proto3" json:"actual_cpu_limit_millis,omitempty"`
+	// Memory request in force, in bytes.
+	ActualMemoryRequestBytes int64 `protobuf:"varint,8,opt,name=actual_memory_request_bytes,json=actualMemoryRequestBytes,proto3" json:"actual_memory_request_bytes,omitempty"`
+	// Memory limit in force, in bytes.
+	ActualMemoryLimitBytes int64 `protobuf:"varint,9,opt,name=actual_memory_limit_bytes,json=actualMemoryLimitBytes,proto3" json:"actual_memory_limit_bytes,omitempty"`
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
+}
+
+func (x *ResizedContainer) Reset() {
+	*x = ResizedContainer{}
+	mi := &file_rightsizer_v1_event_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResizedContainer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResizedContainer) ProtoMessage() {}
+
+func (x *ResizedContainer) ProtoReflect() protoreflect.Message {
+	mi := &file_rightsizer_v1_event_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResizedContainer.ProtoReflect.Descriptor instead.
+func (*ResizedContainer) Descriptor() ([]byte, []int) {
+	return file_rightsizer_v1_event_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ResizedContainer) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
+}
+
+func (x *ResizedContainer) GetCpuRequestMillis() int64 {
+	if x != nil {
+		return x.CpuRequestMillis
+	}
+	return 0
+}
+
+func (x *ResizedContainer) GetCpuLimitMillis() int64 {
+	if x != nil {
+		return x.CpuLimitMillis
+	}
+	return 0
+}
+
+func (x *ResizedContainer) GetMemoryRequestBytes() int64 {
+	if x != nil {
+		return x.MemoryRequestBytes
+	}
+	return 0
+}
+
+func (x *ResizedContainer) GetMemoryLimitBytes() int64 {
+	if x != nil {
+		return x.MemoryLimitBytes
+	}
+	return 0
+}
+
+func (x *ResizedContainer) GetActualCpuRequestMillis() int64 {
+	if x != nil {
+		return x.ActualCpuRequestMillis
+	}
+	return 0
+}
+
+func (x *ResizedContainer) GetActualCpuLimitMillis() int64 {
+	if x != nil {
+		return x.ActualCpuLimitMillis
+	}
+	return 0
+}
+
+func (x *ResizedContainer) GetActualMemoryRequestBytes() int64 {
+	if x != nil {
+		return x.ActualMemoryRequestBytes
+	}
+	return 0
+}
+
+func (x *ResizedContainer) GetActualMemoryLimitBytes() int64 {
+	if x != nil {
+		return x.ActualMemoryLimitBytes
+	}
+	return 0
+}
+
+// PendingDetails describes a pod that waits to start.
+type PendingDetails struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether it has a node.
+	Bound bool `protobuf:"varint,1,opt,name=bound,proto3" json:"bound,omitempty"`
+	// How long it waits since its creation.
+	Waited *durationpb.Duration `protobuf:"bytes,2,opt,name=waited,proto3" json:"waited,omitempty"`
+	// Container that it waits for, and why, in the words of the kubelet; empty where it does not say.
+	WaitingFor    string `protobuf:"bytes,3,opt,name=waiting_for,json=waitingFor,proto3" json:"waiting_for,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PendingDetails) Reset() {
+	*x = PendingDetails{}
+	mi := &file_rightsizer_v1_event_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PendingDetails) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PendingDetails) ProtoMessage() {}
+
+func (x *PendingDetails) ProtoReflect() protoreflect.Message {
+	mi := &file_rightsizer_v1_event_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PendingDetails.ProtoReflect.Descriptor instead.
+func (*PendingDetails) Descriptor() ([]byte, []int) {
+	return file_rightsizer_v1_event_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *PendingDetails) GetBound() bool {
+	if x != nil {
+		return x.Bound
+	}
+	return false
+}
+
+func (x *PendingDetails) GetWaited() *durationpb.Duration {
+	if x != nil {
+		return x.Waited
+	}
+	return nil
+}
+
+func (x *PendingDetails) GetWaitingFor() string {
+	if x != nil {
+		return x.WaitingFor
+	}
+	return ""
+}
+
 var File_rightsizer_v1_event_proto protoreflect.FileDescriptor
 
 const file_rightsizer_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x19rightsizer/v1/event.proto\x12\rrightsizer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rightsizer/v1/event_cluster.proto\x1a\x1crightsizer/v1/severity.proto\"\xd1\x0e\n" +
+	"\x19rightsizer/v1/event.proto\x12\rrightsizer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rightsizer/v1/event_cluster.proto\x1a\x1crightsizer/v1/severity.proto\"\xba\x14\n" +
 	"\x05Event\x12%\n" +
 	"\x02id\x18\x01 \x01(\tB\x15\xbaH\x12r\x102\x0e^[0-9a-f]{32}$R\x02id\x124\n" +
 	"\n" +
@@ -957,7 +2210,21 @@ const file_rightsizer_v1_event_proto_rawDesc = "" +
 	"\n" +
 	"oom_killed\x18\x1e \x01(\v2\x1f.rightsizer.v1.OomKilledDetailsH\x00R\toomKilled\x12@\n" +
 	"\n" +
-	"crash_loop\x18\x1f \x01(\v2\x1f.rightsizer.v1.CrashLoopDetailsH\x00R\tcrashLoop\x12?\n" +
+	"crash_loop\x18\x1f \x01(\v2\x1f.rightsizer.v1.CrashLoopDetailsH\x00R\tcrashLoop\x12K\n" +
+	"\runschedulable\x18  \x01(\v2#.rightsizer.v1.UnschedulableDetailsH\x00R\runschedulable\x12@\n" +
+	"\n" +
+	"image_pull\x18! \x01(\v2\x1f.rightsizer.v1.ImagePullDetailsH\x00R\timagePull\x129\n" +
+	"\arestart\x18\" \x01(\v2\x1d.rightsizer.v1.RestartDetailsH\x00R\arestart\x12F\n" +
+	"\fconfig_error\x18# \x01(\v2!.rightsizer.v1.ConfigErrorDetailsH\x00R\vconfigError\x126\n" +
+	"\x06volume\x18$ \x01(\v2\x1c.rightsizer.v1.VolumeDetailsH\x00R\x06volume\x123\n" +
+	"\x05probe\x18% \x01(\v2\x1b.rightsizer.v1.ProbeDetailsH\x00R\x05probe\x129\n" +
+	"\asandbox\x18& \x01(\v2\x1d.rightsizer.v1.SandboxDetailsH\x00R\asandbox\x12<\n" +
+	"\beviction\x18' \x01(\v2\x1e.rightsizer.v1.EvictionDetailsH\x00R\beviction\x12@\n" +
+	"\n" +
+	"pod_failed\x18( \x01(\v2\x1f.rightsizer.v1.PodFailedDetailsH\x00R\tpodFailed\x12:\n" +
+	"\bpod_life\x18) \x01(\v2\x1d.rightsizer.v1.PodLifeDetailsH\x00R\apodLife\x126\n" +
+	"\x06resize\x18* \x01(\v2\x1c.rightsizer.v1.ResizeDetailsH\x00R\x06resize\x129\n" +
+	"\apending\x18+ \x01(\v2\x1d.rightsizer.v1.PendingDetailsH\x00R\apending\x12?\n" +
 	"\tcondition\x182 \x01(\v2\x1f.rightsizer.v1.ConditionDetailsH\x00R\tcondition\x12@\n" +
 	"\n" +
 	"node_taint\x183 \x01(\v2\x1f.rightsizer.v1.NodeTaintDetailsH\x00R\tnodeTaint\x12=\n" +
@@ -1004,7 +2271,98 @@ const file_rightsizer_v1_event_proto_rawDesc = "" +
 	"\vlast_reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\n" +
 	"lastReason\x12H\n" +
 	"\x12last_finished_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x10lastFinishedTime\x123\n" +
-	"\abackoff\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\abackoff*h\n" +
+	"\abackoff\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\abackoff\"\xea\x01\n" +
+	"\x14UnschedulableDetails\x12(\n" +
+	"\vnodes_total\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\n" +
+	"nodesTotal\x12C\n" +
+	"\x06causes\x18\x02 \x03(\v2!.rightsizer.v1.UnschedulableCauseB\b\xbaH\x05\x92\x01\x02\x10 R\x06causes\x12(\n" +
+	"\n" +
+	"preemption\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\n" +
+	"preemption\x129\n" +
+	"\n" +
+	"since_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tsinceTime\"p\n" +
+	"\x12UnschedulableCause\x12\x1d\n" +
+	"\x05cause\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18 R\x05cause\x12\x1c\n" +
+	"\x04text\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x04text\x12\x1d\n" +
+	"\x05nodes\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05nodes\"\xd4\x01\n" +
+	"\x10ImagePullDetails\x12O\n" +
+	"\x0econtainer_kind\x18\x01 \x01(\x0e2\x1c.rightsizer.v1.ContainerKindB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\rcontainerKind\x12\x1e\n" +
+	"\x05image\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x05image\x12/\n" +
+	"\x0ewaiting_reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\rwaitingReason\x12\x1e\n" +
+	"\x05cause\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x05cause\"\xec\x02\n" +
+	"\x0eRestartDetails\x12O\n" +
+	"\x0econtainer_kind\x18\x01 \x01(\x0e2\x1c.rightsizer.v1.ContainerKindB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\rcontainerKind\x12,\n" +
+	"\rrestart_count\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\frestartCount\x120\n" +
+	"\texit_code\x18\x03 \x01(\x05B\x13\xbaH\x10\x1a\x0e\x18\xff\x01(\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01R\bexitCode\x12)\n" +
+	"\vlast_reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\n" +
+	"lastReason\x12=\n" +
+	"\fstarted_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\vstartedTime\x12?\n" +
+	"\rfinished_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\ffinishedTime\"\x9a\x02\n" +
+	"\x12ConfigErrorDetails\x12O\n" +
+	"\x0econtainer_kind\x18\x01 \x01(\x0e2\x1c.rightsizer.v1.ContainerKindB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\rcontainerKind\x12/\n" +
+	"\x0ewaiting_reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\rwaitingReason\x12*\n" +
+	"\fmissing_kind\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18?R\vmissingKind\x12+\n" +
+	"\fmissing_name\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\vmissingName\x12)\n" +
+	"\vmissing_key\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\n" +
+	"missingKey\"\xab\x01\n" +
+	"\rVolumeDetails\x12 \n" +
+	"\x06volume\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\x06volume\x12\x1d\n" +
+	"\x05count\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05count\x129\n" +
+	"\n" +
+	"first_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tfirstTime\x12\x1e\n" +
+	"\x05cause\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x05cause\"\xb1\x02\n" +
+	"\fProbeDetails\x12O\n" +
+	"\x0econtainer_kind\x18\x01 \x01(\x0e2\x1c.rightsizer.v1.ContainerKindB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\rcontainerKind\x12\x1d\n" +
+	"\x05probe\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18\x10R\x05probe\x12\x1d\n" +
+	"\x05count\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05count\x129\n" +
+	"\n" +
+	"first_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tfirstTime\x127\n" +
+	"\tlast_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\blastTime\x12\x1e\n" +
+	"\x05cause\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x05cause\"\xab\x01\n" +
+	"\x0eSandboxDetails\x12\x1d\n" +
+	"\x05count\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05count\x129\n" +
+	"\n" +
+	"first_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tfirstTime\x12\x1f\n" +
+	"\x06plugin\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06plugin\x12\x1e\n" +
+	"\x05cause\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x05cause\"N\n" +
+	"\x0fEvictionDetails\x12\x1d\n" +
+	"\x05cause\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18 R\x05cause\x12\x1c\n" +
+	"\x04text\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x04text\"\xa8\x01\n" +
+	"\x10PodFailedDetails\x12-\n" +
+	"\rstatus_reason\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\fstatusReason\x120\n" +
+	"\texit_code\x18\x02 \x01(\x05B\x13\xbaH\x10\x1a\x0e\x18\xff\x01(\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01R\bexitCode\x123\n" +
+	"\x10container_reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x0fcontainerReason\"\x8e\x01\n" +
+	"\x0ePodLifeDetails\x12/\n" +
+	"\x05lived\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x05lived\x12\x1d\n" +
+	"\x05phase\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18 R\x05phase\x12,\n" +
+	"\rrestart_count\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\frestartCount\"\xa4\x01\n" +
+	"\rResizeDetails\x12'\n" +
+	"\n" +
+	"generation\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\n" +
+	"generation\x12J\n" +
+	"\n" +
+	"containers\x18\x02 \x03(\v2\x1f.rightsizer.v1.ResizedContainerB\t\xbaH\x06\x92\x01\x03\x10\x80\x02R\n" +
+	"containers\x12\x1e\n" +
+	"\x05cause\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x05cause\"\xa5\x04\n" +
+	"\x10ResizedContainer\x12%\n" +
+	"\tcontainer\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18?R\tcontainer\x125\n" +
+	"\x12cpu_request_millis\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10cpuRequestMillis\x121\n" +
+	"\x10cpu_limit_millis\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x0ecpuLimitMillis\x129\n" +
+	"\x14memory_request_bytes\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x12memoryRequestBytes\x125\n" +
+	"\x12memory_limit_bytes\x18\x05 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10memoryLimitBytes\x12B\n" +
+	"\x19actual_cpu_request_millis\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x16actualCpuRequestMillis\x12>\n" +
+	"\x17actual_cpu_limit_millis\x18\a \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x14actualCpuLimitMillis\x12F\n" +
+	"\x1bactual_memory_request_bytes\x18\b \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x18actualMemoryRequestBytes\x12B\n" +
+	"\x19actual_memory_limit_bytes\x18\t \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x16actualMemoryLimitBytes\"\x84\x01\n" +
+	"\x0ePendingDetails\x12\x14\n" +
+	"\x05bound\x18\x01 \x01(\bR\x05bound\x121\n" +
+	"\x06waited\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06waited\x12)\n" +
+	"\vwaiting_for\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\n" +
+	"waitingFor*h\n" +
 	"\x05Phase\x12\x15\n" +
 	"\x11PHASE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fPHASE_OPENED\x10\x01\x12\x11\n" +
@@ -1033,7 +2391,7 @@ func file_rightsizer_v1_event_proto_rawDescGZIP() []byte {
 }
 
 var file_rightsizer_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_rightsizer_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_rightsizer_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_rightsizer_v1_event_proto_goTypes = []any{
 	(Phase)(0),                    // 0: rightsizer.v1.Phase
 	(ContainerKind)(0),            // 1: rightsizer.v1.ContainerKind
@@ -1042,56 +2400,97 @@ var file_rightsizer_v1_event_proto_goTypes = []any{
 	(*WorkloadRef)(nil),           // 4: rightsizer.v1.WorkloadRef
 	(*OomKilledDetails)(nil),      // 5: rightsizer.v1.OomKilledDetails
 	(*CrashLoopDetails)(nil),      // 6: rightsizer.v1.CrashLoopDetails
-	nil,                           // 7: rightsizer.v1.Event.TagsEntry
-	(Severity)(0),                 // 8: rightsizer.v1.Severity
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
-	(*ConditionDetails)(nil),      // 10: rightsizer.v1.ConditionDetails
-	(*NodeTaintDetails)(nil),      // 11: rightsizer.v1.NodeTaintDetails
-	(*NodeLoadDetails)(nil),       // 12: rightsizer.v1.NodeLoadDetails
-	(*SystemOomDetails)(nil),      // 13: rightsizer.v1.SystemOomDetails
-	(*NodeRebootDetails)(nil),     // 14: rightsizer.v1.NodeRebootDetails
-	(*RolloutDetails)(nil),        // 15: rightsizer.v1.RolloutDetails
-	(*ScaleDetails)(nil),          // 16: rightsizer.v1.ScaleDetails
-	(*UnavailableDetails)(nil),    // 17: rightsizer.v1.UnavailableDetails
-	(*RefusedDetails)(nil),        // 18: rightsizer.v1.RefusedDetails
-	(*JobFailedDetails)(nil),      // 19: rightsizer.v1.JobFailedDetails
-	(*HpaDetails)(nil),            // 20: rightsizer.v1.HpaDetails
-	(*PdbDetails)(nil),            // 21: rightsizer.v1.PdbDetails
-	(*durationpb.Duration)(nil),   // 22: google.protobuf.Duration
+	(*UnschedulableDetails)(nil),  // 7: rightsizer.v1.UnschedulableDetails
+	(*UnschedulableCause)(nil),    // 8: rightsizer.v1.UnschedulableCause
+	(*ImagePullDetails)(nil),      // 9: rightsizer.v1.ImagePullDetails
+	(*RestartDetails)(nil),        // 10: rightsizer.v1.RestartDetails
+	(*ConfigErrorDetails)(nil),    // 11: rightsizer.v1.ConfigErrorDetails
+	(*VolumeDetails)(nil),         // 12: rightsizer.v1.VolumeDetails
+	(*ProbeDetails)(nil),          // 13: rightsizer.v1.ProbeDetails
+	(*SandboxDetails)(nil),        // 14: rightsizer.v1.SandboxDetails
+	(*EvictionDetails)(nil),       // 15: rightsizer.v1.EvictionDetails
+	(*PodFailedDetails)(nil),      // 16: rightsizer.v1.PodFailedDetails
+	(*PodLifeDetails)(nil),        // 17: rightsizer.v1.PodLifeDetails
+	(*ResizeDetails)(nil),         // 18: rightsizer.v1.ResizeDetails
+	(*ResizedContainer)(nil),      // 19: rightsizer.v1.ResizedContainer
+	(*PendingDetails)(nil),        // 20: rightsizer.v1.PendingDetails
+	nil,                           // 21: rightsizer.v1.Event.TagsEntry
+	(Severity)(0),                 // 22: rightsizer.v1.Severity
+	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
+	(*ConditionDetails)(nil),      // 24: rightsizer.v1.ConditionDetails
+	(*NodeTaintDetails)(nil),      // 25: rightsizer.v1.NodeTaintDetails
+	(*NodeLoadDetails)(nil),       // 26: rightsizer.v1.NodeLoadDetails
+	(*SystemOomDetails)(nil),      // 27: rightsizer.v1.SystemOomDetails
+	(*NodeRebootDetails)(nil),     // 28: rightsizer.v1.NodeRebootDetails
+	(*RolloutDetails)(nil),        // 29: rightsizer.v1.RolloutDetails
+	(*ScaleDetails)(nil),          // 30: rightsizer.v1.ScaleDetails
+	(*UnavailableDetails)(nil),    // 31: rightsizer.v1.UnavailableDetails
+	(*RefusedDetails)(nil),        // 32: rightsizer.v1.RefusedDetails
+	(*JobFailedDetails)(nil),      // 33: rightsizer.v1.JobFailedDetails
+	(*HpaDetails)(nil),            // 34: rightsizer.v1.HpaDetails
+	(*PdbDetails)(nil),            // 35: rightsizer.v1.PdbDetails
+	(*durationpb.Duration)(nil),   // 36: google.protobuf.Duration
 }
 var file_rightsizer_v1_event_proto_depIdxs = []int32{
 	0,  // 0: rightsizer.v1.Event.phase:type_name -> rightsizer.v1.Phase
-	8,  // 1: rightsizer.v1.Event.severity:type_name -> rightsizer.v1.Severity
-	9,  // 2: rightsizer.v1.Event.occurred_time:type_name -> google.protobuf.Timestamp
-	9,  // 3: rightsizer.v1.Event.observed_time:type_name -> google.protobuf.Timestamp
+	22, // 1: rightsizer.v1.Event.severity:type_name -> rightsizer.v1.Severity
+	23, // 2: rightsizer.v1.Event.occurred_time:type_name -> google.protobuf.Timestamp
+	23, // 3: rightsizer.v1.Event.observed_time:type_name -> google.protobuf.Timestamp
 	3,  // 4: rightsizer.v1.Event.object:type_name -> rightsizer.v1.ObjectRef
 	4,  // 5: rightsizer.v1.Event.workload:type_name -> rightsizer.v1.WorkloadRef
-	7,  // 6: rightsizer.v1.Event.tags:type_name -> rightsizer.v1.Event.TagsEntry
+	21, // 6: rightsizer.v1.Event.tags:type_name -> rightsizer.v1.Event.TagsEntry
 	5,  // 7: rightsizer.v1.Event.oom_killed:type_name -> rightsizer.v1.OomKilledDetails
 	6,  // 8: rightsizer.v1.Event.crash_loop:type_name -> rightsizer.v1.CrashLoopDetails
-	10, // 9: rightsizer.v1.Event.condition:type_name -> rightsizer.v1.ConditionDetails
-	11, // 10: rightsizer.v1.Event.node_taint:type_name -> rightsizer.v1.NodeTaintDetails
-	12, // 11: rightsizer.v1.Event.node_load:type_name -> rightsizer.v1.NodeLoadDetails
-	13, // 12: rightsizer.v1.Event.system_oom:type_name -> rightsizer.v1.SystemOomDetails
-	14, // 13: rightsizer.v1.Event.node_reboot:type_name -> rightsizer.v1.NodeRebootDetails
-	15, // 14: rightsizer.v1.Event.rollout:type_name -> rightsizer.v1.RolloutDetails
-	16, // 15: rightsizer.v1.Event.scale:type_name -> rightsizer.v1.ScaleDetails
-	17, // 16: rightsizer.v1.Event.unavailable:type_name -> rightsizer.v1.UnavailableDetails
-	18, // 17: rightsizer.v1.Event.refused:type_name -> rightsizer.v1.RefusedDetails
-	19, // 18: rightsizer.v1.Event.job_failed:type_name -> rightsizer.v1.JobFailedDetails
-	20, // 19: rightsizer.v1.Event.hpa:type_name -> rightsizer.v1.HpaDetails
-	21, // 20: rightsizer.v1.Event.pdb:type_name -> rightsizer.v1.PdbDetails
-	1,  // 21: rightsizer.v1.OomKilledDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
-	9,  // 22: rightsizer.v1.OomKilledDetails.started_time:type_name -> google.protobuf.Timestamp
-	22, // 23: rightsizer.v1.OomKilledDetails.lifetime:type_name -> google.protobuf.Duration
-	1,  // 24: rightsizer.v1.CrashLoopDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
-	9,  // 25: rightsizer.v1.CrashLoopDetails.last_finished_time:type_name -> google.protobuf.Timestamp
-	22, // 26: rightsizer.v1.CrashLoopDetails.backoff:type_name -> google.protobuf.Duration
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	7,  // 9: rightsizer.v1.Event.unschedulable:type_name -> rightsizer.v1.UnschedulableDetails
+	9,  // 10: rightsizer.v1.Event.image_pull:type_name -> rightsizer.v1.ImagePullDetails
+	10, // 11: rightsizer.v1.Event.restart:type_name -> rightsizer.v1.RestartDetails
+	11, // 12: rightsizer.v1.Event.config_error:type_name -> rightsizer.v1.ConfigErrorDetails
+	12, // 13: rightsizer.v1.Event.volume:type_name -> rightsizer.v1.VolumeDetails
+	13, // 14: rightsizer.v1.Event.probe:type_name -> rightsizer.v1.ProbeDetails
+	14, // 15: rightsizer.v1.Event.sandbox:type_name -> rightsizer.v1.SandboxDetails
+	15, // 16: rightsizer.v1.Event.eviction:type_name -> rightsizer.v1.EvictionDetails
+	16, // 17: rightsizer.v1.Event.pod_failed:type_name -> rightsizer.v1.PodFailedDetails
+	17, // 18: rightsizer.v1.Event.pod_life:type_name -> rightsizer.v1.PodLifeDetails
+	18, // 19: rightsizer.v1.Event.resize:type_name -> rightsizer.v1.ResizeDetails
+	20, // 20: rightsizer.v1.Event.pending:type_name -> rightsizer.v1.PendingDetails
+	24, // 21: rightsizer.v1.Event.condition:type_name -> rightsizer.v1.ConditionDetails
+	25, // 22: rightsizer.v1.Event.node_taint:type_name -> rightsizer.v1.NodeTaintDetails
+	26, // 23: rightsizer.v1.Event.node_load:type_name -> rightsizer.v1.NodeLoadDetails
+	27, // 24: rightsizer.v1.Event.system_oom:type_name -> rightsizer.v1.SystemOomDetails
+	28, // 25: rightsizer.v1.Event.node_reboot:type_name -> rightsizer.v1.NodeRebootDetails
+	29, // 26: rightsizer.v1.Event.rollout:type_name -> rightsizer.v1.RolloutDetails
+	30, // 27: rightsizer.v1.Event.scale:type_name -> rightsizer.v1.ScaleDetails
+	31, // 28: rightsizer.v1.Event.unavailable:type_name -> rightsizer.v1.UnavailableDetails
+	32, // 29: rightsizer.v1.Event.refused:type_name -> rightsizer.v1.RefusedDetails
+	33, // 30: rightsizer.v1.Event.job_failed:type_name -> rightsizer.v1.JobFailedDetails
+	34, // 31: rightsizer.v1.Event.hpa:type_name -> rightsizer.v1.HpaDetails
+	35, // 32: rightsizer.v1.Event.pdb:type_name -> rightsizer.v1.PdbDetails
+	1,  // 33: rightsizer.v1.OomKilledDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	23, // 34: rightsizer.v1.OomKilledDetails.started_time:type_name -> google.protobuf.Timestamp
+	36, // 35: rightsizer.v1.OomKilledDetails.lifetime:type_name -> google.protobuf.Duration
+	1,  // 36: rightsizer.v1.CrashLoopDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	23, // 37: rightsizer.v1.CrashLoopDetails.last_finished_time:type_name -> google.protobuf.Timestamp
+	36, // 38: rightsizer.v1.CrashLoopDetails.backoff:type_name -> google.protobuf.Duration
+	8,  // 39: rightsizer.v1.UnschedulableDetails.causes:type_name -> rightsizer.v1.UnschedulableCause
+	23, // 40: rightsizer.v1.UnschedulableDetails.since_time:type_name -> google.protobuf.Timestamp
+	1,  // 41: rightsizer.v1.ImagePullDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	1,  // 42: rightsizer.v1.RestartDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	23, // 43: rightsizer.v1.RestartDetails.started_time:type_name -> google.protobuf.Timestamp
+	23, // 44: rightsizer.v1.RestartDetails.finished_time:type_name -> google.protobuf.Timestamp
+	1,  // 45: rightsizer.v1.ConfigErrorDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	23, // 46: rightsizer.v1.VolumeDetails.first_time:type_name -> google.protobuf.Timestamp
+	1,  // 47: rightsizer.v1.ProbeDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	23, // 48: rightsizer.v1.ProbeDetails.first_time:type_name -> google.protobuf.Timestamp
+	23, // 49: rightsizer.v1.ProbeDetails.last_time:type_name -> google.protobuf.Timestamp
+	23, // 50: rightsizer.v1.SandboxDetails.first_time:type_name -> google.protobuf.Timestamp
+	36, // 51: rightsizer.v1.PodLifeDetails.lived:type_name -> google.protobuf.Duration
+	19, // 52: rightsizer.v1.ResizeDetails.containers:type_name -> rightsizer.v1.ResizedContainer
+	36, // 53: rightsizer.v1.PendingDetails.waited:type_name -> google.protobuf.Duration
+	54, // [54:54] is the sub-list for method output_type
+	54, // [54:54] is the sub-list for method input_type
+	54, // [54:54] is the sub-list for extension type_name
+	54, // [54:54] is the sub-list for extension extendee
+	0,  // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_rightsizer_v1_event_proto_init() }
@@ -1104,6 +2503,18 @@ func file_rightsizer_v1_event_proto_init() {
 	file_rightsizer_v1_event_proto_msgTypes[0].OneofWrappers = []any{
 		(*Event_OomKilled)(nil),
 		(*Event_CrashLoop)(nil),
+		(*Event_Unschedulable)(nil),
+		(*Event_ImagePull)(nil),
+		(*Event_Restart)(nil),
+		(*Event_ConfigError)(nil),
+		(*Event_Volume)(nil),
+		(*Event_Probe)(nil),
+		(*Event_Sandbox)(nil),
+		(*Event_Eviction)(nil),
+		(*Event_PodFailed)(nil),
+		(*Event_PodLife)(nil),
+		(*Event_Resize)(nil),
+		(*Event_Pending)(nil),
 		(*Event_Condition)(nil),
 		(*Event_NodeTaint)(nil),
 		(*Event_NodeLoad)(nil),
@@ -1123,7 +2534,7 @@ func file_rightsizer_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rightsizer_v1_event_proto_rawDesc), len(file_rightsizer_v1_event_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   6,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

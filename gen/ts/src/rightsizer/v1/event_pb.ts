@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file rightsizer/v1/event.proto.
  */
 export const file_rightsizer_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChlyaWdodHNpemVyL3YxL2V2ZW50LnByb3RvEg1yaWdodHNpemVyLnYxIpAMCgVFdmVudBIhCgJpZBgBIAEoCUIVukgSchAyDl5bMC05YS1mXXszMn0kEikKCnByb2JsZW1faWQYAiABKAlCFbpIEnIQMg5eWzAtOWEtZl17MzJ9JBIvCgVwaGFzZRgDIAEoDjIULnJpZ2h0c2l6ZXIudjEuUGhhc2VCCrpIB4IBBBABIAASFgoOZm91bmRfYXRfc3RhcnQYBCABKAgSPAoEdHlwZRgFIAEoCUIuukgrcikYQDIlXlthLXpdW2EtejAtOV9dKihcLlthLXpdW2EtejAtOV9dKikrJBI1CghzZXZlcml0eRgGIAEoDjIXLnJpZ2h0c2l6ZXIudjEuU2V2ZXJpdHlCCrpIB4IBBBABIAASOQoNb2NjdXJyZWRfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBARI5Cg1vYnNlcnZlZF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGukgDyAEBEhsKB2NsdXN0ZXIYCSABKAlCCrpIB3IFEAEYgAESGgoJbmFtZXNwYWNlGAogASgJQge6SARyAhg/EjAKBm9iamVjdBgLIAEoCzIYLnJpZ2h0c2l6ZXIudjEuT2JqZWN0UmVmQga6SAPIAQESLAoId29ya2xvYWQYDCABKAsyGi5yaWdodHNpemVyLnYxLldvcmtsb2FkUmVmEhoKCWNvbnRhaW5lchgNIAEoCUIHukgEcgIYPxIWCgRub2RlGA4gASgJQgi6SAVyAxj9ARIYCgZyZWFzb24YDyABKAlCCLpIBXIDGIABEhkKB21lc3NhZ2UYECABKAlCCLpIBXIDKIAIEi0KDmNvcnJlbGF0aW9uX2lkGBEgASgJQhW6SBJyEDIOXlswLTlhLWZdezMyfSQSRQoEdGFncxgSIAMoCzIeLnJpZ2h0c2l6ZXIudjEuRXZlbnQuVGFnc0VudHJ5Qhe6SBSaAREQICIGcgQQARg/KgVyAxiAAhI1Cgpvb21fa2lsbGVkGB4gASgLMh8ucmlnaHRzaXplci52MS5Pb21LaWxsZWREZXRhaWxzSAASNQoKY3Jhc2hfbG9vcBgfIAEoCzIfLnJpZ2h0c2l6ZXIudjEuQ3Jhc2hMb29wRGV0YWlsc0gAEjQKCWNvbmRpdGlvbhgyIAEoCzIfLnJpZ2h0c2l6ZXIudjEuQ29uZGl0aW9uRGV0YWlsc0gAEjUKCm5vZGVfdGFpbnQYMyABKAsyHy5yaWdodHNpemVyLnYxLk5vZGVUYWludERldGFpbHNIABIzCglub2RlX2xvYWQYNCABKAsyHi5yaWdodHNpemVyLnYxLk5vZGVMb2FkRGV0YWlsc0gAEjUKCnN5c3RlbV9vb20YNSABKAsyHy5yaWdodHNpemVyLnYxLlN5c3RlbU9vbURldGFpbHNIABI3Cgtub2RlX3JlYm9vdBg2IAEoCzIgLnJpZ2h0c2l6ZXIudjEuTm9kZVJlYm9vdERldGFpbHNIABIwCgdyb2xsb3V0GDcgASgLMh0ucmlnaHRzaXplci52MS5Sb2xsb3V0RGV0YWlsc0gAEiwKBXNjYWxlGDggASgLMhsucmlnaHRzaXplci52MS5TY2FsZURldGFpbHNIABI4Cgt1bmF2YWlsYWJsZRg5IAEoCzIhLnJpZ2h0c2l6ZXIudjEuVW5hdmFpbGFibGVEZXRhaWxzSAASMAoHcmVmdXNlZBg6IAEoCzIdLnJpZ2h0c2l6ZXIudjEuUmVmdXNlZERldGFpbHNIABI1Cgpqb2JfZmFpbGVkGDsgASgLMh8ucmlnaHRzaXplci52MS5Kb2JGYWlsZWREZXRhaWxzSAASKAoDaHBhGDwgASgLMhkucmlnaHRzaXplci52MS5IcGFEZXRhaWxzSAASKAoDcGRiGD0gASgLMhkucmlnaHRzaXplci52MS5QZGJEZXRhaWxzSAAaKwoJVGFnc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCQoHZGV0YWlscyJVCglPYmplY3RSZWYSFwoEa2luZBgBIAEoCUIJukgGcgQQARg/EhgKBG5hbWUYAiABKAlCCrpIB3IFEAEY/QESFQoDdWlkGAMgASgJQgi6SAVyAxiAASJACgtXb3JrbG9hZFJlZhIXCgRraW5kGAEgASgJQgm6SAZyBBABGD8SGAoEbmFtZRgCIAEoCUIKukgHcgUQARj9ASLBAgoQT29tS2lsbGVkRGV0YWlscxJACg5jb250YWluZXJfa2luZBgBIAEoDjIcLnJpZ2h0c2l6ZXIudjEuQ29udGFpbmVyS2luZEIKukgHggEEEAEgABImCglleGl0X2NvZGUYAiABKAVCE7pIEBoOGP8BKP///////////wESGAoHYXR0ZW1wdBgDIAEoBUIHukgEGgIoABIjChJtZW1vcnlfbGltaXRfYnl0ZXMYBCABKANCB7pIBCICKAASJQoUbWVtb3J5X3JlcXVlc3RfYnl0ZXMYBSABKANCB7pIBCICKAASMAoMc3RhcnRlZF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCghsaWZldGltZRgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKkAgoQQ3Jhc2hMb29wRGV0YWlscxJACg5jb250YWluZXJfa2luZBgBIAEoDjIcLnJpZ2h0c2l6ZXIudjEuQ29udGFpbmVyS2luZEIKukgHggEEEAEgABIeCg1yZXN0YXJ0X2NvdW50GAIgASgFQge6SAQaAigAEisKDmxhc3RfZXhpdF9jb2RlGAMgASgFQhO6SBAaDhj/ASj///////////8BEh0KC2xhc3RfcmVhc29uGAQgASgJQgi6SAVyAxiAARI2ChJsYXN0X2ZpbmlzaGVkX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKB2JhY2tvZmYYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24qaAoFUGhhc2USFQoRUEhBU0VfVU5TUEVDSUZJRUQQABIQCgxQSEFTRV9PUEVORUQQARIRCg1QSEFTRV9VUERBVEVEEAISEgoOUEhBU0VfUkVTT0xWRUQQAxIPCgtQSEFTRV9QT0lOVBAEKpoBCg1Db250YWluZXJLaW5kEh4KGkNPTlRBSU5FUl9LSU5EX1VOU1BFQ0lGSUVEEAASFgoSQ09OVEFJTkVSX0tJTkRfQVBQEAESFwoTQ09OVEFJTkVSX0tJTkRfSU5JVBACEhoKFkNPTlRBSU5FUl9LSU5EX1NJREVDQVIQAxIcChhDT05UQUlORVJfS0lORF9FUEhFTUVSQUwQBEK4AQoRY29tLnJpZ2h0c2l6ZXIudjFCCkV2ZW50UHJvdG9QAVpCZ2l0aHViLmNvbS9yaWdodHNpemVyL3JpZ2h0c2l6ZXIvZ2VuL2dvL3JpZ2h0c2l6ZXIvdjE7cmlnaHRzaXplcnYxogIDUlhYqgINUmlnaHRzaXplci5WMcoCDVJpZ2h0c2l6ZXJcVjHiAhlSaWdodHNpemVyXFYxXEdQQk1ldGFkYXRh6gIOUmlnaHRzaXplcjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_rightsizer_v1_event_cluster, file_rightsizer_v1_severity]);
+  fileDesc("ChlyaWdodHNpemVyL3YxL2V2ZW50LnByb3RvEg1yaWdodHNpemVyLnYxIoIRCgVFdmVudBIhCgJpZBgBIAEoCUIVukgSchAyDl5bMC05YS1mXXszMn0kEikKCnByb2JsZW1faWQYAiABKAlCFbpIEnIQMg5eWzAtOWEtZl17MzJ9JBIvCgVwaGFzZRgDIAEoDjIULnJpZ2h0c2l6ZXIudjEuUGhhc2VCCrpIB4IBBBABIAASFgoOZm91bmRfYXRfc3RhcnQYBCABKAgSPAoEdHlwZRgFIAEoCUIuukgrcikYQDIlXlthLXpdW2EtejAtOV9dKihcLlthLXpdW2EtejAtOV9dKikrJBI1CghzZXZlcml0eRgGIAEoDjIXLnJpZ2h0c2l6ZXIudjEuU2V2ZXJpdHlCCrpIB4IBBBABIAASOQoNb2NjdXJyZWRfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBARI5Cg1vYnNlcnZlZF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGukgDyAEBEhsKB2NsdXN0ZXIYCSABKAlCCrpIB3IFEAEYgAESGgoJbmFtZXNwYWNlGAogASgJQge6SARyAhg/EjAKBm9iamVjdBgLIAEoCzIYLnJpZ2h0c2l6ZXIudjEuT2JqZWN0UmVmQga6SAPIAQESLAoId29ya2xvYWQYDCABKAsyGi5yaWdodHNpemVyLnYxLldvcmtsb2FkUmVmEhoKCWNvbnRhaW5lchgNIAEoCUIHukgEcgIYPxIWCgRub2RlGA4gASgJQgi6SAVyAxj9ARIYCgZyZWFzb24YDyABKAlCCLpIBXIDGIABEhkKB21lc3NhZ2UYECABKAlCCLpIBXIDKIAIEi0KDmNvcnJlbGF0aW9uX2lkGBEgASgJQhW6SBJyEDIOXlswLTlhLWZdezMyfSQSRQoEdGFncxgSIAMoCzIeLnJpZ2h0c2l6ZXIudjEuRXZlbnQuVGFnc0VudHJ5Qhe6SBSaAREQICIGcgQQARg/KgVyAxiAAhI1Cgpvb21fa2lsbGVkGB4gASgLMh8ucmlnaHRzaXplci52MS5Pb21LaWxsZWREZXRhaWxzSAASNQoKY3Jhc2hfbG9vcBgfIAEoCzIfLnJpZ2h0c2l6ZXIudjEuQ3Jhc2hMb29wRGV0YWlsc0gAEjwKDXVuc2NoZWR1bGFibGUYICABKAsyIy5yaWdodHNpemVyLnYxLlVuc2NoZWR1bGFibGVEZXRhaWxzSAASNQoKaW1hZ2VfcHVsbBghIAEoCzIfLnJpZ2h0c2l6ZXIudjEuSW1hZ2VQdWxsRGV0YWlsc0gAEjAKB3Jlc3RhcnQYIiABKAsyHS5yaWdodHNpemVyLnYxLlJlc3RhcnREZXRhaWxzSAASOQoMY29uZmlnX2Vycm9yGCMgASgLMiEucmlnaHRzaXplci52MS5Db25maWdFcnJvckRldGFpbHNIABIuCgZ2b2x1bWUYJCABKAsyHC5yaWdodHNpemVyLnYxLlZvbHVtZURldGFpbHNIABIsCgVwcm9iZRglIAEoCzIbLnJpZ2h0c2l6ZXIudjEuUHJvYmVEZXRhaWxzSAASMAoHc2FuZGJveBgmIAEoCzIdLnJpZ2h0c2l6ZXIudjEuU2FuZGJveERldGFpbHNIABIyCghldmljdGlvbhgnIAEoCzIeLnJpZ2h0c2l6ZXIudjEuRXZpY3Rpb25EZXRhaWxzSAASNQoKcG9kX2ZhaWxlZBgoIAEoCzIfLnJpZ2h0c2l6ZXIudjEuUG9kRmFpbGVkRGV0YWlsc0gAEjEKCHBvZF9saWZlGCkgASgLMh0ucmlnaHRzaXplci52MS5Qb2RMaWZlRGV0YWlsc0gAEi4KBnJlc2l6ZRgqIAEoCzIcLnJpZ2h0c2l6ZXIudjEuUmVzaXplRGV0YWlsc0gAEjAKB3BlbmRpbmcYKyABKAsyHS5yaWdodHNpemVyLnYxLlBlbmRpbmdEZXRhaWxzSAASNAoJY29uZGl0aW9uGDIgASgLMh8ucmlnaHRzaXplci52MS5Db25kaXRpb25EZXRhaWxzSAASNQoKbm9kZV90YWludBgzIAEoCzIfLnJpZ2h0c2l6ZXIudjEuTm9kZVRhaW50RGV0YWlsc0gAEjMKCW5vZGVfbG9hZBg0IAEoCzIeLnJpZ2h0c2l6ZXIudjEuTm9kZUxvYWREZXRhaWxzSAASNQoKc3lzdGVtX29vbRg1IAEoCzIfLnJpZ2h0c2l6ZXIudjEuU3lzdGVtT29tRGV0YWlsc0gAEjcKC25vZGVfcmVib290GDYgASgLMiAucmlnaHRzaXplci52MS5Ob2RlUmVib290RGV0YWlsc0gAEjAKB3JvbGxvdXQYNyABKAsyHS5yaWdodHNpemVyLnYxLlJvbGxvdXREZXRhaWxzSAASLAoFc2NhbGUYOCABKAsyGy5yaWdodHNpemVyLnYxLlNjYWxlRGV0YWlsc0gAEjgKC3VuYXZhaWxhYmxlGDkgASgLMiEucmlnaHRzaXplci52MS5VbmF2YWlsYWJsZURldGFpbHNIABIwCgdyZWZ1c2VkGDogASgLMh0ucmlnaHRzaXplci52MS5SZWZ1c2VkRGV0YWlsc0gAEjUKCmpvYl9mYWlsZWQYOyABKAsyHy5yaWdodHNpemVyLnYxLkpvYkZhaWxlZERldGFpbHNIABIoCgNocGEYPCABKAsyGS5yaWdodHNpemVyLnYxLkhwYURldGFpbHNIABIoCgNwZGIYPSABKAsyGS5yaWdodHNpemVyLnYxLlBkYkRldGFpbHNIABorCglUYWdzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIJCgdkZXRhaWxzIlUKCU9iamVjdFJlZhIXCgRraW5kGAEgASgJQgm6SAZyBBABGD8SGAoEbmFtZRgCIAEoCUIKukgHcgUQARj9ARIVCgN1aWQYAyABKAlCCLpIBXIDGIABIkAKC1dvcmtsb2FkUmVmEhcKBGtpbmQYASABKAlCCbpIBnIEEAEYPxIYCgRuYW1lGAIgASgJQgq6SAdyBRABGP0BIsECChBPb21LaWxsZWREZXRhaWxzEkAKDmNvbnRhaW5lcl9raW5kGAEgASgOMhwucmlnaHRzaXplci52MS5Db250YWluZXJLaW5kQgq6SAeCAQQQASAAEiYKCWV4aXRfY29kZRgCIAEoBUITukgQGg4Y/wEo////////////ARIYCgdhdHRlbXB0GAMgASgFQge6SAQaAigAEiMKEm1lbW9yeV9saW1pdF9ieXRlcxgEIAEoA0IHukgEIgIoABIlChRtZW1vcnlfcmVxdWVzdF9ieXRlcxgFIAEoA0IHukgEIgIoABIwCgxzdGFydGVkX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKCGxpZmV0aW1lGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIqQCChBDcmFzaExvb3BEZXRhaWxzEkAKDmNvbnRhaW5lcl9raW5kGAEgASgOMhwucmlnaHRzaXplci52MS5Db250YWluZXJLaW5kQgq6SAeCAQQQASAAEh4KDXJlc3RhcnRfY291bnQYAiABKAVCB7pIBBoCKAASKwoObGFzdF9leGl0X2NvZGUYAyABKAVCE7pIEBoOGP8BKP///////////wESHQoLbGFzdF9yZWFzb24YBCABKAlCCLpIBXIDGIABEjYKEmxhc3RfZmluaXNoZWRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoHYmFja29mZhgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiK/AQoUVW5zY2hlZHVsYWJsZURldGFpbHMSHAoLbm9kZXNfdG90YWwYASABKAVCB7pIBBoCKAASOwoGY2F1c2VzGAIgAygLMiEucmlnaHRzaXplci52MS5VbnNjaGVkdWxhYmxlQ2F1c2VCCLpIBZIBAhAgEhwKCnByZWVtcHRpb24YAyABKAlCCLpIBXIDGIAEEi4KCnNpbmNlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlwKElVuc2NoZWR1bGFibGVDYXVzZRIWCgVjYXVzZRgBIAEoCUIHukgEcgIYIBIWCgR0ZXh0GAIgASgJQgi6SAVyAxiAAhIWCgVub2RlcxgDIAEoBUIHukgEGgIoACKoAQoQSW1hZ2VQdWxsRGV0YWlscxJACg5jb250YWluZXJfa2luZBgBIAEoDjIcLnJpZ2h0c2l6ZXIudjEuQ29udGFpbmVyS2luZEIKukgHggEEEAEgABIXCgVpbWFnZRgCIAEoCUIIukgFcgMYgAQSIAoOd2FpdGluZ19yZWFzb24YAyABKAlCCLpIBXIDGIABEhcKBWNhdXNlGAQgASgJQgi6SAVyAxiABCKeAgoOUmVzdGFydERldGFpbHMSQAoOY29udGFpbmVyX2tpbmQYASABKA4yHC5yaWdodHNpemVyLnYxLkNvbnRhaW5lcktpbmRCCrpIB4IBBBABIAASHgoNcmVzdGFydF9jb3VudBgCIAEoBUIHukgEGgIoABImCglleGl0X2NvZGUYAyABKAVCE7pIEBoOGP8BKP///////////wESHQoLbGFzdF9yZWFzb24YBCABKAlCCLpIBXIDGIABEjAKDHN0YXJ0ZWRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNZmluaXNoZWRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi1gEKEkNvbmZpZ0Vycm9yRGV0YWlscxJACg5jb250YWluZXJfa2luZBgBIAEoDjIcLnJpZ2h0c2l6ZXIudjEuQ29udGFpbmVyS2luZEIKukgHggEEEAEgABIgCg53YWl0aW5nX3JlYXNvbhgCIAEoCUIIukgFcgMYgAESHQoMbWlzc2luZ19raW5kGAMgASgJQge6SARyAhg/Eh4KDG1pc3NpbmdfbmFtZRgEIAEoCUIIukgFcgMY/QESHQoLbWlzc2luZ19rZXkYBSABKAlCCLpIBXIDGP0BIooBCg1Wb2x1bWVEZXRhaWxzEhgKBnZvbHVtZRgBIAEoCUIIukgFcgMY/QESFgoFY291bnQYAiABKAVCB7pIBBoCKAASLgoKZmlyc3RfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFwoFY2F1c2UYBCABKAlCCLpIBXIDGIAEIvgBCgxQcm9iZURldGFpbHMSQAoOY29udGFpbmVyX2tpbmQYASABKA4yHC5yaWdodHNpemVyLnYxLkNvbnRhaW5lcktpbmRCCrpIB4IBBBABIAASFgoFcHJvYmUYAiABKAlCB7pIBHICGBASFgoFY291bnQYAyABKAVCB7pIBBoCKAASLgoKZmlyc3RfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJbGFzdF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIXCgVjYXVzZRgGIAEoCUIIukgFcgMYgAQiigEKDlNhbmRib3hEZXRhaWxzEhYKBWNvdW50GAEgASgFQge6SAQaAigAEi4KCmZpcnN0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKBnBsdWdpbhgDIAEoCUIHukgEcgIYQBIXCgVjYXVzZRgEIAEoCUIIukgFcgMYgAQiQQoPRXZpY3Rpb25EZXRhaWxzEhYKBWNhdXNlGAEgASgJQge6SARyAhggEhYKBHRleHQYAiABKAlCCLpIBXIDGIAEIn8KEFBvZEZhaWxlZERldGFpbHMSHwoNc3RhdHVzX3JlYXNvbhgBIAEoCUIIukgFcgMYgAESJgoJZXhpdF9jb2RlGAIgASgFQhO6SBAaDhj/ASj///////////8BEiIKEGNvbnRhaW5lcl9yZWFzb24YAyABKAlCCLpIBXIDGIABInIKDlBvZExpZmVEZXRhaWxzEigKBWxpdmVkGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhYKBXBoYXNlGAIgASgJQge6SARyAhggEh4KDXJlc3RhcnRfY291bnQYAyABKAVCB7pIBBoCKAAihQEKDVJlc2l6ZURldGFpbHMSGwoKZ2VuZXJhdGlvbhgBIAEoA0IHukgEIgIoABI+Cgpjb250YWluZXJzGAIgAygLMh8ucmlnaHRzaXplci52MS5SZXNpemVkQ29udGFpbmVyQgm6SAaSAQMQgAISFwoFY2F1c2UYAyABKAlCCLpIBXIDGIAEIvICChBSZXNpemVkQ29udGFpbmVyEhoKCWNvbnRhaW5lchgBIAEoCUIHukgEcgIYPxIjChJjcHVfcmVxdWVzdF9taWxsaXMYAiABKANCB7pIBCICKAASIQoQY3B1X2xpbWl0X21pbGxpcxgDIAEoA0IHukgEIgIoABIlChRtZW1vcnlfcmVxdWVzdF9ieXRlcxgEIAEoA0IHukgEIgIoABIjChJtZW1vcnlfbGltaXRfYnl0ZXMYBSABKANCB7pIBCICKAASKgoZYWN0dWFsX2NwdV9yZXF1ZXN0X21pbGxpcxgGIAEoA0IHukgEIgIoABIoChdhY3R1YWxfY3B1X2xpbWl0X21pbGxpcxgHIAEoA0IHukgEIgIoABIsChthY3R1YWxfbWVtb3J5X3JlcXVlc3RfYnl0ZXMYCCABKANCB7pIBCICKAASKgoZYWN0dWFsX21lbW9yeV9saW1pdF9ieXRlcxgJIAEoA0IHukgEIgIoACJpCg5QZW5kaW5nRGV0YWlscxINCgVib3VuZBgBIAEoCBIpCgZ3YWl0ZWQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SHQoLd2FpdGluZ19mb3IYAyABKAlCCLpIBXIDGIACKmgKBVBoYXNlEhUKEVBIQVNFX1VOU1BFQ0lGSUVEEAASEAoMUEhBU0VfT1BFTkVEEAESEQoNUEhBU0VfVVBEQVRFRBACEhIKDlBIQVNFX1JFU09MVkVEEAMSDwoLUEhBU0VfUE9JTlQQBCqaAQoNQ29udGFpbmVyS2luZBIeChpDT05UQUlORVJfS0lORF9VTlNQRUNJRklFRBAAEhYKEkNPTlRBSU5FUl9LSU5EX0FQUBABEhcKE0NPTlRBSU5FUl9LSU5EX0lOSVQQAhIaChZDT05UQUlORVJfS0lORF9TSURFQ0FSEAMSHAoYQ09OVEFJTkVSX0tJTkRfRVBIRU1FUkFMEARCuAEKEWNvbS5yaWdodHNpemVyLnYxQgpFdmVudFByb3RvUAFaQmdpdGh1Yi5jb20vcmlnaHRzaXplci9yaWdodHNpemVyL2dlbi9nby9yaWdodHNpemVyL3YxO3JpZ2h0c2l6ZXJ2MaICA1JYWKoCDVJpZ2h0c2l6ZXIuVjHKAg1SaWdodHNpemVyXFYx4gIZUmlnaHRzaXplclxWMVxHUEJNZXRhZGF0YeoCDlJpZ2h0c2l6ZXI6OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_rightsizer_v1_event_cluster, file_rightsizer_v1_severity]);
 
 /**
  * Event is one thing that happened to a resource, once per cause.
@@ -184,6 +184,102 @@ export type Event = Message<"rightsizer.v1.Event"> & {
      */
     value: CrashLoopDetails;
     case: "crashLoop";
+  } | {
+    /**
+     * A pod for which the scheduler finds no node.
+     *
+     * @generated from field: rightsizer.v1.UnschedulableDetails unschedulable = 32;
+     */
+    value: UnschedulableDetails;
+    case: "unschedulable";
+  } | {
+    /**
+     * An image that cannot be pulled.
+     *
+     * @generated from field: rightsizer.v1.ImagePullDetails image_pull = 33;
+     */
+    value: ImagePullDetails;
+    case: "imagePull";
+  } | {
+    /**
+     * A container that was restarted.
+     *
+     * @generated from field: rightsizer.v1.RestartDetails restart = 34;
+     */
+    value: RestartDetails;
+    case: "restart";
+  } | {
+    /**
+     * A container that cannot be created or started as it is described.
+     *
+     * @generated from field: rightsizer.v1.ConfigErrorDetails config_error = 35;
+     */
+    value: ConfigErrorDetails;
+    case: "configError";
+  } | {
+    /**
+     * A volume that a pod waits for.
+     *
+     * @generated from field: rightsizer.v1.VolumeDetails volume = 36;
+     */
+    value: VolumeDetails;
+    case: "volume";
+  } | {
+    /**
+     * A probe that fails.
+     *
+     * @generated from field: rightsizer.v1.ProbeDetails probe = 37;
+     */
+    value: ProbeDetails;
+    case: "probe";
+  } | {
+    /**
+     * A pod sandbox that cannot be made.
+     *
+     * @generated from field: rightsizer.v1.SandboxDetails sandbox = 38;
+     */
+    value: SandboxDetails;
+    case: "sandbox";
+  } | {
+    /**
+     * A pod that was taken off its node.
+     *
+     * @generated from field: rightsizer.v1.EvictionDetails eviction = 39;
+     */
+    value: EvictionDetails;
+    case: "eviction";
+  } | {
+    /**
+     * A pod that failed.
+     *
+     * @generated from field: rightsizer.v1.PodFailedDetails pod_failed = 40;
+     */
+    value: PodFailedDetails;
+    case: "podFailed";
+  } | {
+    /**
+     * The beginning or the end of a pod.
+     *
+     * @generated from field: rightsizer.v1.PodLifeDetails pod_life = 41;
+     */
+    value: PodLifeDetails;
+    case: "podLife";
+  } | {
+    /**
+     * A change of resources in place.
+     *
+     * @generated from field: rightsizer.v1.ResizeDetails resize = 42;
+     */
+    value: ResizeDetails;
+    case: "resize";
+  } | {
+    /**
+     * A pod that waits to start.
+     *
+     * @generated from field: rightsizer.v1.PendingDetails pending = 43;
+     */
+    value: PendingDetails;
+    case: "pending";
   } | {
     /**
      * A condition that says what is wrong: not ready, under pressure.
@@ -475,6 +571,615 @@ export type CrashLoopDetails = Message<"rightsizer.v1.CrashLoopDetails"> & {
  */
 export const CrashLoopDetailsSchema: GenMessage<CrashLoopDetails> = /*@__PURE__*/
   messageDesc(file_rightsizer_v1_event, 4);
+
+/**
+ * UnschedulableDetails is what the scheduler said of a pod.
+ *
+ * @generated from message rightsizer.v1.UnschedulableDetails
+ */
+export type UnschedulableDetails = Message<"rightsizer.v1.UnschedulableDetails"> & {
+  /**
+   * Nodes that the scheduler looked at; 0 where it does not say.
+   *
+   * @generated from field: int32 nodes_total = 1;
+   */
+  nodesTotal: number;
+
+  /**
+   * Why nodes were left out, in the order of the scheduler, at most 32.
+   *
+   * @generated from field: repeated rightsizer.v1.UnschedulableCause causes = 2;
+   */
+  causes: UnschedulableCause[];
+
+  /**
+   * What preemption came to, in the words of the scheduler.
+   *
+   * @generated from field: string preemption = 3;
+   */
+  preemption: string;
+
+  /**
+   * Since when the pod cannot be scheduled.
+   *
+   * @generated from field: google.protobuf.Timestamp since_time = 4;
+   */
+  sinceTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message rightsizer.v1.UnschedulableDetails.
+ * Use `create(UnschedulableDetailsSchema)` to create a new message.
+ */
+export const UnschedulableDetailsSchema: GenMessage<UnschedulableDetails> = /*@__PURE__*/
+  messageDesc(file_rightsizer_v1_event, 5);
+
+/**
+ * UnschedulableCause is one reason for which nodes were left out.
+ *
+ * @generated from message rightsizer.v1.UnschedulableCause
+ */
+export type UnschedulableCause = Message<"rightsizer.v1.UnschedulableCause"> & {
+  /**
+   * Short form: resources, affinity, taint, topology, volume, port or other.
+   *
+   * @generated from field: string cause = 1;
+   */
+  cause: string;
+
+  /**
+   * The words of the scheduler.
+   *
+   * @generated from field: string text = 2;
+   */
+  text: string;
+
+  /**
+   * How many nodes it leaves out; 0 where the scheduler does not count.
+   *
+   * @generated from field: int32 nodes = 3;
+   */
+  nodes: number;
+};
+
+/**
+ * Describes the message rightsizer.v1.UnschedulableCause.
+ * Use `create(UnschedulableCauseSchema)` to create a new message.
+ */
+export const UnschedulableCauseSchema: GenMessage<UnschedulableCause> = /*@__PURE__*/
+  messageDesc(file_rightsizer_v1_event, 6);
+
+/**
+ * ImagePullDetails describes an image that cannot be pulled.
+ *
+ * @generated from message rightsizer.v1.ImagePullDetails
+ */
+export type ImagePullDetails = Message<"rightsizer.v1.ImagePullDetails"> & {
+  /**
+   * Which list of the pod the container is in.
+   *
+   * @generated from field: rightsizer.v1.ContainerKind container_kind = 1;
+   */
+  containerKind: ContainerKind;
+
+  /**
+   * The image as the container names it.
+   *
+   * @generated from field: string image = 2;
+   */
+  image: string;
+
+  /**
+   * What the kubelet says: ErrImagePull, ImagePullBackOff, InvalidImageName.
+   *
+   * @generated from field: string waiting_reason = 3;
+   */
+  waitingReason: string;
+
+  /**
+   * The registry's or runtime's own words, cut at 512 bytes.
+   *
+   * @generated from field: string cause = 4;
+   */
+  cause: string;
+};
+
+/**
+ * Describes the message rightsizer.v1.ImagePullDetails.
+ * Use `create(ImagePullDetailsSchema)` to create a new message.
+ */
+export const ImagePullDetailsSchema: GenMessage<ImagePullDetails> = /*@__PURE__*/
+  messageDesc(file_rightsizer_v1_event, 7);
+
+/**
+ * RestartDetails describes one restart of a container.
+ *
+ * @generated from message rightsizer.v1.RestartDetails
+ */
+export type RestartDetails = Message<"rightsizer.v1.RestartDetails"> & {
+  /**
+   * Which list of the pod the container is in.
+   *
+   * @generated from field: rightsizer.v1.ContainerKind container_kind = 1;
+   */
+  containerKind: ContainerKind;
+
+  /**
+   * How often the container was restarted so far, this one included.
+   *
+   * @generated from field: int32 restart_count = 2;
+   */
+  restartCount: number;
+
+  /**
+   * Exit code of the end.
+   *
+   * @generated from field: int32 exit_code = 3;
+   */
+  exitCode: number;
+
+  /**
+   * Reason of that end as the kubelet says it (Error, Completed).
+   *
+   * @generated from field: string last_reason = 4;
+   */
+  lastReason: string;
+
+  /**
+   * When the attempt that ended had started; unset where unknown.
+   *
+   * @generated from field: google.protobuf.Timestamp started_time = 5;
+   */
+  startedTime?: Timestamp | undefined;
+
+  /**
+   * When it ended; unset where unknown.
+   *
+   * @generated from field: google.protobuf.Timestamp finished_time = 6;
+   */
+  finishedTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message rightsizer.v1.RestartDetails.
+ * Use `create(RestartDetailsSchema)` to create a new message.
+ */
+export const RestartDetailsSchema: GenMessage<RestartDetails> = /*@__PURE__*/
+  messageDesc(file_rightsizer_v1_event, 8);
+
+/**
+ * ConfigErrorDetails describes a container that cannot be created or started.
+ *
+ * @generated from message rightsizer.v1.ConfigErrorDetails
+ */
+export type ConfigErrorDetails = Message<"rightsizer.v1.ConfigErrorDetails"> & {
+  /**
+   * Which list of the pod the container is in.
+   *
+   * @generated from field: rightsizer.v1.ContainerKind container_kind = 1;
+   */
+  containerKind: ContainerKind;
+
+  /**
+   * What the kubelet says: CreateContainerConfigError, CreateContainerError, RunContainerError.
+   *
+   * @generated from field: string waiting_reason = 2;
+   */
+  waitingReason: string;
+
+  /**
+   * Kind of the object that is missing, ConfigMap or Secret; empty where it is something else.
+   *
+   * @generated from field: string missing_kind = 3;
+   */
+  missingKind: string;
+
+  /**
+   * Name of the object that is missing or lacks a key.
+   *
+   * @generated from field: string missing_name = 4;
+   */
+  missingName: string;
+
+  /**
+   * Key that is missing in it; never a value.
+   *
+   * @generated from field: string missing_key = 5;
+   */
+  missingKey: string;
+};
+
+/**
+ * Describes the message rightsizer.v1.ConfigErrorDetails.
+ * Use `create(ConfigErrorDetailsSchema)` to create a new message.
+ */
+export const ConfigErrorDetailsSchema: GenMessage<ConfigErrorDetails> = /*@__PURE__*/
+  messageDesc(file_rightsizer_v1_event, 9);
+
+/**
+ * VolumeDetails describes a volume that a pod waits for.
+ *
+ * @generated from message rightsizer.v1.VolumeDetails
+ */
+export type VolumeDetails = Message<"rightsizer.v1.VolumeDetails"> & {
+  /**
+   * Name of the volume, in the pod or in the cluster; empty where it is not told.
+   *
+   * @generated from field: string volume = 1;
+   */
+  volume: string;
+
+  /**
+   * How often the failure was told, as far as known.
+   *
+   * @generated from field: int32 count = 2;
+   */
+  count: number;
+
+  /**
+   * When it was told first.
+   *
+   * @generated from field: google.protobuf.Timestamp first_time = 3;
+   */
+  firstTime?: Timestamp | undefined;
+
+  /**
+   * The words of the kubelet or the controller, cut at 512 bytes.
+   *
+   * @generated from field: string cause = 4;
+   */
+  cause: string;
+};
+
+/**
+ * Describes the message rightsizer.v1.VolumeDetails.
+ * Use `create(VolumeDetailsSchema)` to create a new message.
+ */
+export const VolumeDetailsSchema: GenMessage<VolumeDetails> = /*@__PURE__*/
+  messageDesc(file_rightsizer_v1_event, 10);
+
+/**
+ * ProbeDetails describes a probe that fails.
+ *
+ * @generated from message rightsizer.v1.ProbeDetails
+ */
+export type ProbeDetails = Message<"rightsizer.v1.ProbeDetails"> & {
+  /**
+   * Which list of the pod the container is in.
+   *
+   * @generated from field: rightsizer.v1.ContainerKind container_kind = 1;
+   */
+  containerKind: ContainerKind;
+
+  /**
+   * liveness, readiness or startup.
+   *
+   * @generated from field: string probe = 2;
+   */
+  probe: string;
+
+  /**
+   * How often it failed in this row, as far as known: Kubernetes Events are merged.
+   *
+   * @generated from field: int32 count = 3;
+   */
+  count: number;
+
+  /**
+   * When it failed first.
+   *
+   * @generated from field: google.protobuf.Timestamp first_time = 4;
+   */
+  firstTime?: Timestamp | undefined;
+
+  /**
+   * When it failed last.
+   *
+   * @generated from field: google.protobuf.Timestamp last_time = 5;
+   */
+  lastTime?: Timestamp | undefined;
+
+  /**
+   * The words of the kubelet, cut at 512 bytes.
+   *
+   * @generated from field: string cause = 6;
+   */
+  cause: string;
+};
+
+/**
+ * Describes the message rightsizer.v1.ProbeDetails.
+ * Use `create(ProbeDetailsSchema)` to create a new message.
+ */
+export const ProbeDetailsSchema: GenMessage<ProbeDetails> = /*@__PURE__*/
+  messageDesc(file_rightsizer_v1_event, 11);
+
+/**
+ * SandboxDetails describes a pod sandbox that cannot be made.
+ *
+ * @generated from message rightsizer.v1.SandboxDetails
+ */
+export type SandboxDetails = Message<"rightsizer.v1.SandboxDetails"> & {
+  /**
+   * How often it was told, as far as known.
+   *
+   * @generated from field: int32 count = 1;
+   */
+  count: number;
+
+  /**
+   * When it was told first.
+   *
+   * @generated from field: google.protobuf.Timestamp first_time = 2;
+   */
+  firstTime?: Timestamp | undefined;
+
+  /**
+   * The network plugin that failed; empty where none is named.
+   *
+   * @generated from field: string plugin = 3;
+   */
+  plugin: string;
+
+  /**
+   * The words of the kubelet, cut at 512 bytes.
+   *
+   * @generated from field: string cause = 4;
+   */
+  cause: string;
+};
+
+/**
+ * Describes the message rightsizer.v1.SandboxDetails.
+ * Use `create(SandboxDetailsSchema)` to create a new message.
+ */
+export const SandboxDetailsSchema: GenMessage<SandboxDetails> = /*@__PURE__*/
+  messageDesc(file_rightsizer_v1_event, 12);
+
+/**
+ * EvictionDetails describes a pod that was taken off its node.
+ *
+ * @generated from message rightsizer.v1.EvictionDetails
+ */
+export type EvictionDetails = Message<"rightsizer.v1.EvictionDetails"> & {
+  /**
+   * Short form: memory, disk, pid, ephemeral_storage, preemption, taint, api, node_shutdown or other.
+   *
+   * @generated from field: string cause = 1;
+   */
+  cause: string;
+
+  /**
+   * The words of who did it, cut at 512 bytes.
+   *
+   * @generated from field: string text = 2;
+   */
+  text: string;
+};
+
+/**
+ * Describes the message rightsizer.v1.EvictionDetails.
+ * Use `create(EvictionDetailsSchema)` to create a new message.
+ */
+export const EvictionDetailsSchema: GenMessage<EvictionDetails> = /*@__PURE__*/
+  messageDesc(file_rightsizer_v1_event, 13);
+
+/**
+ * PodFailedDetails describes a pod in phase Failed.
+ *
+ * @generated from message rightsizer.v1.PodFailedDetails
+ */
+export type PodFailedDetails = Message<"rightsizer.v1.PodFailedDetails"> & {
+  /**
+   * Reason in the status of the pod (DeadlineExceeded, UnexpectedAdmissionError); empty where a container failed.
+   *
+   * @generated from field: string status_reason = 1;
+   */
+  statusReason: string;
+
+  /**
+   * Exit code of the container that failed; 0 where none did.
+   *
+   * @generated from field: int32 exit_code = 2;
+   */
+  exitCode: number;
+
+  /**
+   * Reason of the end of that container.
+   *
+   * @generated from field: string container_reason = 3;
+   */
+  containerReason: string;
+};
+
+/**
+ * Describes the message rightsizer.v1.PodFailedDetails.
+ * Use `create(PodFailedDetailsSchema)` to create a new message.
+ */
+export const PodFailedDetailsSchema: GenMessage<PodFailedDetails> = /*@__PURE__*/
+  messageDesc(file_rightsizer_v1_event, 14);
+
+/**
+ * PodLifeDetails describes the beginning or the end of a pod.
+ *
+ * @generated from message rightsizer.v1.PodLifeDetails
+ */
+export type PodLifeDetails = Message<"rightsizer.v1.PodLifeDetails"> & {
+  /**
+   * From its creation to the event; unset where its creation is unknown.
+   *
+   * @generated from field: google.protobuf.Duration lived = 1;
+   */
+  lived?: Duration | undefined;
+
+  /**
+   * Phase in which it is: Running, Succeeded, ...
+   *
+   * @generated from field: string phase = 2;
+   */
+  phase: string;
+
+  /**
+   * Restarts of all its containers so far.
+   *
+   * @generated from field: int32 restart_count = 3;
+   */
+  restartCount: number;
+};
+
+/**
+ * Describes the message rightsizer.v1.PodLifeDetails.
+ * Use `create(PodLifeDetailsSchema)` to create a new message.
+ */
+export const PodLifeDetailsSchema: GenMessage<PodLifeDetails> = /*@__PURE__*/
+  messageDesc(file_rightsizer_v1_event, 15);
+
+/**
+ * ResizeDetails describes a change of resources in place.
+ *
+ * @generated from message rightsizer.v1.ResizeDetails
+ */
+export type ResizeDetails = Message<"rightsizer.v1.ResizeDetails"> & {
+  /**
+   * Generation of the pod that asks for it; 0 where the cluster does not say.
+   *
+   * @generated from field: int64 generation = 1;
+   */
+  generation: bigint;
+
+  /**
+   * What changes, by container, at most 256.
+   *
+   * @generated from field: repeated rightsizer.v1.ResizedContainer containers = 2;
+   */
+  containers: ResizedContainer[];
+
+  /**
+   * The words of the kubelet where it cannot be done, cut at 512 bytes.
+   *
+   * @generated from field: string cause = 3;
+   */
+  cause: string;
+};
+
+/**
+ * Describes the message rightsizer.v1.ResizeDetails.
+ * Use `create(ResizeDetailsSchema)` to create a new message.
+ */
+export const ResizeDetailsSchema: GenMessage<ResizeDetails> = /*@__PURE__*/
+  messageDesc(file_rightsizer_v1_event, 16);
+
+/**
+ * ResizedContainer is what a container has and what it shall have.
+ *
+ * @generated from message rightsizer.v1.ResizedContainer
+ */
+export type ResizedContainer = Message<"rightsizer.v1.ResizedContainer"> & {
+  /**
+   * Name of the container.
+   *
+   * @generated from field: string container = 1;
+   */
+  container: string;
+
+  /**
+   * CPU request wanted, in millicores; 0 where none is set.
+   *
+   * @generated from field: int64 cpu_request_millis = 2;
+   */
+  cpuRequestMillis: bigint;
+
+  /**
+   * CPU limit wanted, in millicores; 0 where none is set.
+   *
+   * @generated from field: int64 cpu_limit_millis = 3;
+   */
+  cpuLimitMillis: bigint;
+
+  /**
+   * Memory request wanted, in bytes; 0 where none is set.
+   *
+   * @generated from field: int64 memory_request_bytes = 4;
+   */
+  memoryRequestBytes: bigint;
+
+  /**
+   * Memory limit wanted, in bytes; 0 where none is set.
+   *
+   * @generated from field: int64 memory_limit_bytes = 5;
+   */
+  memoryLimitBytes: bigint;
+
+  /**
+   * CPU request in force, in millicores.
+   *
+   * @generated from field: int64 actual_cpu_request_millis = 6;
+   */
+  actualCpuRequestMillis: bigint;
+
+  /**
+   * CPU limit in force, in millicores.
+   *
+   * @generated from field: int64 actual_cpu_limit_millis = 7;
+   */
+  actualCpuLimitMillis: bigint;
+
+  /**
+   * Memory request in force, in bytes.
+   *
+   * @generated from field: int64 actual_memory_request_bytes = 8;
+   */
+  actualMemoryRequestBytes: bigint;
+
+  /**
+   * Memory limit in force, in bytes.
+   *
+   * @generated from field: int64 actual_memory_limit_bytes = 9;
+   */
+  actualMemoryLimitBytes: bigint;
+};
+
+/**
+ * Describes the message rightsizer.v1.ResizedContainer.
+ * Use `create(ResizedContainerSchema)` to create a new message.
+ */
+export const ResizedContainerSchema: GenMessage<ResizedContainer> = /*@__PURE__*/
+  messageDesc(file_rightsizer_v1_event, 17);
+
+/**
+ * PendingDetails describes a pod that waits to start.
+ *
+ * @generated from message rightsizer.v1.PendingDetails
+ */
+export type PendingDetails = Message<"rightsizer.v1.PendingDetails"> & {
+  /**
+   * Whether it has a node.
+   *
+   * @generated from field: bool bound = 1;
+   */
+  bound: boolean;
+
+  /**
+   * How long it waits since its creation.
+   *
+   * @generated from field: google.protobuf.Duration waited = 2;
+   */
+  waited?: Duration | undefined;
+
+  /**
+   * Container that it waits for, and why, in the words of the kubelet; empty where it does not say.
+   *
+   * @generated from field: string waiting_for = 3;
+   */
+  waitingFor: string;
+};
+
+/**
+ * Describes the message rightsizer.v1.PendingDetails.
+ * Use `create(PendingDetailsSchema)` to create a new message.
+ */
+export const PendingDetailsSchema: GenMessage<PendingDetails> = /*@__PURE__*/
+  messageDesc(file_rightsizer_v1_event, 18);
 
 /**
  * Phase is where an event stands in the life of its problem.
