@@ -4,14 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rightsizer/rightsizer/bus"
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
@@ -23,6 +28,19 @@ import (
 	"connectrpc.com/connect"
 )
 
+// TestMain holds that no test leaves a goroutine behind.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	http.DefaultClient.CloseIdleConnections()
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
 // patience bounds every wait of these tests; none of them is expected to use it.
 const patience = 60 * time.Second
 
@@ -32,6 +50,7 @@ type server struct {
 	bus *bus.Bus
 	hub *stream.Hub
 
+	registry *prometheus.Registry
 	mu       sync.Mutex
 	problems []*rightsizerv1.Event
 }
@@ -48,10 +67,12 @@ func start(t *testing.T, ring bus.Options, o stream.Options) *server {
 	b, err := bus.New(ring)
 	require.NoError(t, err)
 	s := &server{bus: b}
+	s.registry = prometheus.NewRegistry()
+	o.Registerer = s.registry
 	o.Bus, o.Problems, o.Cluster = b, s, func() string { return "c1" }
 	s.hub, err = stream.NewHub(o)
 	require.NoError(t, err)
-	bridge, err := ws.NewHandler(ws.Options{Hub: s.hub})
+	bridge, err := ws.NewHandler(ws.Options{Hub: s.hub, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	mux := http.NewServeMux()
 	var opts []connect.HandlerOption
@@ -84,7 +105,11 @@ func (s *server) serve(t *testing.T, h http.Handler) {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	srv := &http.Server{Handler: h, Protocols: protocols, ReadHeaderTimeout: patience}
+	srv := &http.Server{
+		Handler: h, Protocols: protocols, ReadHeaderTimeout: patience,
+		// A deadline ends a stream; only this ends a connection that takes nothing.
+		HTTP2: &http.HTTP2Config{WriteByteTimeout: 2 * time.Second},
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = s.bus.Run(ctx) })
@@ -106,13 +131,40 @@ func (s *server) serve(t *testing.T, h http.Handler) {
 // overAll runs a test once a protocol, each against a server of its own.
 func overAll(t *testing.T, ring bus.Options, o stream.Options, test func(t *testing.T, s *server, c streamtest.Client)) {
 	t.Helper()
+	overAllOf(t, ring, o, func(t *testing.T, s *server, which int) {
+		t.Helper()
+		test(t, s, streamtest.Clients(s.url, nil)[which])
+	})
+}
+
+// overAllOf is overAll for tests that open their own kinds of clients: which is
+// the client's place in streamtest.Clients.
+func overAllOf(t *testing.T, ring bus.Options, o stream.Options, test func(t *testing.T, s *server, which int)) {
+	t.Helper()
 	for i, c := range streamtest.Clients("http://unused", nil) {
 		t.Run(fmt.Sprintf("%d-%s", i, c.Name()), func(t *testing.T) {
 			t.Parallel()
-			s := start(t, ring, o)
-			test(t, s, streamtest.Clients(s.url, nil)[i])
+			test(t, start(t, ring, o), i)
 		})
 	}
+}
+
+// metric sums the counters of a name that have this label, over the others.
+func (s *server) metric(t *testing.T, name, label, value string) float64 {
+	t.Helper()
+	families, err := s.registry.Gather()
+	require.NoError(t, err)
+	sum := 0.0
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			for _, pair := range m.GetLabel() {
+				if family.GetName() == name && pair.GetName() == label && pair.GetValue() == value {
+					sum += m.GetCounter().GetValue()
+				}
+			}
+		}
+	}
+	return sum
 }
 
 // event is number n in a namespace.

@@ -178,6 +178,19 @@ func (h *Hub) forget(s *Session) {
 	h.gone.Done()
 }
 
+// Go runs f in a goroutine that Shutdown waits for: what serves a session and
+// outlives it, such as a closing handshake. Shutdown does not end f, but the
+// sessions that it serves. It says whether f runs: not once Shutdown has begun.
+func (h *Hub) Go(f func()) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stopping {
+		return false
+	}
+	h.gone.Go(f)
+	return true
+}
+
 // Shutdown ends every session with `closing{Shutdown}`, refuses new ones, and
 // returns when all are gone or ctx ends.
 func (h *Hub) Shutdown(ctx context.Context) error {
@@ -188,7 +201,7 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	}
 	h.mu.Unlock()
 	done := make(chan struct{})
-	go func() { // joined by the sessions' own end, which the write timeout bounds
+	go func() { // joined by the end of all, which the write timeout bounds
 		h.gone.Wait()
 		close(done)
 	}()

@@ -71,8 +71,7 @@ func host(peer string) string {
 
 // refusalOf names why Open failed, for the metric.
 func refusalOf(err error) string {
-	var quota *QuotaError
-	if errors.As(err, &quota) {
+	if quota, ok := errors.AsType[*QuotaError](err); ok {
 		return quota.Of
 	}
 	return "full"

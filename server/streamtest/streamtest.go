@@ -6,9 +6,11 @@ package streamtest
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"connectrpc.com/connect"
 	"github.com/coder/websocket"
@@ -39,7 +41,15 @@ type Stream interface {
 // over HTTP/2, in clear text or TLS as the URL says. roots, which may be nil, is
 // how a TLS server is verified.
 func Clients(baseURL string, roots *tls.Config) []Client {
-	h1, h2 := transport(roots, false), transport(roots, true)
+	return clients(baseURL, transport(roots, false, nil), transport(roots, true, nil))
+}
+
+// FrozenClients are Clients whose reading a Freezer stops.
+func FrozenClients(baseURL string, f *Freezer) []Client {
+	return clients(baseURL, transport(nil, false, f), transport(nil, true, f))
+}
+
+func clients(baseURL string, h1, h2 *http.Client) []Client {
 	return []Client{
 		rpcClient{"connect", rightsizerv1connect.NewEventServiceClient(h1, baseURL)},
 		rpcClient{"connect", rightsizerv1connect.NewEventServiceClient(h2, baseURL, jsonOptions()...)},
@@ -59,12 +69,20 @@ func jsonOptions() []connect.ClientOption {
 	return opts
 }
 
-func transport(roots *tls.Config, http2 bool) *http.Client {
+// idle is how long a connection without streams is kept: so shortly that tests
+// which look for what is left over find nothing.
+const idle = 100 * time.Millisecond
+
+func transport(roots *tls.Config, http2 bool, f *Freezer) *http.Client {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(!http2)
 	protocols.SetHTTP2(http2)
 	protocols.SetUnencryptedHTTP2(http2)
-	return &http.Client{Transport: &http.Transport{Protocols: protocols, TLSClientConfig: roots}}
+	t := &http.Transport{Protocols: protocols, TLSClientConfig: roots, IdleConnTimeout: idle}
+	if f != nil {
+		t.DialContext = f.DialContext
+	}
+	return &http.Client{Transport: t}
 }
 
 type rpcClient struct {
@@ -93,7 +111,7 @@ func (s rpcStream) Next() (*rightsizerv1.StreamEventsResponse, error) {
 	if err := s.Err(); err != nil {
 		return nil, err
 	}
-	return nil, fmt.Errorf("the server ended the stream")
+	return nil, errors.New("the server ended the stream")
 }
 
 type socketClient struct {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/rightsizer/rightsizer/bus"
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
-	"github.com/rightsizer/rightsizer/server/codec"
 )
 
 // RFC 6455, section 5.2: FIN and opcode text; lengths of 126 and 127 announce 2
@@ -96,7 +95,7 @@ type sink struct {
 func (sink) Format() bus.Format { return bus.FormatWebSocket }
 
 func (sink) Encode(msg *rightsizerv1.StreamEventsResponse) ([]byte, error) {
-	payload, err := codec.MarshalJSONShortSeverity(msg)
+	payload, err := encodeJSON(msg)
 	if err != nil {
 		return nil, err
 	}

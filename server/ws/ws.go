@@ -2,12 +2,14 @@ package ws
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -50,10 +52,32 @@ func NewHandler(o Options) (http.Handler, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		b := &bridge{opts: o, hijacker: &hijacker{ResponseWriter: w, timeout: o.WriteTimeout}}
-		b.serve(r)
-	}), nil
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { accept(o, w, r) }), nil
+}
+
+// accept does the handshake and hands the connection to a goroutine of the hub's:
+// the request, its buffers and its goroutine's stack are net/http's again, which is
+// a third of what an idle client costs.
+func accept(o Options, w http.ResponseWriter, r *http.Request) {
+	b := &bridge{opts: o, live: liveness{every: o.PingInterval}}
+	b.reader = stream.Reader{Scope: bus.AllNamespaces(), Protocol: "websocket", Peer: r.RemoteAddr}
+	if id, ok := auth.FromContext(r.Context()); ok {
+		b.reader.Identity = id.User
+	}
+	h := &hijacker{ResponseWriter: w, timeout: o.WriteTimeout}
+	conn, err := websocket.Accept(h, r, &websocket.AcceptOptions{
+		CompressionMode: websocket.CompressionDisabled,
+		OnPongReceived:  func(context.Context, []byte) { b.live.answered.Store(true) },
+	})
+	if err != nil {
+		return // Accept has answered
+	}
+	conn.SetReadLimit(o.MaxFilterBytes)
+	b.conn, b.line = conn, h.conn
+	if !o.Hub.Go(b.serve) {
+		refused := stream.Refusal(stream.ErrShutdown)
+		b.last(websocket.StatusGoingAway, refusal{Code: refused.Code().String(), Message: refused.Message()})
+	}
 }
 
 // hijacker keeps the connection that the library takes over, so that data can be
@@ -65,7 +89,14 @@ type hijacker struct {
 	conn    *lineConn
 }
 
-// Hijack implements http.Hijacker.
+// The library's buffers of a connection: clients send a filter now and then, and
+// what is sent goes past it.
+const (
+	readBuffer  = 512
+	writeBuffer = 256
+)
+
+// Hijack implements http.Hijacker. The buffers of net/http are given back.
 func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
 	if err != nil {
@@ -73,18 +104,25 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	stream.Bound(conn)
 	h.conn = &lineConn{Conn: conn, timeout: h.timeout}
-	// net/http's own writer goes to the bare connection.
-	return h.conn, bufio.NewReadWriter(rw.Reader, bufio.NewWriterSize(h.conn, 256)), nil
+	early, err := rw.Reader.Peek(rw.Reader.Buffered())
+	if err != nil {
+		return nil, nil, err
+	}
+	reader := bufio.NewReaderSize(bytes.NewReader(bytes.Clone(early)), max(readBuffer, len(early)))
+	if _, err := reader.Peek(len(early)); err != nil { // the library looks at what is buffered
+		return nil, nil, err
+	}
+	return h.conn, bufio.NewReadWriter(reader, bufio.NewWriterSize(h.conn, writeBuffer)), nil
 }
 
-// bridge is one WebSocket. The request's goroutine reads; the session writes in
-// its own, which start begins and serve joins.
+// bridge is one WebSocket. The goroutine of serve reads; the session writes in its
+// own, which use begins and serve joins.
 type bridge struct {
-	opts     Options
-	hijacker *hijacker
-	conn     *websocket.Conn
-	reader   stream.Reader
-	live     liveness
+	opts   Options
+	conn   *websocket.Conn
+	line   *lineConn
+	reader stream.Reader
+	live   liveness
 
 	mu      sync.Mutex // guards session: the timer and the first filter both start it
 	session *stream.Session
@@ -93,29 +131,25 @@ type bridge struct {
 	writing sync.WaitGroup
 }
 
-func (b *bridge) serve(r *http.Request) {
-	b.live.every = b.opts.PingInterval
-	conn, err := websocket.Accept(b.hijacker, r, &websocket.AcceptOptions{
-		CompressionMode: websocket.CompressionDisabled,
-		OnPongReceived:  func(context.Context, []byte) { b.live.answered.Store(true) },
-	})
-	if err != nil {
-		return // Accept has answered
-	}
-	conn.SetReadLimit(b.opts.MaxFilterBytes)
-	b.conn = conn
-	b.reader = stream.Reader{Scope: bus.AllNamespaces(), Protocol: "websocket", Peer: r.RemoteAddr}
-	if id, ok := auth.FromContext(r.Context()); ok {
-		b.reader.Identity = id.User
-	}
-	b.ctx, b.cancel = context.WithCancel(r.Context())
+func (b *bridge) serve() {
+	defer b.contain()
+	b.ctx, b.cancel = context.WithCancel(context.Background())
 	defer b.writing.Wait()
-	defer conn.CloseNow() //nolint:errcheck // whatever is left of it
+	defer b.conn.CloseNow() //nolint:errcheck // whatever is left of it
 	defer b.cancel()
 	unasked := time.AfterFunc(b.opts.FilterWait, func() { b.use(nil) })
 	defer unasked.Stop()
 	for b.readFilter() {
 		unasked.Stop()
+	}
+}
+
+// contain keeps a panic within this WebSocket: no server stands above its
+// goroutines.
+func (b *bridge) contain() {
+	if panicked := recover(); panicked != nil {
+		b.opts.Logger.Error("a WebSocket panicked; only it failed", slog.Any("panic", panicked), slog.String("stack", string(debug.Stack())))
+		_ = b.conn.CloseNow()
 	}
 }
 
@@ -150,7 +184,7 @@ func (b *bridge) use(filter *rightsizerv1.EventFilter) {
 		return
 	}
 	b.reader.Filter, b.reader.After = filter, filter.GetAfter()
-	session, err := b.opts.Hub.Open(b.ctx, b.reader, sink{b.hijacker.conn, &b.live})
+	session, err := b.opts.Hub.Open(b.ctx, b.reader, sink{b.line, &b.live})
 	if err != nil {
 		refused := stream.Refusal(err)
 		b.writing.Go(func() {
@@ -164,6 +198,7 @@ func (b *bridge) use(filter *rightsizerv1.EventFilter) {
 
 // write runs the session and closes the WebSocket in the way its end asks for.
 func (b *bridge) write(session *stream.Session) {
+	defer b.contain()
 	err := session.Run()
 	switch {
 	case b.ctx.Err() != nil: // the reading side ends it
@@ -176,7 +211,7 @@ func (b *bridge) write(session *stream.Session) {
 	case err != nil:
 		_ = b.conn.CloseNow()
 	default: // it was told `closing`
-		_ = b.conn.Close(websocket.StatusGoingAway, "see the closing message")
+		b.close(websocket.StatusGoingAway, "see the closing message")
 	}
 }
 
@@ -195,11 +230,21 @@ const maxCloseReason = 123
 // last sends a refusal as the last message and in the close frame.
 func (b *bridge) last(code websocket.StatusCode, r refusal) {
 	if frame, err := r.frame(); err == nil {
-		_, _ = b.hijacker.conn.Write(frame) // the client may be gone
+		_, _ = b.line.Write(frame) // the client may be gone
 	}
 	reason := r.Message
 	if r.Field != "" {
 		reason = r.Field + ": " + reason
 	}
+	b.close(code, reason)
+}
+
+// closeWait is how long a client may take to answer the closing handshake.
+const closeWait = time.Second
+
+// close sends a close frame and waits for the client's, but not for long.
+func (b *bridge) close(code websocket.StatusCode, reason string) {
+	impatient := time.AfterFunc(closeWait, func() { _ = b.conn.CloseNow() })
+	defer impatient.Stop()
 	_ = b.conn.Close(code, cut(reason, maxCloseReason))
 }

@@ -3,6 +3,7 @@ package ws_test
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -28,13 +29,18 @@ type nothingWrong struct{}
 func (nothingWrong) Problems() []*rightsizerv1.Event { return nil }
 
 // start serves a bridge on loopback and returns its bus and address.
-func start(t *testing.T, wait time.Duration) (*bus.Bus, string) {
+func start(t testing.TB, wait time.Duration) (*bus.Bus, string) {
+	t.Helper()
+	return startWith(t, wait, 0)
+}
+
+func startWith(t testing.TB, wait, ping time.Duration) (*bus.Bus, string) {
 	t.Helper()
 	b, err := bus.New(bus.Options{})
 	require.NoError(t, err)
 	hub, err := stream.NewHub(stream.Options{Bus: b, Problems: nothingWrong{}, Cluster: func() string { return "c1" }})
 	require.NoError(t, err)
-	bridge, err := ws.NewHandler(ws.Options{Hub: hub, FilterWait: wait})
+	bridge, err := ws.NewHandler(ws.Options{Hub: hub, FilterWait: wait, PingInterval: ping, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -64,7 +70,7 @@ func dial(t *testing.T, url string) socket {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
-	conn, _, err := websocket.Dial(ctx, url, nil) //nolint:bodyclose // an upgraded response has none
+	conn, _, err := websocket.Dial(ctx, url, nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.CloseNow() })
 	return socket{t, ctx, conn}
@@ -280,7 +286,7 @@ func FuzzFilter(f *testing.F) {
 	f.Add(`{"eventTypes":["pod.*"],"severities":["warning",3,"SEVERITY_ERROR"],"tags":{"a":"b"}}`)
 	f.Add(`{"after":"AAAA","allowedOnly":true,"minSeverity":"error","workloads":["Deployment/web"],"nodes":["n"]}`)
 	f.Add(`{"namespaces":[null]}`)
-	f.Fuzz(func(t *testing.T, text string) {
+	f.Fuzz(func(_ *testing.T, text string) {
 		filter, err := ws.ParseFilter([]byte(text))
 		if err == nil {
 			bus.Compile(filter, bus.AllNamespaces()).MatchesEvent(event("pod.oom_killed", "a", warning))

@@ -1,0 +1,99 @@
+// Command bench sets the event streams beside their peers over loopback: what one
+// delivered event costs the server, how late it is, and what an idle connection
+// holds. It prints markdown tables of one run and exits with 1 where an event went
+// astray.
+//
+// Clients live in a process of their own, so that only the server's CPU is counted
+// (getrusage of this one, publisher included), and read no more than the framing:
+// two cores have to feed them. The load is bursts, flat out, each begun when every
+// subscriber has all of the former: nobody has to drop.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+var began = time.Now()
+
+func progress(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "%4.0fs  "+format+"\n", append([]any{time.Since(began).Seconds()}, args...)...)
+}
+
+func main() {
+	reader := flag.String("reader", "", "internal: be the clients; a plan as JSON")
+	each := flag.Duration("each", 600*time.Millisecond, "least time for each server and number of subscribers")
+	big := flag.Bool("big", false, "9,500 connections as well")
+	only := flag.String("only", "", "only servers whose name contains one of these, by comma")
+	parts := flag.String("parts", "cpu,latency,slow,memory", "which tables")
+	subscribers := flag.String("s", "1,10,100,1000", "numbers of subscribers")
+	profile := flag.String("profile", "", "write a CPU profile of the servers to this file")
+	flag.Parse()
+	if *reader != "" {
+		if err := read(*reader); err != nil {
+			fmt.Fprintln(os.Stderr, "reader:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	r := run{each: *each, big: *big, only: strings.Split(*only, ",")}
+	for s := range strings.SplitSeq(*subscribers, ",") {
+		var n int
+		if _, err := fmt.Sscan(s, &n); err != nil || n < 1 {
+			fmt.Fprintf(os.Stderr, "-s: %q is no number of subscribers\n", s)
+			os.Exit(2)
+		}
+		r.counts = append(r.counts, n)
+	}
+	stop := profiling(*profile)
+	err := r.all(strings.Split(*parts, ","))
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// run is what one call of the program measures.
+type run struct {
+	each   time.Duration
+	big    bool
+	only   []string
+	counts []int
+}
+
+func (r run) wants(v variant) bool {
+	return slices.ContainsFunc(r.only, func(part string) bool { return strings.Contains(v.name, part) })
+}
+
+func (r run) all(parts []string) error {
+	fmt.Printf("%s, %d cores, %s, %s\n", time.Now().Format(time.DateOnly), runtime.NumCPU(), processor(), runtime.Version())
+	tables := map[string]func() error{"memory": r.memoryTable, "cpu": r.cpuTable, "latency": r.latencyTable, "slow": r.slowTable}
+	for _, name := range []string{"memory", "cpu", "latency", "slow"} { // memory first, while the process is fresh
+		if slices.Contains(parts, name) {
+			if err := tables[name](); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// processor is the model as Linux names it.
+func processor() string {
+	text, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return runtime.GOARCH
+	}
+	for line := range strings.Lines(string(text)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return runtime.GOARCH
+}
