@@ -54,9 +54,9 @@ func (n *notifier) signal() {
 
 // The pause after a round of waking grows with the readers woken, so that under
 // load entries reach them in batches, while the first entry after silence is
-// never held back. At 250 readers it reaches its bound.
+// never held back. At 100 readers it reaches its bound.
 const (
-	lingerPerReader = 20 * time.Microsecond
+	lingerPerReader = 50 * time.Microsecond
 	maxLinger       = 5 * time.Millisecond
 )
 
