@@ -87,7 +87,7 @@ type ring struct {
 }
 
 func newRing() (*ring, error) {
-	b, err := bus.New(bus.Options{})
+	b, err := bus.New(bus.Options{Bytes: 64 << 20}) // the count bounds it, with every encoding cached
 	if err != nil {
 		return nil, err
 	}
