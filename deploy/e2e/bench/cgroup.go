@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// sampling is how often the working set is read. Between two readings the
+// kernel's own maximum, which counts cached files too, bounds what was missed.
+const sampling = 5 * time.Millisecond
+
+// gauge measures the memory of one process.
+type gauge struct {
+	dir     string // its cgroup; empty where there is none of its own
+	copied  string // the program that runs in it
+	v2      bool
+	pid     int
+	stop    chan struct{}
+	stopped sync.WaitGroup
+
+	mu   sync.Mutex
+	peak int64 // working set in bytes
+}
+
+// newGauge makes a cgroup, where this process may: v2's, else v1's.
+func newGauge() *gauge {
+	g := &gauge{stop: make(chan struct{})}
+	name := fmt.Sprintf("rightsizer-bench-%d", os.Getpid())
+	for _, root := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/memory"} {
+		dir := filepath.Join(root, name)
+		if os.Mkdir(dir, 0o755) != nil { //nolint:gosec // cgroups have these permissions
+			continue
+		}
+		for usage, v2 := range map[string]bool{"memory.current": true, "memory.usage_in_bytes": false} {
+			if _, err := os.Stat(filepath.Join(dir, usage)); err == nil {
+				g.dir, g.v2 = dir, v2
+				return g
+			}
+		}
+		_ = os.Remove(dir) // a hierarchy without the memory controller
+	}
+	return g
+}
+
+// how says what the figures are.
+func (g *gauge) how() string {
+	switch {
+	case g.dir == "":
+		return "VmHWM of the process, for want of a cgroup"
+	case g.v2:
+		return "working set of a cgroup (v2) of its own"
+	}
+	return "working set of a cgroup (v1) of its own"
+}
+
+// command runs a program inside the cgroup from its first page on: a copy of it,
+// since the pages of a file are charged to whoever reads them first, and in a
+// pod that is the program itself.
+func (g *gauge) command(ctx context.Context, path string, args ...string) *exec.Cmd {
+	if g.dir == "" {
+		return exec.CommandContext(ctx, path, args...) //nolint:gosec // the program that -bin names
+	}
+	g.copied = fmt.Sprintf("%s.bench-%d", path, os.Getpid())
+	enter := []string{"-c", `echo $$ > "$0" && cp "$1" "$2" && shift && exec "$@"`, filepath.Join(g.dir, "cgroup.procs"), path, g.copied}
+	return exec.CommandContext(ctx, "/bin/sh", append(enter, args...)...) //nolint:gosec // as above, its name quoted
+}
+
+// follow keeps the highest working set from now on.
+func (g *gauge) follow(pid int) {
+	g.pid = pid
+	g.stopped.Go(func() {
+		for {
+			select {
+			case <-g.stop:
+				return
+			case <-time.After(sampling):
+			}
+			if now := g.workingSet(); now > 0 {
+				g.mu.Lock()
+				g.peak = max(g.peak, now)
+				g.mu.Unlock()
+			}
+		}
+	})
+}
+
+// lap is the peak since the last lap, in bytes; without a cgroup that since the
+// start.
+func (g *gauge) lap() int64 {
+	if g.dir == "" {
+		return g.ofProcess("VmHWM:")
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	peak := g.peak
+	g.peak = 0
+	return peak
+}
+
+// workingSet is what the kubelet counts and the OOM killer cannot get back:
+// usage less inactive files. 0 where it cannot be read.
+func (g *gauge) workingSet() int64 {
+	if g.dir == "" {
+		return g.ofProcess("VmRSS:")
+	}
+	usage, inactive := "memory.usage_in_bytes", "total_inactive_file"
+	if g.v2 {
+		usage, inactive = "memory.current", "inactive_file"
+	}
+	return max(g.number(usage)-fieldOf(filepath.Join(g.dir, "memory.stat"), inactive), 0)
+}
+
+// charged is the kernel's own maximum, cached files included; 0 where unknown.
+func (g *gauge) charged() int64 {
+	if g.dir == "" {
+		return 0
+	}
+	if g.v2 {
+		return g.number("memory.peak")
+	}
+	return g.number("memory.max_usage_in_bytes")
+}
+
+// resident is the resident set now, in bytes.
+func (g *gauge) resident() int64 { return g.ofProcess("VmRSS:") }
+
+func (g *gauge) ofProcess(field string) int64 {
+	return fieldOf(fmt.Sprintf("/proc/%d/status", g.pid), field) << 10 // it is in KiB
+}
+
+func (g *gauge) number(file string) int64 {
+	raw, err := os.ReadFile(filepath.Join(g.dir, file))
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.ParseInt(strings.TrimSpace(string(raw)), 10, 64)
+	return n
+}
+
+// end stops following and removes the cgroup; its process must be gone.
+func (g *gauge) end() {
+	close(g.stop)
+	g.stopped.Wait()
+	if g.dir != "" {
+		_, _ = os.Remove(g.dir), os.Remove(g.copied) // an empty folder and a copy are all that would be left
+	}
+}
+
+// fieldOf is the number behind a name in a file of lines, 0 where there is none.
+func fieldOf(path, name string) int64 {
+	file, err := os.Open(path)
+	if err != nil {
+		return 0
+	}
+	defer file.Close() //nolint:errcheck // only read
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		if words := strings.Fields(lines.Text()); len(words) > 1 && words[0] == name {
+			n, _ := strconv.ParseInt(words[1], 10, 64)
+			return n
+		}
+	}
+	return 0
+}
