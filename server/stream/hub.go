@@ -36,6 +36,11 @@ type Options struct {
 	// events, then the bus's own `synced`, which must be published after Synced
 	// has become true.
 	Synced func() bool
+	// Scope says what a caller may see: the namespaces that he asks for, or, asking
+	// for none, all, or what is allowed where he says allowed_only. Its errors go to
+	// the caller. Nil is the scope of an open API: everything. Lists, streams and
+	// WebSockets all ask here.
+	Scope func(ctx context.Context, filter *rightsizerv1.EventFilter) (bus.Scope, error)
 	// Heartbeat is the silence after which a heartbeat is sent; 15 s by default,
 	// at least 100 ms. Proxies cut idle streams at 60 s.
 	Heartbeat time.Duration
@@ -58,6 +63,9 @@ func (o Options) withDefaults() Options {
 	o.Heartbeat = cmp.Or(o.Heartbeat, 15*time.Second)
 	o.WriteTimeout = cmp.Or(o.WriteTimeout, 10*time.Second)
 	o.MaxSessions = cmp.Or(o.MaxSessions, 1000)
+	if o.Scope == nil {
+		o.Scope = func(context.Context, *rightsizerv1.EventFilter) (bus.Scope, error) { return bus.AllNamespaces(), nil }
+	}
 	if o.Synced == nil {
 		o.Synced = func() bool { return true }
 	}
@@ -123,6 +131,11 @@ func NewHub(o Options) (*Hub, error) {
 	return h, nil
 }
 
+// Scope says what the caller in ctx may see of what a filter asks for.
+func (h *Hub) Scope(ctx context.Context, filter *rightsizerv1.EventFilter) (bus.Scope, error) {
+	return h.opts.Scope(ctx, filter)
+}
+
 // Reader is who reads a session, and what.
 type Reader struct {
 	// Filter is validated; nil is everything in scope.
@@ -152,7 +165,7 @@ func (h *Hub) Open(ctx context.Context, r Reader, sink Sink) (*Session, error) {
 	}
 	h.next++
 	s := &Session{
-		hub: h, id: h.next, reader: r, sink: sink, encode: sink.Encode, opened: time.Now(),
+		hub: h, id: h.next, reader: r, sink: sink, encode: sink.Encode, opened: time.Now(), changes: make(chan *change, 1),
 		sub: h.opts.Bus.Subscribe(bus.Compile(r.Filter, r.Scope), r.After),
 	}
 	s.ctx, s.end = context.WithCancelCause(ctx)

@@ -13,11 +13,15 @@ import (
 
 // ListEvents implements EventServiceHandler. Pages are stable while events
 // arrive: the first one fixes the newest event that the others may show.
-func (s *Service) ListEvents(_ context.Context, req *rightsizerv1.ListEventsRequest) (*rightsizerv1.ListEventsResponse, error) {
+func (s *Service) ListEvents(ctx context.Context, req *rightsizerv1.ListEventsRequest) (*rightsizerv1.ListEventsResponse, error) {
 	if err := s.hub.ownCluster(req.GetCluster()); err != nil {
 		return nil, err
 	}
 	cursor, err := page.Cursor(req)
+	if err != nil {
+		return nil, err
+	}
+	scope, err := s.hub.Scope(ctx, req.GetFilter())
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +35,7 @@ func (s *Service) ListEvents(_ context.Context, req *rightsizerv1.ListEventsRequ
 	during := within(req)
 	more := false
 	last := from
-	_, err = ring.Page(bus.Compile(req.GetFilter(), bus.AllNamespaces()), from, resp.GetNewest(), req.GetOrderBy() != "asc", func(e *bus.Entry) bool {
+	_, err = ring.Page(bus.Compile(req.GetFilter(), scope), from, resp.GetNewest(), req.GetOrderBy() != "asc", func(e *bus.Entry) bool {
 		ev := e.Message().GetEvent()
 		if ev == nil || !during(ev) {
 			return true

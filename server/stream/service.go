@@ -10,7 +10,6 @@ import (
 
 	"connectrpc.com/connect"
 
-	"github.com/rightsizer/rightsizer/bus"
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/gen/go/rightsizer/v1/rightsizerv1connect"
 	"github.com/rightsizer/rightsizer/server/auth"
@@ -45,6 +44,10 @@ func (s *Service) StreamEvents(ctx context.Context, req *rightsizerv1.StreamEven
 	if err := s.hub.ownCluster(req.GetCluster()); err != nil {
 		return err
 	}
+	scope, err := s.hub.Scope(ctx, req.GetFilter())
+	if err != nil {
+		return err
+	}
 	info, ok := connect.CallInfoForHandlerContext(ctx)
 	if !ok {
 		return rpcerr.Internal("the stream has no call")
@@ -54,7 +57,7 @@ func (s *Service) StreamEvents(ctx context.Context, req *rightsizerv1.StreamEven
 		return rpcerr.Internal("the stream has no writer")
 	}
 	reader := Reader{
-		Filter: req.GetFilter(), Scope: bus.AllNamespaces(), After: req.GetAfter(),
+		Filter: req.GetFilter(), Scope: scope, After: req.GetAfter(),
 		Protocol: protocolName(info.Peer().Protocol), Peer: info.Peer().Addr,
 	}
 	if reader.After == "" {

@@ -3,7 +3,6 @@ package stream
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -19,6 +18,9 @@ const (
 	batchBytes   = 64 << 10
 )
 
+// encodeFunc frames one message.
+type encodeFunc func(*rightsizerv1.StreamEventsResponse) ([]byte, error)
+
 // Session is one open stream. Run belongs to one goroutine; Change may be called
 // from another.
 type Session struct {
@@ -26,7 +28,7 @@ type Session struct {
 	id     uint64
 	reader Reader
 	sink   Sink
-	encode func(*rightsizerv1.StreamEventsResponse) ([]byte, error) // the sink's
+	encode encodeFunc // the sink's
 	opened time.Time
 	ctx    context.Context //nolint:containedctx // the session's life, ended by the hub as well as by the client
 	end    context.CancelCauseFunc
@@ -37,7 +39,7 @@ type Session struct {
 	mu         sync.Mutex // guards sub as a pointer and lostBefore, for who looks from outside
 	lostBefore int64      // by subscriptions before this one
 
-	change    atomic.Pointer[change]
+	changes   chan *change // one slot: who sends more waits until they are answered
 	interrupt atomic.Pointer[context.CancelFunc]
 
 	sent, bytes atomic.Int64
@@ -52,10 +54,14 @@ type change struct {
 }
 
 // Change replaces the filter; it is answered by `synced`, or, when after names a
-// position, by `opened` and what follows it. Of changes in quick succession the
-// last one counts.
+// position, by `opened` and what follows it. Each change is answered: a client that
+// sends them faster than it takes the answers waits here.
 func (s *Session) Change(filter *rightsizerv1.EventFilter, scope bus.Scope, after string) {
-	s.change.Store(&change{filter, scope, after})
+	select {
+	case s.changes <- &change{filter, scope, after}:
+	case <-s.ctx.Done():
+		return
+	}
 	if stop := s.interrupt.Load(); stop != nil {
 		(*stop)()
 	}
@@ -139,8 +145,10 @@ func (s *Session) step() error {
 	waiting, stop := context.WithCancel(s.ctx)
 	defer stop()
 	s.interrupt.Store(&stop)
-	if c := s.change.Swap(nil); c != nil { // after interrupt is set: a later change wakes Next
+	select {
+	case c := <-s.changes: // looked at after interrupt is set: a later change wakes Next
 		return s.apply(c)
+	default:
 	}
 	for {
 		batch, err := s.sub.Next(waiting, s.hub.opts.Heartbeat, s.room[:])
@@ -235,71 +243,5 @@ func (s *Session) finish(err error) error {
 		Message:  &rightsizerv1.StreamEventsResponse_Closing{Closing: &rightsizerv1.StreamClosing{Reason: cause.Error(), Position: position}},
 		Position: position,
 	})
-	return nil
-}
-
-// output gathers framed messages for one write.
-type output struct {
-	session *Session
-	format  bus.Format
-	buf     *[]byte
-	count   int64
-	err     error
-}
-
-// buffers are shared by all sessions, so that idle ones hold none.
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
-
-func newOutput(s *Session) *output {
-	return &output{session: s, format: s.sink.Format(), buf: buffers.Get().(*[]byte)} //nolint:forcetypeassert // the pool holds nothing else
-}
-
-func (o *output) free() {
-	if cap(*o.buf) <= 2*batchBytes {
-		*o.buf = (*o.buf)[:0]
-		buffers.Put(o.buf)
-	}
-}
-
-func (o *output) entry(e *bus.Entry) {
-	if o.err != nil {
-		return
-	}
-	frame, err := e.Encoded(o.format, o.session.encode)
-	o.add(frame, err)
-}
-
-func (o *output) message(msg *rightsizerv1.StreamEventsResponse) {
-	if o.err != nil {
-		return
-	}
-	frame, err := o.session.encode(msg)
-	o.add(frame, err)
-}
-
-func (o *output) add(frame []byte, err error) {
-	if err != nil {
-		o.err = fmt.Errorf("encode a message: %w", err)
-		return
-	}
-	*o.buf = append(*o.buf, frame...)
-	o.count++
-	if len(*o.buf) >= batchBytes {
-		o.err = o.flush()
-	}
-}
-
-// flush writes what was gathered. The caller acknowledges the batch only when it
-// succeeds.
-func (o *output) flush() error {
-	if o.err != nil || len(*o.buf) == 0 {
-		return o.err
-	}
-	if err := o.session.sink.Write(*o.buf, o.session.hub.opts.WriteTimeout); err != nil {
-		return err
-	}
-	o.session.sent.Add(o.count)
-	o.session.bytes.Add(int64(len(*o.buf)))
-	*o.buf, o.count = (*o.buf)[:0], 0
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"connectrpc.com/connect"
 	"github.com/coder/websocket"
 
 	"github.com/rightsizer/rightsizer/bus"
@@ -60,7 +61,8 @@ func NewHandler(o Options) (http.Handler, error) {
 // a third of what an idle client costs.
 func accept(o Options, w http.ResponseWriter, r *http.Request) {
 	b := &bridge{opts: o, live: liveness{every: o.PingInterval}}
-	b.reader = stream.Reader{Scope: bus.AllNamespaces(), Protocol: "websocket", Peer: r.RemoteAddr}
+	b.reader = stream.Reader{Protocol: "websocket", Peer: r.RemoteAddr}
+	b.caller = context.WithoutCancel(r.Context())
 	if id, ok := auth.FromContext(r.Context()); ok {
 		b.reader.Identity = id.User
 	}
@@ -75,8 +77,7 @@ func accept(o Options, w http.ResponseWriter, r *http.Request) {
 	conn.SetReadLimit(o.MaxFilterBytes)
 	b.conn, b.line = conn, h.conn
 	if !o.Hub.Go(b.serve) {
-		refused := stream.Refusal(stream.ErrShutdown)
-		b.last(websocket.StatusGoingAway, refusal{Code: refused.Code().String(), Message: refused.Message()})
+		b.last(websocket.StatusGoingAway, refused(stream.Refusal(stream.ErrShutdown)))
 	}
 }
 
@@ -122,6 +123,7 @@ type bridge struct {
 	conn   *websocket.Conn
 	line   *lineConn
 	reader stream.Reader
+	caller context.Context //nolint:containedctx // who called, for what he may see
 	live   liveness
 
 	mu      sync.Mutex // guards session: the timer and the first filter both start it
@@ -137,10 +139,21 @@ func (b *bridge) serve() {
 	defer b.writing.Wait()
 	defer b.conn.CloseNow() //nolint:errcheck // whatever is left of it
 	defer b.cancel()
-	unasked := time.AfterFunc(b.opts.FilterWait, func() { b.use(nil) })
-	defer unasked.Stop()
+	var unasked sync.WaitGroup
+	unasked.Add(1)
+	timer := time.AfterFunc(b.opts.FilterWait, func() {
+		defer unasked.Done()
+		b.use(nil)
+	})
+	asked := sync.OnceFunc(func() {
+		if timer.Stop() {
+			unasked.Done()
+		}
+	})
+	defer unasked.Wait()
+	defer asked()
 	for b.readFilter() {
-		unasked.Stop()
+		asked()
 	}
 }
 
@@ -168,32 +181,53 @@ func (b *bridge) readFilter() bool {
 		b.refuse(websocket.StatusInvalidFramePayloadData, *bad)
 		return false
 	}
-	b.use(filter)
+	return b.use(filter)
+}
+
+// use starts the session with its first filter, or changes the one it has; a nil
+// filter only starts. It says whether the client may go on.
+func (b *bridge) use(filter *rightsizerv1.EventFilter) bool {
+	scope, err := b.opts.Hub.Scope(b.caller, filter)
+	if err != nil {
+		b.refuse(websocket.StatusPolicyViolation, refused(err))
+		return false
+	}
+	b.mu.Lock()
+	session := b.session
+	if session == nil {
+		session, err = b.start(filter, scope)
+		b.mu.Unlock()
+		if err != nil {
+			b.refuse(websocket.StatusTryAgainLater, refused(stream.Refusal(err)))
+		}
+		return err == nil
+	}
+	b.mu.Unlock()
+	if filter != nil {
+		session.Change(filter, scope, filter.GetAfter())
+	}
 	return true
 }
 
-// use starts the session with its first filter, or changes the one it has. A nil
-// filter only starts.
-func (b *bridge) use(filter *rightsizerv1.EventFilter) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.session != nil {
-		if filter != nil {
-			b.session.Change(filter, b.reader.Scope, filter.GetAfter())
-		}
-		return
-	}
-	b.reader.Filter, b.reader.After = filter, filter.GetAfter()
+// start opens the session. The caller holds b.mu.
+func (b *bridge) start(filter *rightsizerv1.EventFilter, scope bus.Scope) (*stream.Session, error) {
+	b.reader.Filter, b.reader.Scope, b.reader.After = filter, scope, filter.GetAfter()
 	session, err := b.opts.Hub.Open(b.ctx, b.reader, sink{b.line, &b.live})
 	if err != nil {
-		refused := stream.Refusal(err)
-		b.writing.Go(func() {
-			b.last(websocket.StatusTryAgainLater, refusal{Code: refused.Code().String(), Message: refused.Message()})
-		})
-		return
+		return nil, err
 	}
 	b.session = session
 	b.writing.Go(func() { b.write(session) })
+	return session, nil
+}
+
+// refused is a Connect error as a WebSocket's last message.
+func refused(err error) refusal {
+	var coded *connect.Error
+	if !errors.As(err, &coded) {
+		return refusal{Code: connect.CodeInternal.String(), Message: "the stream could not be opened"}
+	}
+	return refusal{Code: coded.Code().String(), Message: coded.Message()}
 }
 
 // write runs the session and closes the WebSocket in the way its end asks for.

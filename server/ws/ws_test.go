@@ -3,6 +3,7 @@ package ws_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -183,6 +184,26 @@ func TestALaterFilterReplacesTheFormer(t *testing.T) {
 	assert.Contains(t, s.next(), "synced")
 	assert.Contains(t, s.next(), "event")
 	assert.Contains(t, s.next(), "event")
+}
+
+func TestEachOfManyFiltersIsAnswered(t *testing.T) {
+	t.Parallel()
+	b, url := start(t, time.Hour)
+	s := dial(t, url)
+	const changes = 20
+	s.send(`{}`)
+	for n := range changes {
+		s.send(fmt.Sprintf(`{"namespaces":["n%d"]}`, n))
+	}
+	assert.Contains(t, s.next(), "opened")
+	for range changes + 1 {
+		assert.Contains(t, s.next(), "synced")
+	}
+	b.Publish(event("pod.oom_killed", "n0", errored))
+	b.Publish(event("pod.oom_killed", fmt.Sprintf("n%d", changes-1), errored))
+	ev, ok := s.next()["event"].(map[string]any)
+	require.True(t, ok)
+	assert.Equal(t, fmt.Sprintf("n%d", changes-1), ev["namespace"], "the last one is in force")
 }
 
 func TestAMalformedFilterIsAnsweredWithItsField(t *testing.T) {
