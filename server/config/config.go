@@ -37,6 +37,11 @@ type Config struct {
 	CrashLoopReset            time.Duration
 	CrashLoopCriticalRestarts int32
 	OOMCriticalKills          int32
+	UnschedulableAfter        time.Duration
+	PendingAfter              time.Duration
+	ProbeFailures             int32
+	ProbeQuiet                time.Duration
+	EvidenceQuiet             time.Duration
 
 	LogLevel  string
 	LogFormat string
@@ -80,21 +85,33 @@ func IsLoopback(address string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
+// conflict is one setting that does not go with others.
+type conflict struct {
+	key string
+	// want is what would be right.
+	want string
+	// with are the other settings that it is about.
+	with []string
+}
+
 // check judges what no single setting can: how they go together.
-func (c *Config) check() []SettingError {
-	var problems []SettingError
-	add := func(key, want string) { problems = append(problems, SettingError{Key: key, Want: want}) }
-	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
-		add("tls-cert-file", "and tls-key-file go together: set both or neither")
+func (c *Config) check() []conflict {
+	var found []conflict
+	add := func(key, want string, with ...string) { found = append(found, conflict{key, want, with}) }
+	switch {
+	case c.TLSCertFile != "" && c.TLSKeyFile == "":
+		add("tls-cert-file", "wants tls-key-file beside it: set both or neither")
+	case c.TLSCertFile == "" && c.TLSKeyFile != "":
+		add("tls-key-file", "wants tls-cert-file beside it: set both or neither")
 	}
 	if c.InsecurePlaintext && c.TLSCertFile != "" {
-		add("insecure-plaintext", "contradicts tls-cert-file: unset one of them")
+		add("insecure-plaintext", "contradicts tls-cert-file: unset one of them", "tls-cert-file")
 	}
 	if c.RingEntries > 0 && c.RingEntries&(c.RingEntries-1) != 0 {
 		add("ring-entries", "wants a power of two, such as 4096")
 	}
 	if c.CrashLoopCriticalRestarts < c.CrashLoopRestarts {
-		add("crash-loop-critical-restarts", "wants at least the value of crash-loop-restarts")
+		add("crash-loop-critical-restarts", "wants at least the value of crash-loop-restarts", "crash-loop-restarts")
 	}
 	addresses := []struct{ key, address string }{
 		{"grpc-bind-address", c.GRPCAddress}, {"events-bind-address", c.EventsAddress}, {"metrics-bind-address", c.MetricsAddress},
@@ -102,11 +119,11 @@ func (c *Config) check() []SettingError {
 	for i, a := range addresses {
 		for _, b := range addresses[:i] {
 			if a.address == b.address && a.address != Off && !hasPortZero(a.address) {
-				add(a.key, "wants another address than "+b.key)
+				add(a.key, "wants another address than "+b.key, b.key)
 			}
 		}
 	}
-	return problems
+	return found
 }
 
 func hasPortZero(address string) bool {

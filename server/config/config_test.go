@@ -132,14 +132,27 @@ func TestFilesThatAreNone(t *testing.T) {
 }
 
 func TestSettingsThatDoNotGoTogether(t *testing.T) {
-	for want, flags := range map[string]map[string]string{
-		"set both or neither":                  {"tls-cert-file": "a"},
-		"contradicts":                          {"tls-cert-file": "a", "tls-key-file": "b", "insecure-plaintext": "true"},
-		"power of two":                         {"ring-entries": "5000"},
-		"at least the value of crash-loop":     {"crash-loop-restarts": "9"},
-		"another address than grpc-bind-addre": {"events-bind-address": ":9090"},
+	path := file(t, "# two lines\nring-entries: 1000\n")
+	for want, in := range map[string]config.Input{
+		`tls-cert-file (flag --tls-cert-file) is "a"; wants tls-key-file beside it: set both or neither`: {
+			Flags: map[string]string{"tls-cert-file": "a"},
+		},
+		`tls-key-file (environment RIGHTSIZER_TLS_KEY_FILE) is "b"; wants tls-cert-file beside it: set both or neither`: {
+			Environ: []string{"RIGHTSIZER_TLS_KEY_FILE=b"},
+		},
+		`insecure-plaintext (flag --insecure-plaintext) is "true"; contradicts tls-cert-file: unset one of them; tls-cert-file (flag --tls-cert-file) is "a"`: {
+			Flags: map[string]string{"tls-cert-file": "a", "tls-key-file": "b", "insecure-plaintext": "true"},
+		},
+		`ring-entries (flag --ring-entries) is "5000"; wants a power of two`:                       {Flags: map[string]string{"ring-entries": "5000"}},
+		`ring-entries (environment RIGHTSIZER_RING_ENTRIES) is "1000"; wants a power of two`:       {Environ: []string{"RIGHTSIZER_RING_ENTRIES=1000"}},
+		`ring-entries (` + path + `:2) is "1000"; wants a power of two`:                            {Flags: map[string]string{"config": path}},
+		`crash-loop-critical-restarts (default) is "5"; wants at least the value of crash-loop-re`: {Flags: map[string]string{"crash-loop-restarts": "9"}},
+		`crash-loop-restarts (flag --crash-loop-restarts) is "9"`:                                  {Flags: map[string]string{"crash-loop-restarts": "9"}},
+		`events-bind-address (flag --events-bind-address) is ":9090"; wants another address than grpc-bind-address; grpc-bind-address (default) is ":9090"`: {
+			Flags: map[string]string{"events-bind-address": ":9090"},
+		},
 	} {
-		_, err := config.Load(config.Input{Flags: flags})
+		_, err := config.Load(in)
 		require.ErrorContains(t, err, want)
 	}
 	for _, flags := range []map[string]string{

@@ -20,8 +20,8 @@ const maxFile = 1 << 20
 type SettingError struct {
 	// Key is the setting.
 	Key string
-	// Place is where the value stands: flag --x, environment X, file:line.
-	// Empty where several settings do not go together.
+	// Place is where the value stands: flag --x, environment X, file:line, or
+	// default.
 	Place string
 	// Value is the bad value, empty where it is not about one.
 	Value string
@@ -46,12 +46,23 @@ func (p SettingError) Error() string {
 // nothing for a default.
 type Source map[string]string
 
+// Place is where a setting's value comes from, for people.
+func (s Source) Place(key string) string {
+	if place, ok := s[key]; ok {
+		return place
+	}
+	return "default"
+}
+
 // Input is where settings come from.
 type Input struct {
 	// Flags are the flags given, by key.
 	Flags map[string]string
 	// Environ is the environment as os.Environ has it.
 	Environ []string
+	// MemoryLimit is what this process may take, in bytes; 0 where no limit is
+	// known. See [MemoryLimit].
+	MemoryLimit int64
 }
 
 // Result is what Load found.
@@ -88,10 +99,11 @@ func Load(in Input) (Result, error) {
 			l.set(s, value, "flag --"+s.Key)
 		}
 	}
+	l.derive(in.MemoryLimit)
 	l.warn()
 	if len(l.problems) == 0 { // what goes together is only worth judging when each part is good
-		for _, p := range l.result.Config.check() {
-			l.problems = append(l.problems, p)
+		for _, c := range l.result.Config.check() {
+			l.problems = append(l.problems, l.conflict(c))
 		}
 	}
 	return l.result, errors.Join(l.problems...)
@@ -102,6 +114,34 @@ type loader struct {
 	env      map[string]string
 	result   Result
 	problems []error
+}
+
+// derive fills in the defaults that depend on the memory limit.
+func (l *loader) derive(limit int64) {
+	if _, given := l.result.Source[maxStreamsKey]; given || limit <= 0 {
+		return
+	}
+	l.result.Config.MaxStreams = StreamsWithin(limit)
+	l.result.Source[maxStreamsKey] = "derived from the memory limit, " + formatSize(limit)
+}
+
+// conflict words what does not go together, with the value and the place of each
+// setting that it is about.
+func (l *loader) conflict(c conflict) SettingError {
+	want := c.want
+	for _, key := range c.with {
+		want += fmt.Sprintf("; %s (%s) is %s", key, l.result.Source.Place(key), quote(l.value(key)))
+	}
+	return SettingError{Key: c.key, Place: l.result.Source.Place(c.key), Value: l.value(c.key), Want: want}
+}
+
+func (l *loader) value(key string) string {
+	for i := range l.settings {
+		if s := &l.settings[i]; s.Key == key && s.get != nil {
+			return s.get(&l.result.Config)
+		}
+	}
+	return ""
 }
 
 func environment(environ []string) map[string]string {

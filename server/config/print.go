@@ -28,11 +28,7 @@ func Print(w io.Writer, r Result) error {
 		if s.get == nil {
 			continue
 		}
-		place := r.Source[s.Key]
-		if place == "" {
-			place = "default"
-		}
-		if _, err := fmt.Fprintf(w, "%-*s  # %s\n", min(width, 60), lines[at], place); err != nil {
+		if _, err := fmt.Fprintf(w, "%-*s  # %s\n", min(width, 60), lines[at], r.Source.Place(s.Key)); err != nil {
 			return fmt.Errorf("print the configuration: %w", err)
 		}
 		at++

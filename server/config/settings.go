@@ -1,9 +1,15 @@
 package config
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // ConfigKey is the setting that names the file. It has no key in the file.
 const ConfigKey = "config"
+
+// maxStreamsKey is the setting whose default derives from the memory limit.
+const maxStreamsKey = "max-streams"
 
 // Settings is the table of all settings, in the order of the reference.
 func Settings() []Setting {
@@ -51,9 +57,11 @@ func serverSettings() []Setting {
 		toggle("insecure-no-auth", false, func(c *Config) *bool { return &c.InsecureNoAuth },
 			"Let everybody in on addresses that are not loopback. Whoever reaches the port reads everything."),
 		number("max-connections", 1024, 1, 1_000_000, func(c *Config) *int { return &c.MaxConnections },
-			"TCP connections open at a time on each of the API's addresses; one more is closed at once. About 48 KiB of memory each."),
-		number("max-streams", 1000, 1, 1_000_000, func(c *Config) *int { return &c.MaxStreams },
-			"Event streams open at a time, WebSockets included; one more is refused with resource_exhausted."),
+			"TCP connections open at a time on each of the API's addresses; one more is closed at once. What one takes with its stream: see max-streams."),
+		number(maxStreamsKey, 1000, 1, 1_000_000, func(c *Config) *int { return &c.MaxStreams },
+			"Event streams open at a time, WebSockets included; one more is refused with resource_exhausted. "+
+				"Unset where a memory limit is known (GOMEMLIMIT or the cgroup's, the smaller): (limit - "+formatSize(besideStreams)+") / "+
+				formatSize(perStream)+", "+strconv.Itoa(leastStreams)+" to "+strconv.Itoa(mostStreams)+"; the rest is for the watcher."),
 		span("stream-heartbeat", 15*time.Second, 100*time.Millisecond, 5*time.Minute, func(c *Config) *time.Duration { return &c.StreamHeartbeat },
 			"Silence on a stream after which a heartbeat is sent. Proxies cut streams that are silent for 60 s."),
 		span("stream-write-timeout", 10*time.Second, 100*time.Millisecond, 5*time.Minute, func(c *Config) *time.Duration { return &c.StreamWriteTimeout },
@@ -75,6 +83,16 @@ func behaviourSettings() []Setting {
 			"Restarts in a row that make a crash loop critical; at least crash-loop-restarts."),
 		number[int32]("oom-critical-kills", 3, 1, 1000, func(c *Config) *int32 { return &c.OOMCriticalKills },
 			"Ends in a row, the last by the OOM killer, that make the kill critical."),
+		span("unschedulable-after", 10*time.Second, 0, time.Hour, func(c *Config) *time.Duration { return &c.UnschedulableAfter },
+			"How long the scheduler must find no node for a pod before that is told."),
+		span("pending-after", 5*time.Minute, time.Second, 24*time.Hour, func(c *Config) *time.Duration { return &c.PendingAfter },
+			"How long a pod may wait to start for no more particular reason."),
+		number[int32]("probe-failures", 3, 1, 1000, func(c *Config) *int32 { return &c.ProbeFailures },
+			"Failures of a probe in a row that are a problem."),
+		span("probe-quiet", 2*time.Minute, 10*time.Second, time.Hour, func(c *Config) *time.Duration { return &c.ProbeQuiet },
+			"How long a ready container's probe must not be told as failed for the problem to be over."),
+		span("evidence-quiet", 10*time.Minute, time.Minute, time.Hour, func(c *Config) *time.Duration { return &c.EvidenceQuiet },
+			"How long Kubernetes Events must not repeat a failure of a volume or a sandbox for it to be over."),
 		choice("log-level", "info", []string{"debug", "info", "warn", "error"}, func(c *Config) *string { return &c.LogLevel },
 			"The least level to log."),
 		choice("log-format", "auto", []string{"auto", "text", "json"}, func(c *Config) *string { return &c.LogFormat },
