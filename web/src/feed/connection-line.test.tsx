@@ -27,9 +27,9 @@ test("says what became of the gap", () => {
   rerender(
     <ConnectionLine
       connection={{ state: "live" }}
-      note={{ kind: "lost", count: 1204n, bound: "most" }}
+      note={{ kind: "lost", count: 1204n, bound: "about" }}
       retry={vi.fn()}
     />,
   );
-  expect(screen.getByRole("status").textContent).toContain("at most 1,204 events lost");
+  expect(screen.getByRole("status").textContent).toContain("about 1,204 events lost");
 });

@@ -11,7 +11,7 @@ interface Props {
   retry: () => void;
 }
 
-const bounds: Record<Bound, string> = { exact: "", least: "at least ", most: "at most " };
+const bounds: Record<Bound, string> = { exact: "", least: "at least ", about: "about " };
 
 export function lostText(lost: bigint, bound: Bound): string {
   return `${bounds[bound]}${count(lost)} ${lost === 1n ? "event" : "events"} lost`;

@@ -86,7 +86,7 @@ describe("what is missing is said", () => {
     [true, false, "exact"],
     [true, true, "exact"],
     [false, false, "least"],
-    [false, true, "most"],
+    [false, true, "about"],
   ])("lost: exact %s, narrower filter %s: %s", (exact, narrow, bound) => {
     const state = run([messages([openedAs("gap"), lost(exact), event(9)], narrow)]);
     expect(state.rows[0]?.mark).toEqual({ kind: "lost", count: 12n, bound });

@@ -7,7 +7,7 @@ import type { Failure } from "../api/failure";
 export const rowCap = 5000;
 
 // Why a count is not the whole truth: see StreamLost.exact.
-export type Bound = "exact" | "least" | "most";
+export type Bound = "exact" | "least" | "about";
 
 export type Mark =
   | { kind: "lost"; count: bigint; bound: Bound }
@@ -139,7 +139,7 @@ function open(before: FeedState) {
         state.incidents++;
         break;
       case "lost": {
-        const bound = message.value.exact ? "exact" : narrow ? "most" : "least";
+        const bound = message.value.exact ? "exact" : narrow ? "about" : "least";
         state.note = { kind: "lost", count: message.value.count, bound };
         mark({ kind: "lost", count: message.value.count, bound }, at);
         break;

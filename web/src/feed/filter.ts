@@ -72,7 +72,8 @@ export function toEventFilter(filter: FeedFilter): MessageInitShape<typeof Event
 }
 
 // Whether the server is asked for less than everything: then a loss that is not
-// exact is an upper bound.
+// exact may be an upper bound (it is counted by namespace) or a lower one (it
+// reaches further back than is remembered), and which is not said.
 export function narrows(filter: FeedFilter): boolean {
   return Boolean(
     list(filter.type).length ||
