@@ -46,6 +46,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Version of this program, for people.
 	Version string
+	// Source says where each setting comes from, for errors about its value.
+	Source config.Source
 	// NewCluster makes the Cluster; nil is the watcher of a real one, found by
 	// the configuration.
 	NewCluster func(Publisher, prometheus.Registerer) (Cluster, error)
@@ -109,6 +111,11 @@ func New(cfg config.Config, opts Options) (*App, error) {
 	}
 	a.health = &health{cluster: a.cluster, stopping: &a.stopping, started: a.started}
 	return a, nil
+}
+
+// wrong is the error about a setting's value, which only using it showed.
+func (a *App) wrong(key, value string, err error) error {
+	return config.SettingError{Key: key, Place: a.opts.Source.Place(key), Value: value, Want: "cannot be used: " + err.Error()}
 }
 
 // Listening is closed when every listener accepts connections.

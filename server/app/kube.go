@@ -46,6 +46,9 @@ func restConfig(kubeconfig, version string) (*rest.Config, error) {
 // watch makes the watcher of the configured cluster.
 func (a *App) watch(publisher Publisher, registerer prometheus.Registerer) (Cluster, error) {
 	kube, err := restConfig(a.cfg.Kubeconfig, a.opts.Version)
+	if err != nil && a.cfg.Kubeconfig != "" {
+		return nil, a.wrong("kubeconfig", a.cfg.Kubeconfig, err)
+	}
 	if err != nil {
 		return nil, err
 	}

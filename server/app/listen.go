@@ -3,7 +3,7 @@ package app
 import (
 	"context"
 	"crypto/tls"
-	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -83,7 +83,7 @@ func (a *App) certificates(out *servers) (*tls.Config, error) {
 	}
 	files, err := tlsconf.FromFiles(a.cfg.TLSCertFile, a.cfg.TLSKeyFile, a.logger.With(slog.String("component", "tls")), a.registry)
 	if err != nil {
-		return nil, errors.Join(errors.New("--tls-cert-file, --tls-key-file"), err)
+		return nil, a.wrong("tls-cert-file", a.cfg.TLSCertFile, fmt.Errorf("%w; tls-key-file (%s) is %q", err, a.opts.Source.Place("tls-key-file"), a.cfg.TLSKeyFile))
 	}
 	out.rest = append(out.rest, step{name: "certificates", run: files.Run, grace: time.Second})
 	return tlsconf.Config(files.Certificate), nil

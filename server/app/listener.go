@@ -25,7 +25,7 @@ type listener struct {
 func (a *App) listenOn(key, address string, most int) (*listener, error) {
 	bound, err := net.Listen("tcp", address) //nolint:noctx // bound for the life of the process
 	if err != nil {
-		return nil, fmt.Errorf("--%s: cannot listen on %s: %w", key, address, err)
+		return nil, fmt.Errorf("--%s (%s): cannot listen on %s: %w", key, a.opts.Source.Place(key), address, err)
 	}
 	l := &listener{
 		Listener: bound, slots: make(chan struct{}, most),

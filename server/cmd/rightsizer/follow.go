@@ -8,9 +8,11 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/url"
+	"strconv"
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/gen/go/rightsizer/v1/rightsizerv1connect"
@@ -103,11 +105,7 @@ func (f *follower) once(ctx context.Context) (received bool, err error) {
 func (f *follower) tell(message *rightsizerv1.StreamEventsResponse) {
 	switch m := message.GetMessage().(type) {
 	case *rightsizerv1.StreamEventsResponse_Lost:
-		about := "up to "
-		if m.Lost.GetExact() {
-			about = ""
-		}
-		f.note("lost %s%d events", about, m.Lost.GetCount())
+		f.note("lost %s", lostText(m.Lost, f.filter))
 	case *rightsizerv1.StreamEventsResponse_Resync:
 		f.note("the operator did not see %s since %s: %s", m.Resync.GetScope(),
 			m.Resync.GetSince().AsTime().Local().Format(time.TimeOnly), m.Resync.GetReason())
@@ -118,6 +116,37 @@ func (f *follower) tell(message *rightsizerv1.StreamEventsResponse) {
 	case *rightsizerv1.StreamEventsResponse_Closing:
 		f.note("the operator ends the stream: %s", m.Closing.GetReason())
 	}
+}
+
+// lostText words a loss. Losses are counted by namespace: a filter that is
+// narrower makes the count an upper bound. Where only some namespaces are read, a
+// loss that reaches further back than is remembered makes it a lower one. The
+// message does not say which; with both possible, the count is neither.
+func lostText(lost *rightsizerv1.StreamLost, filter *rightsizerv1.EventFilter) string {
+	narrow := isNarrow(filter)
+	some := len(filter.GetNamespaces()) > 0 || filter.GetAllowedOnly()
+	about := "about "
+	switch {
+	case lost.GetExact():
+		about = ""
+	case narrow && !some:
+		about = "at most "
+	case !narrow:
+		about = "at least "
+	}
+	events := " events"
+	if lost.GetCount() == 1 {
+		events = " event"
+	}
+	return about + strconv.FormatInt(lost.GetCount(), 10) + events
+}
+
+// isNarrow says whether a filter may ask for less than all of its namespaces.
+func isNarrow(filter *rightsizerv1.EventFilter) bool {
+	rest := &rightsizerv1.EventFilter{}
+	proto.Merge(rest, filter)
+	rest.Namespaces, rest.After, rest.AllowedOnly = nil, "", false
+	return proto.Size(rest) > 0
 }
 
 func (f *follower) note(format string, args ...any) {

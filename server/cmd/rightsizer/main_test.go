@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,13 +15,21 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"github.com/go-logr/logr"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/types/known/timestamppb"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/gen/go/rightsizer/v1/rightsizerv1connect"
 	"github.com/rightsizer/rightsizer/server/codec"
+	"github.com/rightsizer/rightsizer/server/config"
 )
 
 // call runs the program and returns its exit code and output.
@@ -48,6 +58,8 @@ func TestExitCodes(t *testing.T) {
 		"remediations list":                  {2, "", "unknown command"},
 		"--no-such-flag":                     {2, "", "unknown flag"},
 		"serve":                              {1, "", "no cluster to watch"},
+		"serve --kubeconfig=/nope":           {2, "", "kubeconfig (flag --kubeconfig) is \"/nope\"; cannot be used: "},
+		"serve --ring-entries=1000":          {2, "", "ring-entries (flag --ring-entries) is \"1000\"; wants a power of two"},
 		"--enable-grpc=true":                 {1, "", "no cluster to watch"},
 		"events --output=xml":                {2, "", "wants table, json or yaml"},
 		"events --severity=loud --tag=x":     {2, "", "--tag: wants key=value"},
@@ -75,6 +87,59 @@ func TestTheHomeFoldersKubeconfigIsNotUsed(t *testing.T) {
 	code, _, errOut := call(t, "serve")
 	assert.Equal(t, 1, code)
 	assert.Contains(t, errOut, "the one in the home folder is not used")
+}
+
+func TestABadKubeconfigNamesItsVariable(t *testing.T) {
+	for variable, other := range map[string]string{"KUBECONFIG": "RIGHTSIZER_KUBECONFIG", "RIGHTSIZER_KUBECONFIG": "KUBECONFIG"} {
+		t.Setenv(other, "")
+		t.Setenv(variable, "/nope")
+		code, _, errOut := call(t, "serve")
+		assert.Equal(t, exitUsage, code)
+		assert.Contains(t, errOut, "kubeconfig (environment "+variable+`) is "/nope"`)
+		assert.Contains(t, errOut, "no such file")
+	}
+}
+
+// client-go speaks at levels below info through whatever logger it finds in its
+// context, the watcher's too.
+func TestClientGoIsQuietBelowInfo(t *testing.T) {
+	var out bytes.Buffer
+	logger := newLogger(&out, config.Config{LogLevel: "debug", LogFormat: "json"}).With(slog.String("component", "watcher"))
+	ctx, cancel := context.WithCancel(klog.NewContext(t.Context(), logr.FromSlogHandler(logger.Handler())))
+	logger.DebugContext(ctx, "ours")
+	source := &cache.ListWatch{
+		ListWithContextFunc: func(context.Context, metav1.ListOptions) (runtime.Object, error) {
+			cancel()
+			return nil, errors.New("no list today")
+		},
+		WatchFuncWithContext: func(context.Context, metav1.ListOptions) (watch.Interface, error) {
+			cancel()
+			return nil, errors.New("no watch today")
+		},
+	}
+	cache.NewReflector(source, &corev1.Pod{}, cache.NewStore(cache.MetaNamespaceKeyFunc), 0).RunWithContext(ctx)
+	assert.Contains(t, out.String(), `"msg":"ours"`)
+	assert.NotContains(t, out.String(), "DEBUG+")
+	assert.Equal(t, 1, strings.Count(out.String(), `"level":"DEBUG`), out.String())
+}
+
+func TestALossIsWordedAsWhatIsKnown(t *testing.T) {
+	for want, c := range map[string]struct {
+		exact  bool
+		filter *rightsizerv1.EventFilter
+	}{
+		"7 events":          {true, &rightsizerv1.EventFilter{Namespaces: []string{"a"}, EventTypes: []string{"pod.*"}}},
+		"at least 7 events": {false, &rightsizerv1.EventFilter{Namespaces: []string{"a"}, After: "p"}},
+		"at most 7 events":  {false, &rightsizerv1.EventFilter{EventTypes: []string{"pod.*"}}},
+		"about 7 events":    {false, &rightsizerv1.EventFilter{Namespaces: []string{"a"}, Nodes: []string{"n"}}},
+	} {
+		assert.Equal(t, want, lostText(&rightsizerv1.StreamLost{Count: 7, Exact: c.exact}, c.filter))
+	}
+	assert.Equal(t, "at least 7 events", lostText(&rightsizerv1.StreamLost{Count: 7}, nil))
+	assert.Equal(t, "about 7 events", lostText(&rightsizerv1.StreamLost{Count: 7}, &rightsizerv1.EventFilter{
+		AllowedOnly: true, MinSeverity: rightsizerv1.Severity_SEVERITY_ERROR,
+	}))
+	assert.Equal(t, "1 event", lostText(&rightsizerv1.StreamLost{Count: 1, Exact: true}, nil))
 }
 
 func TestKubectlPluginName(t *testing.T) {

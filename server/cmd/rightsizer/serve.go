@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime"
+	"strings"
 	"time"
 
 	"github.com/lmittmann/tint"
@@ -29,17 +31,17 @@ func newServe() *cobra.Command {
 			return err
 		}
 		logger := newLogger(cmd.ErrOrStderr(), loaded.Config)
-		klog.SetSlogLogger(slog.New(fromInfo{logger.With(slog.String("component", "client-go")).Handler()}))
+		klog.SetSlogLogger(logger.With(slog.String("component", "client-go")))
 		for _, warning := range loaded.Warnings {
 			logger.WarnContext(cmd.Context(), "the configuration looks mistyped", slog.String("warning", warning))
 		}
 		logger.InfoContext(cmd.Context(), "starting", slog.String("version", version))
-		operator, err := app.New(loaded.Config, app.Options{Logger: logger, Version: version})
+		operator, err := app.New(loaded.Config, app.Options{Logger: logger, Version: version, Source: loaded.Source})
 		if err != nil {
-			return fmt.Errorf("start: %w", err)
+			return misconfigured(fmt.Errorf("start: %w", err))
 		}
 		if err := operator.Run(cmd.Context()); err != nil {
-			return fmt.Errorf("serve: %w", err)
+			return misconfigured(fmt.Errorf("serve: %w", err))
 		}
 		logger.InfoContext(cmd.Context(), "stopped")
 		return nil
@@ -47,9 +49,20 @@ func newServe() *cobra.Command {
 	return cmd
 }
 
+// misconfigured gives an error about a setting's value, which only using it
+// showed, the exit code of the other mistakes in the configuration.
+func misconfigured(err error) error {
+	if wrong, ok := errors.AsType[config.SettingError](err); ok {
+		return usageError{wrong}
+	}
+	return err
+}
+
 // load puts the configuration together; a mistake in it is wrong usage.
 func load(flags *config.Flags) (config.Result, error) {
-	loaded, err := config.Load(config.Input{Flags: flags.Given(), Environ: os.Environ()})
+	loaded, err := config.Load(config.Input{
+		Flags: flags.Given(), Environ: os.Environ(), MemoryLimit: config.MemoryLimit(os.DirFS("/")),
+	})
 	if err != nil {
 		return loaded, usageError{err}
 	}
@@ -61,28 +74,36 @@ func load(flags *config.Flags) (config.Result, error) {
 func newLogger(w io.Writer, cfg config.Config) *slog.Logger {
 	terminal := isTerminal(w)
 	if cfg.LogFormat == "json" || cfg.LogFormat == "auto" && !terminal {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: cfg.Level()}))
+		return slog.New(quieter{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: cfg.Level()})})
 	}
-	return slog.New(tint.NewTextHandler(w, &tint.Options{
+	return slog.New(quieter{tint.NewTextHandler(w, &tint.Options{
 		Level: cfg.Level(), TimeFormat: time.TimeOnly, NoColor: !wantsColour(w),
-	}))
+	})})
 }
 
-// fromInfo drops the levels below info: client-go's are for its developers.
-type fromInfo struct{ slog.Handler }
+// quieter drops what client-go says below info, whoever's logger it was given:
+// its verbosities, of which klog makes the levels DEBUG+3 and down, are for its
+// developers.
+type quieter struct{ slog.Handler }
 
-// Enabled implements slog.Handler.
-func (h fromInfo) Enabled(ctx context.Context, level slog.Level) bool {
-	return level >= slog.LevelInfo && h.Handler.Enabled(ctx, level)
+// Handle implements slog.Handler.
+func (h quieter) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level < slog.LevelInfo && r.PC != 0 {
+		caller, _ := runtime.CallersFrames([]uintptr{r.PC}).Next()
+		if strings.HasPrefix(caller.Function, "k8s.io/") {
+			return nil
+		}
+	}
+	return h.Handler.Handle(ctx, r) //nolint:wrapcheck // a transparent wrapper
 }
 
 // WithAttrs implements slog.Handler.
-func (h fromInfo) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return fromInfo{h.Handler.WithAttrs(attrs)}
+func (h quieter) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return quieter{h.Handler.WithAttrs(attrs)}
 }
 
 // WithGroup implements slog.Handler.
-func (h fromInfo) WithGroup(name string) slog.Handler { return fromInfo{h.Handler.WithGroup(name)} }
+func (h quieter) WithGroup(name string) slog.Handler { return quieter{h.Handler.WithGroup(name)} }
 
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
