@@ -156,7 +156,7 @@ func TestPagesWhereThereIsNoStreaming(t *testing.T) {
 						pages++
 					}
 				}
-				assert.Equal(t, 3, pages, "500 at a time")
+				assert.Equal(t, 12, pages, "100 at a time")
 
 				// What comes later is a change, and a list after a loss a relist.
 				tt.server.SetDown(true)
