@@ -105,6 +105,9 @@ func (f *Feeder) Change(resource string, change watch.EventType, obj runtime.Obj
 	if err != nil {
 		return err
 	}
+	if _, _, broke, _ := in.health.status(); !broke.IsZero() {
+		in.health.opened(false) // It goes on where it broke.
+	}
 	in.health.active()
 	event, isEvent := obj.(*corev1.Event)
 	switch change {
