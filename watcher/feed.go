@@ -120,74 +120,19 @@ func (f *feed) Replace(items []any, _ string) error {
 // Resync implements cache.ReflectorStore; there is nothing to repeat.
 func (f *feed) Resync() error { return nil }
 
-// nodeSink keeps nodes.
-type nodeSink struct{ w *Watcher }
-
-func (s nodeSink) put(obj any) {
-	if n, ok := obj.(*object.Node); ok {
-		s.w.store.PutNode(n)
-	}
-}
-
-func (s nodeSink) remove(key object.Key, _ string, _ any) {
-	s.w.store.DeleteNode(key.Name)
-}
-
-func (s nodeSink) replace(objs []any, kept map[object.Key]bool, _ bool) {
-	present := make(map[string]bool, len(objs))
-	for _, obj := range objs {
-		if n, ok := obj.(*object.Node); ok {
-			present[n.Name] = true
-			s.w.store.PutNode(n)
-		}
-	}
-	for _, name := range s.w.store.NodeNames() {
-		if !present[name] && !kept[object.Key{Name: name}] {
-			s.w.store.DeleteNode(name)
-		}
-	}
-}
-
-// controllerSink keeps the controllers of one kind.
-type controllerSink struct {
-	w    *Watcher
-	kind string
-}
-
-func (s controllerSink) put(obj any) {
-	if c, ok := obj.(*object.Controller); ok {
-		s.w.store.PutController(c)
-	}
-}
-
-func (s controllerSink) remove(_ object.Key, uid string, _ any) {
-	s.w.store.DeleteController(uid)
-}
-
-func (s controllerSink) replace(objs []any, _ map[object.Key]bool, _ bool) {
-	present := make(map[string]bool, len(objs))
-	for _, obj := range objs {
-		if c, ok := obj.(*object.Controller); ok {
-			present[c.UID] = true
-			s.w.store.PutController(c)
-		}
-	}
-	for _, uid := range s.w.store.ControllerUIDs(s.kind) {
-		if !present[uid] {
-			s.w.store.DeleteController(uid)
-		}
-	}
-}
-
 // sinkOf chooses the sink of a resource.
 func (w *Watcher) sinkOf(r *resource) (sink, error) {
 	switch {
 	case r.name == podsResource:
 		return podSink{w}, nil
-	case r.name == "nodes":
+	case r.name == nodesResource:
 		return nodeSink{w}, nil
+	case r.name == autoscalersResource:
+		return w.autoscalers, nil
+	case r.name == budgetsResource:
+		return w.budgets, nil
 	case r.kind != "":
-		return controllerSink{w, r.kind}, nil
+		return controllerSink{w, r.name, r.kind}, nil
 	}
 	return nil, fmt.Errorf("resource %s has no sink", r.name)
 }

@@ -197,6 +197,8 @@ func (w *watchHealth) refused(err error) {
 	switch {
 	case forReflector(err) && w.synced:
 		w.line.set(w.now(), healthDegraded, explain(err))
+	case w.forbidden && w.resource.optional:
+		w.line.set(w.now(), healthDegraded, explain(err))
 	case w.synced || w.forbidden:
 		w.line.set(w.now(), healthDown, explain(err))
 	default:

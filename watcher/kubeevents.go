@@ -97,7 +97,13 @@ func (w *Watcher) takeKubeEvent(e *corev1.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	about := ref{seen.Kind, seen.Key, seen.UID}
+	if m := w.machines[seen.Name]; seen.Kind == kindNode && m != nil {
+		about.key, about.uid = object.Key{Name: m.Name}, m.UID // See object.KubeEvent.
+	}
 	if about.uid == "" {
+		return
+	}
+	if topic, follows := note.Follows(); follows && w.notes.Of(about.uid).Find(topic, "") == nil {
 		return
 	}
 	// The object may be known only later: the watches are not in order with each

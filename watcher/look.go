@@ -122,8 +122,20 @@ func (w *Watcher) publish(events []*rightsizerv1.Event) {
 // under the lock. One that is not known (any more) is left alone.
 func (w *Watcher) again(r ref) {
 	known := false
-	if r.kind == "Pod" {
+	switch r.kind {
+	case "Pod":
 		known = w.againPod(r)
+	case kindNode:
+		if m := w.machines[r.key.Name]; m != nil && m.UID == r.uid {
+			w.lookAtNode(m.Node, false, false)
+			known = true
+		}
+	case kindAutoscaler:
+		known = w.autoscalers.again(r)
+	case kindBudget:
+		known = w.budgets.again(r)
+	default:
+		known = w.againController(r)
 	}
 	if !known {
 		w.deadlines.remove(r.uid)

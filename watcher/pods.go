@@ -17,7 +17,9 @@ func (s podSink) put(obj any) {
 	}
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	s.w.lookAtPod(s.w.putPod(pod), pod, false, false)
+	before := s.w.putPod(pod)
+	s.w.lookAtPod(before, pod, false, false)
+	s.w.moved(before, pod)
 }
 
 func (s podSink) remove(key object.Key, uid string, obj any) {
@@ -73,6 +75,11 @@ func (s podSink) replace(objs []any, kept map[object.Key]bool, again bool) {
 		s.w.lookAtPod(nil, pod, false, true)
 		s.w.mu.Unlock()
 	}
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	for _, m := range s.w.nodesByName() { // Now with their load.
+		s.w.lookAtNode(m.Node, false, true)
+	}
 }
 
 // putPod stores a pod, with what is remembered of its former self; under the
@@ -99,6 +106,7 @@ func (w *Watcher) dropPod(before, last *object.Pod) {
 	}
 	// A pod that is seen for the last time may also be seen for the first.
 	w.lookAtPod(before, last, true, false)
+	w.moved(before, nil)
 	w.forget(last.UID)
 }
 

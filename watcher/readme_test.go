@@ -21,7 +21,7 @@ func TestREADMEListsTheDetectors(t *testing.T) {
 	}
 	var got []string
 	for line := range strings.Lines(string(text)) {
-		if strings.HasPrefix(line, "| `pod.") {
+		if typ, _, row := strings.Cut(strings.TrimPrefix(line, "| `"), "` | "); row && strings.Contains(typ, ".") {
 			got = append(got, strings.TrimSpace(line))
 		}
 	}
@@ -33,7 +33,10 @@ func TestREADMEListsTheDetectors(t *testing.T) {
 func TestREADMEListsTheThresholds(t *testing.T) {
 	text, err := os.ReadFile("README.md")
 	require.NoError(t, err)
-	for _, field := range []string{"CrashLoopRestarts", "CrashLoopReset", "CrashLoopCriticalRestarts", "OOMCriticalKills"} {
+	for _, field := range []string{
+		"CrashLoopRestarts", "CrashLoopReset", "CrashLoopCriticalRestarts", "OOMCriticalKills",
+		"NodeStartGrace", "NodeFullPercent", "UnavailableAfter", "HPAFailingAfter", "PDBBlockingAfter",
+	} {
 		assert.Contains(t, string(text), "| `"+field+"` |")
 	}
 }

@@ -4,7 +4,10 @@ import (
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -25,6 +28,9 @@ type resource struct {
 	kind string
 	// needed says that Ready depends on it.
 	needed bool
+	// optional says that a role need not allow it: it is a shortcoming, no
+	// failure.
+	optional bool
 	// told says that its loss is worth a Resync marker, since events are made
 	// of it.
 	told    bool
@@ -36,7 +42,7 @@ type resource struct {
 func resources() []*resource {
 	return []*resource{
 		{
-			name: "nodes", path: "/api/v1/nodes", expected: &corev1.Node{}, needed: true, told: true,
+			name: nodesResource, path: "/api/v1/nodes", expected: &corev1.Node{}, needed: true, told: true,
 			convert: typed((*convert.Converter).Node),
 		},
 		{
@@ -52,8 +58,21 @@ func resources() []*resource {
 			convert: typed((*convert.Converter).DaemonSet),
 		},
 		metadataResource("replicasets", "/apis/apps/v1/replicasets", "ReplicaSet"),
-		metadataResource("jobs", "/apis/batch/v1/jobs", "Job"),
+		{
+			name: "jobs", path: "/apis/batch/v1/jobs", expected: &batchv1.Job{}, kind: "Job",
+			convert: typed((*convert.Converter).Job),
+		},
 		metadataResource("cronjobs", "/apis/batch/v1/cronjobs", "CronJob"),
+		{
+			name: autoscalersResource, path: "/apis/autoscaling/v2/horizontalpodautoscalers",
+			expected: &autoscalingv2.HorizontalPodAutoscaler{}, optional: true,
+			convert: typed((*convert.Converter).Autoscaler),
+		},
+		{
+			name: budgetsResource, path: "/apis/policy/v1/poddisruptionbudgets",
+			expected: &policyv1.PodDisruptionBudget{}, optional: true,
+			convert: typed((*convert.Converter).Budget),
+		},
 		{
 			name: podsResource, path: "/api/v1/pods", expected: &corev1.Pod{}, needed: true, told: true,
 			convert: typed((*convert.Converter).Pod),
@@ -61,7 +80,15 @@ func resources() []*resource {
 	}
 }
 
-const podsResource = "pods"
+const (
+	podsResource        = "pods"
+	autoscalersResource = "horizontalpodautoscalers"
+	budgetsResource     = "poddisruptionbudgets"
+)
+
+// kindNode is the one kind of object that Kubernetes Events name by other than
+// its UID.
+const kindNode = "Node"
 
 // kubeEvents are watched without a store, see kubeevents.go.
 func kubeEvents() *resource {

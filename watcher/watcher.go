@@ -19,6 +19,7 @@ import (
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/watcher/convert"
 	"github.com/rightsizer/rightsizer/watcher/detect"
+	"github.com/rightsizer/rightsizer/watcher/object"
 	"github.com/rightsizer/rightsizer/watcher/store"
 	"github.com/rightsizer/rightsizer/watcher/track"
 )
@@ -53,6 +54,10 @@ type Watcher struct {
 	// mu is held while an object is stored, looked at and published.
 	mu        sync.Mutex
 	tracker   *track.Tracker
+	// machines are the nodes as they were looked at last, by name.
+	machines    map[string]*detect.Machine
+	autoscalers *policies[object.Autoscaler]
+	budgets     *policies[object.Budget]
 	deadlines deadlines
 	notes     *track.Notes
 	findings  []detect.Finding      // used again and again
@@ -101,9 +106,11 @@ func New(opts Options) (*Watcher, error) {
 		settled:   make(chan struct{}, 1),
 		tracker:   track.New(opts.MaxProblems),
 		deadlines: newDeadlines(),
+		machines:  make(map[string]*detect.Machine),
 		problems:  line{state: healthOK, since: opts.Clock.Now()},
 		notes:     track.NewNotes(),
 	}
+	w.autoscalers, w.budgets = w.newAutoscalers(), w.newBudgets()
 	w.ident.cluster = opts.ClusterID
 	w.quarantine = newQuarantine(opts.Logger, w.metrics)
 	w.convert = func(r *resource, obj any) (any, error) { return r.convert(w.converter, obj) }

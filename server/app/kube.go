@@ -59,6 +59,11 @@ func (a *App) watch(publisher Publisher, registerer prometheus.Registerer) (Clus
 		Thresholds: detect.Thresholds{
 			CrashLoopRestarts: a.cfg.CrashLoopRestarts, CrashLoopReset: a.cfg.CrashLoopReset,
 			CrashLoopCriticalRestarts: a.cfg.CrashLoopCriticalRestarts, OOMCriticalKills: a.cfg.OOMCriticalKills,
+			NodeStartGrace: a.cfg.NodeStartGrace, NodeFullPercent: a.cfg.NodeFullPercent,
+			UnavailableAfter: a.cfg.UnavailableAfter, HPAFailingAfter: a.cfg.HPAFailingAfter,
+			PDBBlockingAfter: a.cfg.PDBBlockingAfter,
+			UnschedulableAfter: a.cfg.UnschedulableAfter, PendingAfter: a.cfg.PendingAfter,
+			ProbeFailures: a.cfg.ProbeFailures, ProbeQuiet: a.cfg.ProbeQuiet, EvidenceQuiet: a.cfg.EvidenceQuiet,
 		},
 	})
 	if err != nil {

@@ -37,6 +37,11 @@ type Config struct {
 	CrashLoopReset            time.Duration
 	CrashLoopCriticalRestarts int32
 	OOMCriticalKills          int32
+	NodeStartGrace            time.Duration
+	NodeFullPercent           int32
+	UnavailableAfter          time.Duration
+	HPAFailingAfter           time.Duration
+	PDBBlockingAfter          time.Duration
 	UnschedulableAfter        time.Duration
 	PendingAfter              time.Duration
 	ProbeFailures             int32

@@ -138,11 +138,11 @@ func replicas(n *int32) int32 {
 
 // bad is a condition whose message is kept only where it tells what is wrong:
 // where it is not True, or where True itself is bad.
-func (c *Converter) bad(kind, status, reason, message string, since metav1.Time, whenTrue bool) object.Condition {
+func (c *Converter) bad(kind, status, reason, message string, since metav1.Time, whenTrue bool) object.StatusCondition {
 	if (status == object.ConditionTrue) != whenTrue {
 		message = ""
 	}
-	return c.condition(kind, status, reason, message, since)
+	return c.statusCondition(kind, status, reason, message, since)
 }
 
 func (c *Converter) controller(kind string, meta *metav1.ObjectMeta, desired int32) (*object.Controller, error) {
@@ -158,4 +158,3 @@ func (c *Converter) controller(kind string, meta *metav1.ObjectMeta, desired int
 		CreateTime: seconds(meta.CreationTimestamp),
 	}, nil
 }
-

@@ -66,14 +66,14 @@ func (c *Converter) nodeCondition(out *object.Node, cond *corev1.NodeCondition) 
 	if out.Condition(string(cond.Type)) != nil {
 		return // A type occurs once; what a broken client adds is not counted twice.
 	}
-	out.Conditions = append(out.Conditions, c.condition(string(cond.Type), string(cond.Status), cond.Reason, cond.Message,
+	out.Conditions = append(out.Conditions, c.statusCondition(string(cond.Type), string(cond.Status), cond.Reason, cond.Message,
 		cond.LastTransitionTime))
 }
 
-// condition shares all but the message, which is kept only where it tells of
+// statusCondition shares all but the message, which is kept only where it tells of
 // something else than the normal.
-func (c *Converter) condition(kind, status, reason, message string, since metav1.Time) object.Condition {
-	out := object.Condition{
+func (c *Converter) statusCondition(kind, status, reason, message string, since metav1.Time) object.StatusCondition {
+	out := object.StatusCondition{
 		Type: c.text(kind, maxReason), Status: status, Reason: c.text(reason, maxReason), Since: seconds(since),
 	}
 	switch status {

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -36,13 +37,29 @@ type Doc struct {
 // Detectors are the detectors of each kind of object, in the order of their
 // events. A nil list means the default one.
 type Detectors struct {
-	Pods []Detector[object.Pod]
+	Pods        []Detector[object.Pod]
+	Nodes       []Detector[Machine]
+	Controllers []Detector[object.Controller]
+	Autoscalers []Detector[object.Autoscaler]
+	Budgets     []Detector[object.Budget]
 }
 
 // WithDefaults fills in the lists that are nil.
 func (d Detectors) WithDefaults() Detectors {
 	if d.Pods == nil {
 		d.Pods = Pods()
+	}
+	if d.Nodes == nil {
+		d.Nodes = Nodes()
+	}
+	if d.Controllers == nil {
+		d.Controllers = Controllers()
+	}
+	if d.Autoscalers == nil {
+		d.Autoscalers = []Detector[object.Autoscaler]{HPA{}}
+	}
+	if d.Budgets == nil {
+		d.Budgets = []Detector[object.Budget]{PDBBlocking{}}
 	}
 	return d
 }
@@ -53,10 +70,27 @@ func Pods() []Detector[object.Pod] {
 	return []Detector[object.Pod]{OOMKilled{}, CrashLoop{}}
 }
 
+// Nodes lists the detectors of nodes. What is wrong comes before what follows
+// from it.
+func Nodes() []Detector[Machine] {
+	return []Detector[Machine]{
+		NodeLife{}, NodeReady{}, NodePressure{}, SystemOOM{}, NodeCordoned{}, NodeTainted{}, NodeFull{},
+	}
+}
+
+// Controllers lists the detectors of controllers. A change comes before what it
+// leads to.
+func Controllers() []Detector[object.Controller] {
+	return []Detector[object.Controller]{
+		Scaled{}, Rollout{}, Unavailable{}, Refused{}, JobFailed{}, CronJobMissed{},
+	}
+}
+
 // All lists the types of all detectors, in the order of the table in
 // watcher/README.md.
 func All() []Doc {
-	return docs(Pods())
+	d := Detectors{}.WithDefaults()
+	return slices.Concat(docs(d.Pods), docs(d.Nodes), docs(d.Controllers), docs(d.Autoscalers), docs(d.Budgets))
 }
 
 func docs[O any](detectors []Detector[O]) []Doc {

@@ -46,10 +46,23 @@ func (e Evidence) Find(topic Topic, part string) *Note {
 func NoteOf(e *object.KubeEvent) (Note, bool) {
 	note := Note{Reason: e.Reason, Message: e.Message, First: e.First, Last: e.Last, Count: max(e.Count, 1)}
 	var ok bool
-	if e.Kind == "Pod" {
+	switch e.Kind {
+	case "Pod":
 		note.Topic, note.Part, ok = readPodEvent(e)
+	case "Node":
+		note.Topic, note.Part, ok = readNodeEvent(e)
+	case "CronJob":
+		note.Topic, note.Part, ok = readCronJobEvent(e)
+	case "ReplicaSet", "StatefulSet", "DaemonSet", "Job":
+		note.Topic, note.Part, ok = readControllerEvent(e)
 	}
 	return note, ok
+}
+
+// Follows says that the note is of use only after one of another topic: what
+// goes well is said of every object and would crowd out what does not.
+func (n *Note) Follows() (topic Topic, ok bool) {
+	return topicFailedCreate, n.Topic == topicCreated
 }
 
 // Merge adds what a later Event of the same topic and part said. A series that

@@ -25,6 +25,46 @@ type Thresholds struct {
 	// make the kill critical. From 1 to 1,000. Default 3: two kills may be one
 	// burst of load, the third says that the limit does not fit.
 	OOMCriticalKills int32
+	// UnschedulableAfter is how long the scheduler must find no node for a pod
+	// before that is told. From 0 to 1 h. Default 10 s: shorter is what a rollout
+	// or an autoscaler mends by itself.
+	UnschedulableAfter time.Duration
+	// PendingAfter is how long a pod may wait to start for no more particular
+	// reason. From 1 s to 24 h. Default 5 min: large images and slow volumes take
+	// minutes.
+	PendingAfter time.Duration
+	// ProbeFailures is how many failures of a probe in a row, as Kubernetes
+	// Events tell them, are a problem. From 1 to 1,000. Default 3, as many as
+	// kubelets take by default before they act: programs that start fail some.
+	ProbeFailures int32
+	// ProbeQuiet is how long a ready container's probe must not be told as failed
+	// for the problem to be over. From 10 s to 1 h. Default 2 min: longer than
+	// the usual period of a probe, times its failure threshold.
+	ProbeQuiet time.Duration
+	// EvidenceQuiet is how long Kubernetes Events must not repeat a failure that
+	// shows nowhere else (volumes, sandboxes) for it to be over. From 1 min to
+	// 1 h. Default 10 min: kubelets repeat a failure that lasts every 2 to 5 min,
+	// and limit the Events of one object to one in 5 min.
+	EvidenceQuiet time.Duration
+	// NodeStartGrace is how long after its creation a node that was never ready
+	// counts as starting. From 0 to 1 h. Default 2 min: images of the network and
+	// storage plugins are pulled in that time.
+	NodeStartGrace time.Duration
+	// NodeFullPercent is the share of a node's CPU or memory from which on its
+	// pods' requests make it full. From 50 to 100 percent. Default 95: less is
+	// left than most pods ask for.
+	NodeFullPercent int32
+	// UnavailableAfter is how long a workload must have fewer available pods than
+	// it asks for. From 1 s to 24 h. Default 2 min: pods that are replaced in
+	// order are there by then.
+	UnavailableAfter time.Duration
+	// HPAFailingAfter is how long an autoscaler must be unable to work. From 1 s
+	// to 24 h. Default 1 min: new pods have no metrics before, and a metrics
+	// server that restarts is back by then.
+	HPAFailingAfter time.Duration
+	// PDBBlockingAfter is how long a disruption budget must allow no eviction.
+	// From 1 s to 24 h. Default 10 min: a rollout uses a budget up for minutes.
+	PDBBlockingAfter time.Duration
 }
 
 // DefaultThresholds returns the defaults.
@@ -34,6 +74,16 @@ func DefaultThresholds() Thresholds {
 		CrashLoopReset:            10 * time.Minute,
 		CrashLoopCriticalRestarts: 5,
 		OOMCriticalKills:          3,
+		NodeStartGrace:            2 * time.Minute,
+		NodeFullPercent:           95,
+		UnavailableAfter:          2 * time.Minute,
+		HPAFailingAfter:           time.Minute,
+		PDBBlockingAfter:          10 * time.Minute,
+		UnschedulableAfter:        10 * time.Second,
+		PendingAfter:              5 * time.Minute,
+		ProbeFailures:             3,
+		ProbeQuiet:                2 * time.Minute,
+		EvidenceQuiet:             10 * time.Minute,
 	}
 }
 
@@ -55,5 +105,19 @@ func (t Thresholds) Validate() error {
 		t.CrashLoopCriticalRestarts, t.CrashLoopRestarts, most)
 	check(t.OOMCriticalKills >= 1 && t.OOMCriticalKills <= most,
 		"OOMCriticalKills is %d, must be 1 to %d", t.OOMCriticalKills, most)
+	within := func(name string, d, low, high time.Duration) {
+		check(d >= low && d <= high, "%s is %s, must be %s to %s", name, d, low, high)
+	}
+	within("UnschedulableAfter", t.UnschedulableAfter, 0, time.Hour)
+	within("PendingAfter", t.PendingAfter, time.Second, 24*time.Hour)
+	check(t.ProbeFailures >= 1 && t.ProbeFailures <= most, "ProbeFailures is %d, must be 1 to %d", t.ProbeFailures, most)
+	within("ProbeQuiet", t.ProbeQuiet, 10*time.Second, time.Hour)
+	within("EvidenceQuiet", t.EvidenceQuiet, time.Minute, time.Hour)
+	within("NodeStartGrace", t.NodeStartGrace, 0, time.Hour)
+	check(t.NodeFullPercent >= 50 && t.NodeFullPercent <= 100,
+		"NodeFullPercent is %d, must be 50 to 100", t.NodeFullPercent)
+	within("UnavailableAfter", t.UnavailableAfter, time.Second, 24*time.Hour)
+	within("HPAFailingAfter", t.HPAFailingAfter, time.Second, 24*time.Hour)
+	within("PDBBlockingAfter", t.PDBBlockingAfter, time.Second, 24*time.Hour)
 	return errors.Join(errs...)
 }

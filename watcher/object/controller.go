@@ -36,10 +36,12 @@ type Rollout struct {
 	Unfinished bool
 	// Conditions are Progressing, Available and ReplicaFailure, where the kind
 	// has them.
-	Conditions []Condition
+	Conditions []StatusCondition
 
 	// What detect.AdvanceController remembers from one status to the next:
 
+	// Started says that Revision was seen to change with this status.
+	Started bool
 	// Rolling says that the rollout of Revision has not come to its end.
 	Rolling bool
 	// Began is when the rollout was seen to begin; 0 where it was not.
@@ -50,7 +52,7 @@ type Rollout struct {
 }
 
 // Condition finds a condition by type; nil where there is none.
-func (r *Rollout) Condition(conditionType string) *Condition {
+func (r *Rollout) Condition(conditionType string) *StatusCondition {
 	return findCondition(r.Conditions, conditionType)
 }
 

@@ -10,7 +10,7 @@ type Node struct {
 	Pressures []string
 	// Conditions are Ready, and of MemoryPressure, DiskPressure, PIDPressure and
 	// NetworkUnavailable those that are True.
-	Conditions  []Condition
+	Conditions  []StatusCondition
 	Taints      []Taint
 	Allocatable Resources
 	// AllocatablePods is how many pods it takes; 0 where it does not say.
@@ -36,7 +36,7 @@ type Node struct {
 }
 
 // Condition finds a condition by type; nil where it is not held.
-func (n *Node) Condition(conditionType string) *Condition {
+func (n *Node) Condition(conditionType string) *StatusCondition {
 	return findCondition(n.Conditions, conditionType)
 }
 
@@ -67,13 +67,31 @@ type NodeLoad struct {
 	Movable int64
 }
 
+// LoadOf is what a pod adds to the load of a node, and which; nothing for nil
+// and for a pod that is not bound or has ended. Amounts are capped, so that sums
+// over pods can be taken back: a saturated sum could not.
+func LoadOf(p *Pod) (load NodeLoad, node string) {
+	if p == nil || p.Node == "" || p.Ended() {
+		return NodeLoad{}, ""
+	}
+	const most = 1 << 50 // 1 PiB; a node's pods, 110 or a few hundred, stay far below 1<<63.
+	load = NodeLoad{
+		Requested: Resources{CPUMillis: min(p.Requests.CPUMillis, most), MemoryBytes: min(p.Requests.MemoryBytes, most)},
+		Pods:      1,
+	}
+	if p.Movable() {
+		load.Movable = 1
+	}
+	return load, p.Node
+}
+
 // Movable says that a drain would evict the pod.
 func (p *Pod) Movable() bool {
 	return p.Owner == nil || p.Owner.Kind != "DaemonSet" && p.Owner.Kind != "Node"
 }
 
-// Condition is one condition of an object's status.
-type Condition struct {
+// StatusCondition is one condition of an object's status.
+type StatusCondition struct {
 	Type string
 	// Status is True, False or Unknown.
 	Status  string
@@ -83,14 +101,14 @@ type Condition struct {
 	Since int64
 }
 
-// The values of Condition.Status.
+// The values of StatusCondition.Status.
 const (
 	ConditionTrue    = "True"
 	ConditionFalse   = "False"
 	ConditionUnknown = "Unknown"
 )
 
-func findCondition(conditions []Condition, conditionType string) *Condition {
+func findCondition(conditions []StatusCondition, conditionType string) *StatusCondition {
 	for i := range conditions {
 		if conditions[i].Type == conditionType {
 			return &conditions[i]

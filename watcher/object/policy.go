@@ -9,12 +9,12 @@ type Autoscaler struct {
 	Min, Max               int32
 	Current, Desired       int32
 	// Conditions are AbleToScale, ScalingActive and ScalingLimited.
-	Conditions []Condition
+	Conditions []StatusCondition
 	CreateTime int64
 }
 
 // Condition finds a condition by type; nil where there is none.
-func (a *Autoscaler) Condition(conditionType string) *Condition {
+func (a *Autoscaler) Condition(conditionType string) *StatusCondition {
 	return findCondition(a.Conditions, conditionType)
 }
 

@@ -21,6 +21,8 @@ type Store struct {
 	// retired are controllers that are gone while pods of theirs are not yet:
 	// a pod keeps its workload to its end. By UID, each with a group.
 	retired map[string]*object.Controller
+	// loads are what the pods on each node need of it, by the node's name.
+	loads map[string]*object.NodeLoad
 }
 
 type group struct {
@@ -37,6 +39,7 @@ func New() *Store {
 		groups:      make(map[string]*group),
 		children:    make(map[string]map[string]struct{}),
 		retired:     make(map[string]*object.Controller),
+		loads:       make(map[string]*object.NodeLoad),
 	}
 }
 
@@ -67,6 +70,8 @@ func (s *Store) PutPod(pod *object.Pod) {
 	// In this order, so that a group does not come to nothing in between.
 	s.count(pod, +1)
 	s.count(before, -1)
+	s.burden(pod, +1)
+	s.burden(before, -1)
 }
 
 // DeletePod forgets a pod.
@@ -74,7 +79,38 @@ func (s *Store) DeletePod(key object.Key) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.count(s.pods[key], -1)
+	s.burden(s.pods[key], -1)
 	delete(s.pods, key)
+}
+
+// burden adds a pod to its node's load, or takes it off.
+func (s *Store) burden(pod *object.Pod, by int64) {
+	load, name := object.LoadOf(pod)
+	if name == "" {
+		return
+	}
+	sum := s.loads[name]
+	if sum == nil {
+		sum = &object.NodeLoad{}
+		s.loads[name] = sum
+	}
+	sum.Pods += by
+	sum.Movable += by * load.Movable
+	sum.Requested.CPUMillis += by * load.Requested.CPUMillis
+	sum.Requested.MemoryBytes += by * load.Requested.MemoryBytes
+	if sum.Pods == 0 {
+		delete(s.loads, name)
+	}
+}
+
+// NodeLoad is what the pods on a node need of it.
+func (s *Store) NodeLoad(name string) object.NodeLoad {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if load := s.loads[name]; load != nil {
+		return *load
+	}
+	return object.NodeLoad{}
 }
 
 // count adds a pod to its controller's group, or takes it out.
@@ -149,6 +185,25 @@ func (s *Store) PutController(c *object.Controller) {
 		}
 		siblings[c.UID] = struct{}{}
 	}
+}
+
+// Controller returns a known controller by UID, nil where there is none.
+func (s *Store) Controller(uid string) *object.Controller {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.controllers[uid]
+}
+
+// ControllerReady resolves a controller to the one at the top of its owners, and
+// counts the ready pods of that.
+func (s *Store) ControllerReady(c *object.Controller) (object.WorkloadKey, int) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if c.Parent == nil {
+		return object.WorkloadKey{Namespace: c.Namespace, Kind: c.Kind, Name: c.Name}, s.ready(c.UID, 0)
+	}
+	up := s.resolve(&object.Pod{Key: c.Key, Owner: c.Parent})
+	return up.key, s.ready(up.topUID, 0)
 }
 
 // DeleteController forgets a controller, by UID, as soon as it has no pods.

@@ -11,8 +11,10 @@ import (
 	"sync"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 )
@@ -228,6 +230,8 @@ const (
 	DaemonSets   = "/apis/apps/v1/daemonsets"
 	Jobs         = "/apis/batch/v1/jobs"
 	CronJobs     = "/apis/batch/v1/cronjobs"
+	Autoscalers  = "/apis/autoscaling/v2/horizontalpodautoscalers"
+	Budgets      = "/apis/policy/v1/poddisruptionbudgets"
 	namespaces   = "/api/v1/namespaces"
 )
 
@@ -251,6 +255,10 @@ func kindOf(obj metav1.Object) (path, kind, version string) {
 		return DaemonSets, "DaemonSet", "apps/v1"
 	case *batchv1.Job:
 		return Jobs, "Job", "batch/v1"
+	case *autoscalingv2.HorizontalPodAutoscaler:
+		return Autoscalers, "HorizontalPodAutoscaler", "autoscaling/v2"
+	case *policyv1.PodDisruptionBudget:
+		return Budgets, "PodDisruptionBudget", "policy/v1"
 	case *batchv1.CronJob:
 		return CronJobs, "CronJob", "batch/v1"
 	}
@@ -333,7 +341,8 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 
 var listKinds = map[string]string{
 	Pods: "PodList", Nodes: "NodeList", Events: "EventList", Deployments: "DeploymentList",
-	StatefulSets: "StatefulSetList", DaemonSets: "DaemonSetList",
+	StatefulSets: "StatefulSetList", DaemonSets: "DaemonSetList", Jobs: "JobList",
+	Autoscalers: "HorizontalPodAutoscalerList", Budgets: "PodDisruptionBudgetList",
 }
 
 func partialOf(r *http.Request) bool {

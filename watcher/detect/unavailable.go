@@ -1,0 +1,54 @@
+package detect
+
+import (
+	"fmt"
+	"time"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+)
+
+// Unavailable tells workloads that have had fewer available pods than they ask
+// for during Thresholds.UnavailableAfter.
+type Unavailable struct{}
+
+// Docs implements Detector.
+func (Unavailable) Docs() []Doc {
+	var out []Doc
+	for _, kind := range rollers {
+		out = append(out, Doc{
+			Type: kind + ".unavailable", Severity: "warning; error where no pod is available (also as UPDATED)",
+			Source:  "fewer available pods than wanted for 2 min (UnavailableAfter)",
+			Details: "UnavailableDetails", Resolves: "as many are available as wanted, or it is deleted",
+		})
+	}
+	return out
+}
+
+// Detect implements Detector.
+func (Unavailable) Detect(in *ControllerInput, out []Finding) []Finding {
+	c, r := in.Cur, in.Cur.Rollout
+	if r == nil || in.Gone || r.ShortSince == 0 {
+		return out
+	}
+	due := r.ShortSince + wholeSeconds(in.Thresholds.UnavailableAfter)
+	if in.Now.Unix() < due {
+		return append(out, Finding{Wake: due})
+	}
+	f := Finding{
+		Type: eventKind(c) + ".unavailable", Severity: rightsizerv1.Severity_SEVERITY_WARNING,
+		Occurred: r.ShortSince, Reason: "MinimumReplicasUnavailable",
+		Message: fmt.Sprintf("%s %s has been short of pods for %s: %d of %d available", c.Kind, c.Name,
+			span(in.Now.Sub(time.Unix(r.ShortSince, 0))), r.Available, c.Desired),
+		Ending: fmt.Sprintf("%s %s has all of its pods available", c.Kind, c.Name),
+		Details: &rightsizerv1.UnavailableDetails{
+			Desired: c.Desired, Available: r.Available, SinceTime: timeOf(r.ShortSince),
+		},
+	}
+	// No status of any kind says since when there are too few, so that every
+	// shortage of one object has one id; it is opened again under it.
+	f.Problem = Identify(f.Type, in.Cluster, c.UID)
+	if r.Available == 0 {
+		f.Severity, f.Ordinal = rightsizerv1.Severity_SEVERITY_ERROR, 1
+	}
+	return append(out, f)
+}
