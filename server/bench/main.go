@@ -27,7 +27,8 @@ func progress(format string, args ...any) {
 
 func main() {
 	reader := flag.String("reader", "", "internal: be the clients; a plan as JSON")
-	each := flag.Duration("each", 600*time.Millisecond, "least time for each server and number of subscribers")
+	each := flag.Duration("each", 300*time.Millisecond, "least time for each server, number of subscribers and round")
+	rounds := flag.Int("rounds", 3, "rounds over all servers; the median of each counts, since others use the machine as well")
 	big := flag.Bool("big", false, "9,500 connections as well")
 	only := flag.String("only", "", "only servers whose name contains one of these, by comma")
 	parts := flag.String("parts", "cpu,latency,slow,memory", "which tables")
@@ -41,7 +42,7 @@ func main() {
 		}
 		return
 	}
-	r := run{each: *each, big: *big, only: strings.Split(*only, ",")}
+	r := run{each: *each, rounds: *rounds, big: *big, only: strings.Split(*only, ",")}
 	for s := range strings.SplitSeq(*subscribers, ",") {
 		var n int
 		if _, err := fmt.Sscan(s, &n); err != nil || n < 1 {
@@ -62,6 +63,7 @@ func main() {
 // run is what one call of the program measures.
 type run struct {
 	each   time.Duration
+	rounds int
 	big    bool
 	only   []string
 	counts []int
@@ -72,7 +74,7 @@ func (r run) wants(v variant) bool {
 }
 
 func (r run) all(parts []string) error {
-	fmt.Printf("%s, %d cores, %s, %s\n", time.Now().Format(time.DateOnly), runtime.NumCPU(), processor(), runtime.Version())
+	fmt.Printf("%s, %d cores, %s, %s, load %s\n", time.Now().Format(time.DateOnly), runtime.NumCPU(), processor(), runtime.Version(), load())
 	tables := map[string]func() error{"memory": r.memoryTable, "cpu": r.cpuTable, "latency": r.latencyTable, "slow": r.slowTable}
 	for _, name := range []string{"memory", "cpu", "latency", "slow"} { // memory first, while the process is fresh
 		if slices.Contains(parts, name) {
@@ -81,7 +83,17 @@ func (r run) all(parts []string) error {
 			}
 		}
 	}
+	fmt.Printf("\nload at the end: %s\n", load())
 	return nil
+}
+
+// load is the machine's load averages, of 1, 5 and 15 minutes.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	return strings.Join(strings.Fields(string(text))[:3], " ")
 }
 
 // processor is the model as Linux names it.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -12,19 +13,8 @@ func (r run) cpuTable() error {
 	}
 	table := make(map[string]map[int]float64)
 	for _, n := range counts {
-		for _, v := range variants {
-			if !r.wants(v) {
-				continue
-			}
-			progress("CPU, %d × %s", n, v.name)
-			ns, err := r.cpuPerDelivery(v, n)
-			if err != nil {
-				return err
-			}
-			if table[v.name] == nil {
-				table[v.name] = make(map[int]float64)
-			}
-			table[v.name][n] = ns
+		if err := r.cpuColumn(n, table); err != nil {
+			return err
 		}
 	}
 	fmt.Print("\nServer CPU ns per delivery, flat out (as a ratio to the floor)\n\n| S = |")
@@ -49,6 +39,32 @@ func (r run) cpuTable() error {
 	}
 	if len(table) == len(variants) {
 		cpuVerdicts(table, counts)
+	}
+	return nil
+}
+
+// cpuColumn measures every server with n subscribers, round after round.
+func (r run) cpuColumn(n int, table map[string]map[int]float64) error {
+	seen := make(map[string][]float64)
+	for round := range r.rounds {
+		progress("CPU, %d subscribers, round %d", n, round+1)
+		for _, v := range variants {
+			if !r.wants(v) {
+				continue
+			}
+			ns, err := r.cpuPerDelivery(v, n)
+			if err != nil {
+				return err
+			}
+			seen[v.name] = append(seen[v.name], ns)
+		}
+	}
+	for name, all := range seen {
+		if table[name] == nil {
+			table[name] = make(map[int]float64)
+		}
+		slices.Sort(all)
+		table[name][n] = all[len(all)/2]
 	}
 	return nil
 }

@@ -107,8 +107,9 @@ func (s *server) serve(t *testing.T, h http.Handler) {
 	protocols.SetUnencryptedHTTP2(true)
 	srv := &http.Server{
 		Handler: h, Protocols: protocols, ReadHeaderTimeout: patience,
-		// A deadline ends a stream; only this ends a connection that takes nothing.
-		HTTP2: &http.HTTP2Config{WriteByteTimeout: 2 * time.Second},
+		// A deadline ends a stream; only this ends a connection that takes nothing. It
+		// must be longer than the deadline, or that could not say why.
+		HTTP2: &http.HTTP2Config{WriteByteTimeout: 4 * time.Second},
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

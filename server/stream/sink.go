@@ -15,7 +15,8 @@ type Sink interface {
 	// Encode frames one message as the sink writes it.
 	Encode(msg *rightsizerv1.StreamEventsResponse) ([]byte, error)
 	// Write sends framed messages, in one write and one flush, and fails when
-	// they are not taken within the timeout. The bytes are not kept.
+	// they are not taken within the timeout. The bytes are shared: they are
+	// neither changed nor kept.
 	Write(frames []byte, timeout time.Duration) error
 }
 

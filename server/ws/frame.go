@@ -58,8 +58,8 @@ func (c *lineConn) write(p []byte, timeout time.Duration) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// pingFrame is an empty ping. It goes out with the messages, so that it costs no
-// write of its own.
+// pingFrame is an empty ping. It goes out ahead of messages, so that it needs no
+// timer of its own.
 var pingFrame = []byte{0x89, 0}
 
 // errDead ends a WebSocket whose client answers no pings.
@@ -108,7 +108,9 @@ func (s sink) Write(frames []byte, timeout time.Duration) error {
 		return err
 	}
 	if ask {
-		frames = append(frames, pingFrame...)
+		if _, err := s.conn.write(pingFrame, timeout); err != nil {
+			return err
+		}
 	}
 	_, err = s.conn.write(frames, timeout)
 	return err

@@ -195,7 +195,7 @@ func (b *bridge) use(filter *rightsizerv1.EventFilter) bool {
 	b.mu.Lock()
 	session := b.session
 	if session == nil {
-		session, err = b.start(filter, scope)
+		err = b.start(filter, scope)
 		b.mu.Unlock()
 		if err != nil {
 			b.refuse(websocket.StatusTryAgainLater, refused(stream.Refusal(err)))
@@ -210,15 +210,15 @@ func (b *bridge) use(filter *rightsizerv1.EventFilter) bool {
 }
 
 // start opens the session. The caller holds b.mu.
-func (b *bridge) start(filter *rightsizerv1.EventFilter, scope bus.Scope) (*stream.Session, error) {
+func (b *bridge) start(filter *rightsizerv1.EventFilter, scope bus.Scope) error {
 	b.reader.Filter, b.reader.Scope, b.reader.After = filter, scope, filter.GetAfter()
 	session, err := b.opts.Hub.Open(b.ctx, b.reader, sink{b.line, &b.live})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	b.session = session
 	b.writing.Go(func() { b.write(session) })
-	return session, nil
+	return nil
 }
 
 // refused is a Connect error as a WebSocket's last message.

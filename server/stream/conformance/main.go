@@ -79,7 +79,7 @@ func run(ctx context.Context, in io.Reader, out io.Writer) error {
 	select {
 	case <-ctx.Done():
 		_ = server.Close()
-		<-served
+		_ = <-served // closed, as asked
 		return nil
 	case err := <-served:
 		return err
@@ -112,4 +112,6 @@ func send(w io.Writer, m proto.Message) error {
 const writeTimeout = 30 * time.Second
 
 // contentType is the request's; connect answers in the same.
-func contentType(header http.Header) string { return cmp.Or(header.Get("Content-Type"), "application/proto") }
+func contentType(header http.Header) string {
+	return cmp.Or(header.Get("Content-Type"), "application/proto")
+}

@@ -1,0 +1,84 @@
+package stream
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/rightsizer/rightsizer/bus"
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+)
+
+// output gathers framed messages for one write.
+type output struct {
+	session *Session
+	format  bus.Format
+	buf     *[]byte
+	count   int64
+	err     error
+}
+
+// buffers are shared by all sessions, so that idle ones hold none.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
+
+func newOutput(s *Session) *output {
+	return &output{session: s, format: s.sink.Format(), buf: buffers.Get().(*[]byte)} //nolint:forcetypeassert // the pool holds nothing else
+}
+
+// free gives the buffer back, but not after a failed write: net/http may still read
+// from it for a stream that is reset, and would send another client's messages.
+func (o *output) free() {
+	if o.err == nil && cap(*o.buf) <= 2*batchBytes {
+		*o.buf = (*o.buf)[:0]
+		buffers.Put(o.buf)
+	}
+}
+
+func (o *output) entry(e *bus.Entry) {
+	if o.err != nil {
+		return
+	}
+	frame, err := e.Encoded(o.format, o.session.encode)
+	o.add(frame, err)
+}
+
+func (o *output) message(msg *rightsizerv1.StreamEventsResponse) {
+	if o.err != nil {
+		return
+	}
+	frame, err := o.session.encode(msg)
+	o.add(frame, err)
+}
+
+func (o *output) add(frame []byte, err error) {
+	if err != nil {
+		o.err = fmt.Errorf("encode a message: %w", err)
+		return
+	}
+	*o.buf = append(*o.buf, frame...)
+	o.count++
+	if len(*o.buf) >= batchBytes {
+		o.err = o.flush()
+	}
+}
+
+// flush writes what was gathered. The caller acknowledges the batch only when it
+// succeeds.
+func (o *output) flush() error {
+	if o.err != nil || len(*o.buf) == 0 {
+		return o.err
+	}
+	if o.err = o.write(*o.buf, o.count); o.err != nil {
+		return o.err
+	}
+	*o.buf, o.count = (*o.buf)[:0], 0
+	return nil
+}
+
+func (o *output) write(frames []byte, count int64) error {
+	if err := o.session.sink.Write(frames, o.session.hub.opts.WriteTimeout); err != nil {
+		return err
+	}
+	o.session.sent.Add(count)
+	o.session.bytes.Add(int64(len(frames)))
+	return nil
+}
