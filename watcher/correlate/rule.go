@@ -43,8 +43,7 @@ type Link struct {
 	Basis      string
 
 	by scope
-	// crowd makes the link count only for problems that have it to a problem of
-	// another workload: one workload alone is its own affair.
+	// crowd: one workload alone is its own affair.
 	crowd bool
 	// fits says what types, place and time cannot; nil is nothing.
 	fits func(cause, effect *problem) bool
@@ -52,6 +51,10 @@ type Link struct {
 
 // Place is what cause and effect share: node, workload, image, quota, cluster.
 func (l *Link) Place() string { return l.by.String() }
+
+// Crowd says that the link counts only where problems of several workloads meet:
+// for one that has it to a problem of another workload.
+func (l *Link) Crowd() bool { return l.crowd }
 
 // link is a Link in force.
 type link struct {
