@@ -35,6 +35,7 @@ func TestREADMEListsTheThresholds(t *testing.T) {
 	require.NoError(t, err)
 	for _, field := range []string{
 		"CrashLoopRestarts", "CrashLoopReset", "CrashLoopCriticalRestarts", "OOMCriticalKills",
+		"UnschedulableAfter", "PendingAfter", "ProbeFailures", "ProbeQuiet", "EvidenceQuiet",
 		"NodeStartGrace", "NodeFullPercent", "UnavailableAfter", "HPAFailingAfter", "PDBBlockingAfter",
 	} {
 		assert.Contains(t, string(text), "| `"+field+"` |")

@@ -3,6 +3,7 @@ package watcher_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -49,11 +50,14 @@ func (r *recorder) Resync(m *rightsizerv1.StreamResync) {
 	r.order = append(r.order, "resync "+m.GetScope())
 }
 
-// take returns what was published since the last call.
+// take returns the OOM kills and crash loops that were published since the last
+// call. Other types, which come with them, have tests of their own in detect.
 func (r *recorder) take() []*rightsizerv1.Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := r.events
+	out := slices.DeleteFunc(r.events, func(e *rightsizerv1.Event) bool {
+		return e.GetType() != "pod.oom_killed" && e.GetType() != "pod.crash_loop"
+	})
 	r.events = nil
 	return out
 }

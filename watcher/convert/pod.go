@@ -50,11 +50,8 @@ func (c *Converter) Pod(pod *corev1.Pod) (*object.Pod, error) {
 		CreateTime:   seconds(pod.CreationTimestamp),
 	}
 	out.Revision = c.revision(pod, out)
-	for i := range pod.Status.Conditions {
-		if cond := &pod.Status.Conditions[i]; cond.Type == corev1.PodReady {
-			out.Ready = cond.Status == corev1.ConditionTrue
-		}
-	}
+	out.Generation = max(pod.Generation, 0)
+	c.conditions(pod, out)
 	containers, err := c.containers(pod)
 	if err != nil {
 		return nil, fmt.Errorf("Pod %q: %w", out.Key, err)
@@ -63,6 +60,56 @@ func (c *Converter) Pod(pod *corev1.Pod) (*object.Pod, error) {
 	out.Requests = podRequests(pod, containers)
 	out.Limits = podLimits(containers)
 	return out, nil
+}
+
+// conditions reads what the status says of the pod as a whole.
+func (c *Converter) conditions(pod *corev1.Pod, out *object.Pod) {
+	if pod.Status.Reason != "" {
+		trouble(out).Reason = c.text(pod.Status.Reason, maxReason)
+		trouble(out).Message = Text(pod.Status.Message, maxEvidence)
+	}
+	for i := range pod.Status.Conditions {
+		cond := &pod.Status.Conditions[i]
+		holds := cond.Status == corev1.ConditionTrue
+		switch cond.Type {
+		case corev1.PodReady:
+			out.Ready = holds
+		case corev1.PodScheduled:
+			if cond.Status == corev1.ConditionFalse {
+				trouble(out).Unscheduled = c.condition(cond)
+			}
+		case corev1.DisruptionTarget:
+			if holds {
+				trouble(out).Disruption = c.condition(cond)
+			}
+		case corev1.PodResizePending:
+			if holds {
+				trouble(out).ResizePending = c.condition(cond)
+			}
+		case corev1.PodResizeInProgress:
+			if holds {
+				trouble(out).ResizeInProgress = c.condition(cond)
+			}
+		default:
+		}
+	}
+}
+
+// trouble is made where there is some.
+func trouble(pod *object.Pod) *object.Trouble {
+	if pod.Trouble == nil {
+		pod.Trouble = &object.Trouble{}
+	}
+	return pod.Trouble
+}
+
+func (c *Converter) condition(cond *corev1.PodCondition) *object.Condition {
+	return &object.Condition{
+		Reason:     c.text(cond.Reason, maxReason),
+		Message:    Text(cond.Message, maxVerdict),
+		Since:      seconds(cond.LastTransitionTime),
+		Generation: max(cond.ObservedGeneration, 0),
+	}
 }
 
 // revision: see object.Pod.Revision.
@@ -129,6 +176,7 @@ func (c *Converter) container(pod *corev1.Pod, kind rightsizerv1.ContainerKind, 
 		return out
 	}
 	out.Actual = allotment(&out, status)
+	out.Ready = status.Ready
 	out.RestartCount = max(status.RestartCount, 0)
 	out.State = c.state(&status.State)
 	out.Last = c.terminated(status.LastTerminationState.Terminated)
@@ -184,7 +232,13 @@ func (c *Converter) state(s *corev1.ContainerState) object.State {
 	case s.Running != nil:
 		return object.State{Kind: object.Running, StartedAt: seconds(s.Running.StartedAt)}
 	case s.Waiting != nil:
-		return object.State{Kind: object.Waiting, Reason: c.text(s.Waiting.Reason, maxReason)}
+		out := object.State{Kind: object.Waiting, Reason: c.text(s.Waiting.Reason, maxReason)}
+		switch out.Reason {
+		case "", "ContainerCreating", "PodInitializing", "CrashLoopBackOff":
+		default:
+			out.Message = Text(s.Waiting.Message, maxEvidence)
+		}
+		return out
 	}
 	return object.State{}
 }

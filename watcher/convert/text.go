@@ -26,6 +26,7 @@ const (
 	maxCondition = 512
 	maxTaintKey  = 317 // a prefix of 253, a slash, a name of 63
 	maxEvidence  = 512
+	maxVerdict   = 2048
 )
 
 // Text makes s fit for a message: valid UTF-8, no control or invisible

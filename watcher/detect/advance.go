@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"strings"
 	"time"
 
 	"github.com/rightsizer/rightsizer/watcher/object"
@@ -11,6 +12,9 @@ import (
 // run of at least reset ends a row, by the kubelet's own rule. prev is nil
 // where the pod is seen for the first time, or is another pod of that name. It
 // writes to cur, which nobody else may have seen yet.
+//
+// It remembers as well that the pod was ready once, and the cause of a failed
+// pull, which older kubelets do not repeat while they hold back the next one.
 //
 // A pod seen for the first time shows at most two of its ends. Its row is
 // taken to reach back to its first start where the status says so: two short
@@ -24,8 +28,12 @@ func Advance(prev, cur *object.Pod, reset time.Duration) {
 	if prev != nil && prev.UID != cur.UID {
 		prev = nil
 	}
+	cur.WasReady = wasReady(prev, cur)
 	for i := range cur.Containers {
 		c := &cur.Containers[i]
+		if c.State.Reason == reasonImagePullBackOff && prev != nil {
+			keepPullCause(prev, c)
+		}
 		if c.RestartCount == 0 && c.State.Terminated == nil && c.Last == nil {
 			continue // Never ended: the row starts at 0.
 		}
@@ -39,6 +47,29 @@ func Advance(prev, cur *object.Pod, reset time.Duration) {
 			continue
 		}
 		c.RowStart = nextRow(before, c, reset)
+	}
+}
+
+// wasReady: a pod that is met while it waits to start was never ready; one that
+// is met later may have been.
+func wasReady(prev, cur *object.Pod) bool {
+	if prev == nil {
+		return cur.Phase != object.PhasePending && cur.Phase != ""
+	}
+	return prev.WasReady || prev.Ready
+}
+
+func keepPullCause(prev *object.Pod, c *object.Container) {
+	if strings.Contains(c.State.Message, pullCauseMark) {
+		return
+	}
+	before := prev.Container(c.Kind, c.Name)
+	if before == nil || before.Image != c.Image {
+		return
+	}
+	switch before.State.Reason {
+	case reasonErrImagePull, reasonImagePullBackOff, reasonRegistryUnavailable:
+		c.State.Message = before.State.Message
 	}
 }
 

@@ -65,9 +65,14 @@ func (d Detectors) WithDefaults() Detectors {
 }
 
 // Pods lists the detectors of pods. An OOM kill comes before the crash loop
-// that it feeds.
+// that it feeds, Pending after what is more particular.
 func Pods() []Detector[object.Pod] {
-	return []Detector[object.Pod]{OOMKilled{}, CrashLoop{}}
+	return []Detector[object.Pod]{
+		OOMKilled{}, CrashLoop{}, Restarted{},
+		Evicted{}, PodFailed{},
+		Unschedulable{}, ImagePull{}, ConfigError{}, Volume{}, Sandbox{}, DNS{}, Probe{}, Pending{},
+		Resize{}, PodLife{},
+	}
 }
 
 // Nodes lists the detectors of nodes. What is wrong comes before what follows

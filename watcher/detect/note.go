@@ -87,6 +87,29 @@ func readPodEvent(e *object.KubeEvent) (topic Topic, part string, ok bool) {
 	switch e.Reason {
 	case "BackOff": // The pull of an image is held back under the same reason.
 		return topicBackOff, e.Container, strings.HasPrefix(e.Message, "Back-off restarting")
+	case "Unhealthy":
+		topic, ok = probeTopic(e.Message)
+		return topic, e.Container, ok && e.Container != ""
+	case "FailedMount", "FailedMapVolume":
+		if strings.HasPrefix(e.Message, "Unable to attach or mount volumes") {
+			part = partSummary
+		}
+		return topicMount, part, true
+	case "FailedAttachVolume":
+		return topicAttach, "", true
+	case "FailedCreatePodSandBox":
+		if blamesNetwork(e.Message) {
+			return topicNetwork, "", true
+		}
+		return topicSandbox, "", true
+	case "NetworkNotReady":
+		return topicNetwork, "", true
+	case "DNSConfigForming":
+		return topicDNS, "", true
+	case "Evicted", "Preempted", "Preempting":
+		return topicEviction, "", true
+	case "TaintManagerEviction":
+		return topicEviction, "", strings.HasPrefix(e.Message, "Marking for deletion")
 	}
 	return "", "", false
 }

@@ -60,6 +60,13 @@ type Pod struct {
 	QoS string
 	// Ready is the condition of that name.
 	Ready bool
+	// WasReady says that it was ready before, or may have been before it was
+	// seen for the first time. It is what detect.Advance remembers.
+	WasReady bool
+	// Generation of the spec; 0 where the cluster does not count.
+	Generation int64
+	// Trouble is what the status says beyond that; nil for a healthy pod.
+	Trouble *Trouble
 	// CreateTime is when the pod was created.
 	CreateTime int64
 	// Requests is what the scheduler counts for the pod; Limits the sum over
@@ -69,6 +76,33 @@ type Pod struct {
 	// Containers in the order init (sidecars among them), app, ephemeral; at
 	// most MaxContainers.
 	Containers []Container
+}
+
+// Trouble is what a pod's status says when something is wrong with the pod as a
+// whole, or is under way.
+type Trouble struct {
+	// Reason and Message of the status, such as Evicted; the message is cut at
+	// 512 bytes.
+	Reason  string
+	Message string
+	// Unscheduled is PodScheduled=False, Disruption DisruptionTarget=True,
+	// ResizePending and ResizeInProgress the conditions of a resize; nil where
+	// the condition does not hold.
+	Unscheduled      *Condition
+	Disruption       *Condition
+	ResizePending    *Condition
+	ResizeInProgress *Condition
+}
+
+// Condition is one condition of a status.
+type Condition struct {
+	Reason string
+	// Message is cut at 2,048 bytes: schedulers list a cause a node group.
+	Message string
+	// Since is its last transition, in Unix seconds; 0 where it does not say.
+	Since int64
+	// Generation is the one that it was made for; 0 where it does not say.
+	Generation int64
 }
 
 // MaxContainers bounds the containers of one pod that are kept. Etcd's limit on
@@ -115,6 +149,8 @@ type Container struct {
 	// Actual is what the status says to be in force; nil where it does not say
 	// or says the same as the spec.
 	Actual *Allotment
+	// Ready as the kubelet says it.
+	Ready bool
 	// RestartCount as the kubelet says it, never below 0.
 	RestartCount int32
 	State        State
@@ -157,6 +193,9 @@ type State struct {
 	Kind StateKind
 	// Reason of Waiting, for example CrashLoopBackOff.
 	Reason string
+	// Message of Waiting, where the reason is none of the ordinary ones of a
+	// start; cut at 512 bytes.
+	Message string
 	// StartedAt of Running.
 	StartedAt int64
 	// Terminated of Ended, nil otherwise.

@@ -1,0 +1,118 @@
+package detect
+
+import (
+	"strings"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/watcher/object"
+)
+
+const typeImagePull = "pod.image_pull."
+
+// ImagePull finds containers whose image cannot be had, split by what the
+// registry or the runtime said.
+type ImagePull struct{}
+
+// Docs implements Detector.
+func (ImagePull) Docs() []Doc {
+	var out []Doc
+	for _, d := range [][2]string{
+		{"not_found", "no such repository, tag or digest"},
+		{"unauthorized", "the registry wants other credentials, or none suffice"},
+		{"unavailable", "the registry cannot be reached, is overloaded or limits the rate"},
+		{"invalid_name", "InvalidImageName: the name of the image cannot be read"},
+		{"other", "anything else, such as ErrImageNeverPull"},
+	} {
+		out = append(out, Doc{
+			Type:     typeImagePull + d[0],
+			Severity: "error; warning for an ephemeral container" + downRule,
+			Source:   "a container that waits for its image; by reason and message: " + d[1],
+			Details:  "ImagePullDetails",
+			Resolves: "the start of the container, another cause, the end or the deletion of the pod",
+		})
+	}
+	return out
+}
+
+// Detect implements Detector.
+func (ImagePull) Detect(in *PodInput, out []Finding) []Finding {
+	for i := range in.Cur.Containers {
+		c := &in.Cur.Containers[i]
+		if c.State.Kind != object.Waiting || c.State.Message == "" && c.State.Reason == "" || in.Gone || in.Cur.Ended() {
+			continue
+		}
+		if kind := pullCause(&c.State); kind != "" {
+			out = append(out, imagePull(in, c, kind))
+		}
+	}
+	return out
+}
+
+// pullCause is the last part of the type; empty where no pull fails.
+func pullCause(s *object.State) string {
+	switch s.Reason {
+	case reasonInvalidImageName:
+		return "invalid_name"
+	case reasonRegistryUnavailable:
+		return "unavailable"
+	case reasonErrImageNeverPull, "ImageInspectError", "SignatureValidationFailed":
+		return "other"
+	case reasonErrImagePull, reasonImagePullBackOff:
+	default:
+		return ""
+	}
+	text := strings.ToLower(s.Message)
+	// From the particular to the general: a registry that hides what it has
+	// answers "denied" for images that do not exist, and says so.
+	for _, c := range []struct {
+		kind  string
+		words []string
+	}{
+		{"unauthorized", []string{
+			"unauthorized", "authentication required", "authorization failed", "denied", "no basic auth", "403 forbidden",
+			"insufficient_scope",
+		}},
+		{"unavailable", []string{
+			"toomanyrequests", "too many requests", "rate limit", "timeout", "timed out", "deadline exceeded",
+			"connection refused", "connection reset", "no such host", "dial tcp", "tls handshake", "x509:", "server misbehaving",
+			"500 internal", "502 bad", "503 service", "504 gateway", "unexpected eof", "no route to host", "network is unreachable",
+		}},
+		{"not_found", []string{"not found", "notfound", "manifest unknown", "does not exist", "no match for platform", "name unknown"}},
+	} {
+		for _, w := range c.words {
+			if strings.Contains(text, w) {
+				return c.kind
+			}
+		}
+	}
+	return "other"
+}
+
+func imagePull(in *PodInput, c *object.Container, kind string) Finding {
+	words := c.State.Message
+	if _, after, ok := strings.Cut(words, pullCauseMark); ok {
+		words = after
+	}
+	severity := downOr(in, errored)
+	if c.Kind == rightsizerv1.ContainerKind_CONTAINER_KIND_EPHEMERAL {
+		severity = warning
+	}
+	typ := typeImagePull + kind
+	message := subject(c, in.Cur) + " cannot get its image " + clip(c.Image, 256)
+	if words != "" {
+		message += ": " + sentence(words)
+	}
+	return Finding{
+		Problem:   Identify(typ, in.Cluster, in.Cur.UID, c.Name, c.Image),
+		Type:      typ,
+		Severity:  severity,
+		Container: c.Name,
+		Kind:      c.Kind,
+		Reason:    c.State.Reason,
+		Message:   message,
+		Ending:    subject(c, in.Cur) + " does not wait for its image for that cause any more",
+		Details: &rightsizerv1.ImagePullDetails{
+			ContainerKind: c.Kind, Image: clip(c.Image, 512), WaitingReason: c.State.Reason, Cause: clip(words, 512),
+		},
+	}
+}

@@ -1,0 +1,80 @@
+package detect
+
+import (
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/watcher/object"
+)
+
+const typePending = "pod.pending"
+
+// Pending finds pods that wait to start for a long time while nothing more
+// particular is known. It comes last in the list: what was found before is more
+// particular.
+type Pending struct{}
+
+// Docs implements Detector.
+func (Pending) Docs() []Doc {
+	return []Doc{{
+		Type:     typePending,
+		Severity: "warning" + downRule,
+		Source: "phase Pending for 5 min (PendingAfter) since the creation of the pod, while no other problem of it is " +
+			"open; not at a scheduling gate",
+		Details:  "PendingDetails",
+		Resolves: "the start or the end of the pod, a more particular problem",
+	}}
+}
+
+// Detect implements Detector.
+func (Pending) Detect(in *PodInput, out []Finding) []Finding {
+	pod := in.Cur
+	if pod.Phase != object.PhasePending || in.Gone || pod.CreateTime == 0 {
+		return out
+	}
+	if t := pod.Trouble; t != nil && t.Unscheduled != nil && t.Unscheduled.Reason == "SchedulingGated" {
+		return out
+	}
+	for i := range out {
+		if f := &out[i]; !f.Point && !f.Over && !f.Silent() {
+			return out
+		}
+	}
+	if due := pod.CreateTime + inSeconds(in.Thresholds.PendingAfter); in.Now.Unix() < due {
+		return append(out, Finding{Wake: due})
+	}
+	details := &rightsizerv1.PendingDetails{
+		Bound: pod.Node != "", Waited: since(pod.CreateTime, in.Now), WaitingFor: waitingFor(pod),
+	}
+	message := "Pod " + pod.Name + " waits to start for " + span(details.Waited.AsDuration())
+	if details.Bound {
+		message += " on node " + pod.Node
+	} else {
+		message += ", no node is chosen yet"
+	}
+	if details.WaitingFor != "" {
+		message += ": " + details.WaitingFor
+	}
+	return append(out, Finding{
+		Problem:  Identify(typePending, in.Cluster, pod.UID),
+		Type:     typePending,
+		Severity: downOr(in, warning),
+		Occurred: pod.CreateTime,
+		Reason:   "Pending",
+		Message:  message,
+		Ending:   "Pod " + pod.Name + " does not wait to start for unknown reasons any more",
+		Details:  details,
+	})
+}
+
+// waitingFor names the first container that has not started.
+func waitingFor(pod *object.Pod) string {
+	for i := range pod.Containers {
+		c := &pod.Containers[i]
+		switch {
+		case c.State.Kind == object.Waiting && c.State.Reason != "":
+			return clip("container "+c.Name+" ("+c.State.Reason+")", 256)
+		case c.State.Kind == object.Running && c.Kind == rightsizerv1.ContainerKind_CONTAINER_KIND_INIT:
+			return "init container " + c.Name + " (running)"
+		}
+	}
+	return ""
+}
