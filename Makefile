@@ -103,10 +103,13 @@ e2e: build .build/tools.stamp .build/web.stamp ## The binary against a real cont
 	@cd deploy/e2e && RIGHTSIZER_BIN=$(CURDIR)/bin/rightsizer GRPCURL=$(CURDIR)/$(BIN)/grpcurl go test -race -count=1 -timeout=15m ./...
 
 .PHONY: bench
-bench: ## Figures as ratios against peers, from one run
+bench: build ## Figures as ratios against peers, from one run; memory and latency of the binary on a devcluster (half an hour)
 	$(call say,benchmarks)
 	@go test -run '^$$' -bench . -benchmem ./bus ./watcher/...
 	@cd bus/bench && go run .
+	$(call say,latency and memory of the binary on a real control plane)
+	@cd deploy/devcluster && go run ./cmd/devcluster build
+	@cd deploy/e2e && go run ./bench latency && go run ./bench memory
 
 .PHONY: soak
 soak: ## Long passes: fuzzing, leaks, slopes

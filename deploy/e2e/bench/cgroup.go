@@ -30,8 +30,9 @@ type gauge struct {
 	peak int64 // working set in bytes
 }
 
-// newGauge makes a cgroup, where this process may: v2's, else v1's.
-func newGauge() *gauge {
+// newGauge makes a cgroup, where this process may: v2's, else v1's; with a limit
+// in MiB, 0 for none.
+func newGauge(limit int64) *gauge {
 	g := &gauge{stop: make(chan struct{})}
 	name := fmt.Sprintf("rightsizer-bench-%d", os.Getpid())
 	for _, root := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/memory"} {
@@ -42,12 +43,27 @@ func newGauge() *gauge {
 		for usage, v2 := range map[string]bool{"memory.current": true, "memory.usage_in_bytes": false} {
 			if _, err := os.Stat(filepath.Join(dir, usage)); err == nil {
 				g.dir, g.v2 = dir, v2
+				g.restrict(limit)
 				return g
 			}
 		}
 		_ = os.Remove(dir) // a hierarchy without the memory controller
 	}
 	return g
+}
+
+// restrict has the kernel reclaim files, then kill, beyond that many MiB.
+func (g *gauge) restrict(limit int64) {
+	if limit == 0 {
+		return
+	}
+	file := "memory.limit_in_bytes"
+	if g.v2 {
+		file = "memory.max"
+	}
+	if err := os.WriteFile(filepath.Join(g.dir, file), []byte(strconv.FormatInt(limit<<20, 10)), 0o600); err != nil {
+		say("no limit: %v", err)
+	}
 }
 
 // how says what the figures are.
