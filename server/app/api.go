@@ -45,20 +45,12 @@ func (a *App) apiHandler(stopping context.Context, e exposure, p *probe) (http.H
 		return nil, fmt.Errorf("api: %w", err)
 	}
 	guarded := func(h http.Handler) http.Handler {
-		return auth.Middleware(e.authenticator(), boundedBody(h, bodyTimeout), a.refused)
+		return auth.Middleware(e.authenticator(), boundedBody(intercept.Complete(h), maxBodyBytes, a.bodyTimeout), a.refused)
 	}
 	mux := http.NewServeMux()
 	a.mountOwn(mux, own, rpcHealth{health: a.health, open: e.open}, guarded)
-	reflector := grpcreflect.NewStaticReflector(append([]string{grpchealth.HealthV1ServiceName}, services...)...)
-	for _, mount := range []func() (string, http.Handler){
-		func() (string, http.Handler) { return grpcreflect.NewHandlerV1(reflector, foreign) },
-		func() (string, http.Handler) { return grpcreflect.NewHandlerV1Alpha(reflector, foreign) },
-	} {
-		path, handler := mount()
-		mux.Handle(path, guarded(endWith(stopping, handler)))
-	}
-	path, handler := grpchealth.NewHandler(p, foreign)
-	mux.Handle(path, boundedBody(endWith(stopping, handler), bodyTimeout))
+	a.mountReflection(mux, foreign, func(h http.Handler) http.Handler { return guarded(endWith(stopping, h)) })
+	a.mountHealth(mux, p, foreign, func(h http.Handler) http.Handler { return endWith(stopping, h) })
 
 	events, err := a.eventsHandler(e)
 	if err != nil {
@@ -100,6 +92,29 @@ func (a *App) mountOwn(mux *http.ServeMux, chain connect.HandlerOption, h rpc.He
 		path, handler := mount()
 		mux.Handle(path, guarded(handler))
 	}
+}
+
+// mountReflection mounts both versions, with one bound for their streams.
+func (a *App) mountReflection(mux *http.ServeMux, chain connect.HandlerOption, wrap func(http.Handler) http.Handler) {
+	reflector := grpcreflect.NewStaticReflector(append([]string{grpchealth.HealthV1ServiceName}, services...)...)
+	both := http.NewServeMux()
+	v1, handler := grpcreflect.NewHandlerV1(reflector, chain)
+	both.Handle(v1, handler)
+	v1alpha, handler := grpcreflect.NewHandlerV1Alpha(reflector, chain)
+	both.Handle(v1alpha, handler)
+	bounded := wrap(capped(both, reflectionStreams, "reflection streams", a.metrics.capped.WithLabelValues("reflection")))
+	mux.Handle(v1, bounded)
+	mux.Handle(v1alpha, bounded)
+}
+
+// mountHealth mounts grpc.health.v1 for everybody, bounded in every way: nobody
+// is asked who he is. Watches have a bound of their own, so that they never take
+// a check's place.
+func (a *App) mountHealth(mux *http.ServeMux, p *probe, chain connect.HandlerOption, wrap func(http.Handler) http.Handler) {
+	path, handler := grpchealth.NewHandler(p, chain)
+	handler = wrap(boundedBody(intercept.Complete(handler), healthBodyBytes, min(healthBodyTimeout, a.bodyTimeout)))
+	mux.Handle(path, capped(handler, healthChecks, "checks of the health", a.metrics.capped.WithLabelValues("health_check")))
+	mux.Handle(path+"Watch", capped(handler, healthWatches, "watches of the health", a.metrics.capped.WithLabelValues("health_watch")))
 }
 
 // eventsHandler is the WebSocket.

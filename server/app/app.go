@@ -60,6 +60,8 @@ type App struct {
 	logger   *slog.Logger
 	registry *prometheus.Registry
 	started  time.Time
+	// bodyTimeout is how long a client may take to send a request's body.
+	bodyTimeout time.Duration
 
 	bus     *bus.Bus
 	cluster Cluster
@@ -81,7 +83,7 @@ func New(cfg config.Config, opts Options) (*App, error) {
 	}
 	a := &App{
 		cfg: cfg, opts: opts, logger: opts.Logger, registry: newRegistry(opts.Version), started: time.Now(),
-		listening: make(chan struct{}), listeners: map[string]*listener{},
+		bodyTimeout: bodyTimeout, listening: make(chan struct{}), listeners: map[string]*listener{},
 	}
 	var err error
 	if a.metrics, err = newHTTPMetrics(a.registry); err != nil {

@@ -6,10 +6,8 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -252,37 +250,6 @@ func TestBadInputIsAnswered(t *testing.T) {
 
 	status, _ = get(t, o.url("http", KeyAPI)+"/rightsizer.v1.Nobody/Call")
 	assert.Equal(t, http.StatusNotFound, status)
-}
-
-func TestATrickledBodyIsAnswered(t *testing.T) {
-	for _, version := range []int{1, 2} {
-		t.Run("HTTP/"+strconv.Itoa(version), func(t *testing.T) {
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			require.NoError(t, err)
-			o := newApp(t, loopback())
-			server := newServer(boundedBody(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if _, err := io.ReadAll(r.Body); err != nil {
-					http.Error(w, err.Error(), http.StatusRequestTimeout)
-				}
-			}), 50*time.Millisecond), o.logger)
-			served := make(chan error, 1)
-			go func() { served <- server.Serve(l) }()
-			defer func() {
-				_ = server.Close()
-				require.ErrorIs(t, <-served, http.ErrServerClosed)
-			}()
-			body, writer := io.Pipe()
-			defer func() { _ = writer.Close() }()
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+l.Addr().String(), body)
-			require.NoError(t, err)
-			res, err := client(t, version).Do(req)
-			require.NoError(t, err)
-			text, _ := io.ReadAll(res.Body)
-			_ = res.Body.Close()
-			assert.Equal(t, http.StatusRequestTimeout, res.StatusCode)
-			assert.Contains(t, string(text), "did not arrive in time")
-		})
-	}
 }
 
 func TestConnectionsAreCapped(t *testing.T) {

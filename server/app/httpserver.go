@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,6 +32,20 @@ const (
 	// maxBodyBytes bounds a request's body; beyond the bound of a message it
 	// leaves room for an envelope and for connect to say what is wrong.
 	maxBodyBytes = intercept.DefaultReadMaxBytes + 4096
+)
+
+// Bounds of what is not ours to count: everybody may ask for the health, without
+// a name, and what the schema is lasts as long as its reader likes. Beyond them
+// callers are refused with reasonTooMany.
+const (
+	healthWatches     = 64
+	healthChecks      = 256
+	reflectionStreams = 64
+	// healthBodyBytes bounds a question for the health: the name of a service.
+	healthBodyBytes   = 4096
+	healthBodyTimeout = 2 * time.Second
+
+	reasonTooMany = "TOO_MANY_STREAMS"
 )
 
 // newServer makes a server that speaks HTTP/1.1 and HTTP/2, the latter in clear
@@ -88,6 +103,7 @@ type httpMetrics struct {
 	refused      *prometheus.CounterVec
 	panics       prometheus.Counter
 	unidentified *prometheus.CounterVec
+	capped       *prometheus.CounterVec
 }
 
 func newHTTPMetrics(r prometheus.Registerer) (*httpMetrics, error) {
@@ -104,8 +120,12 @@ func newHTTPMetrics(r prometheus.Registerer) (*httpMetrics, error) {
 		unidentified: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rightsizer_auth_refused_total", Help: "Requests refused because their caller is not known, by reason.",
 		}, []string{"reason"}),
+		capped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rightsizer_http_calls_refused_total",
+			Help: "Calls of health and reflection refused because as many as there may be were open.",
+		}, []string{"of"}),
 	}
-	for _, c := range []prometheus.Collector{m.connections, m.refused, m.panics, m.unidentified} {
+	for _, c := range []prometheus.Collector{m.connections, m.refused, m.panics, m.unidentified, m.capped} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
@@ -146,34 +166,63 @@ func sameOrigin(next http.Handler) http.Handler {
 
 // boundedBody limits a request's body in bytes and in time. The reflection's
 // stream lasts as long as its client likes.
-func boundedBody(next http.Handler, within time.Duration) http.Handler {
-	timed := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Body != nil && r.Body != http.NoBody && !strings.HasPrefix(r.URL.Path, "/grpc.reflection.") {
-			control := http.NewResponseController(w)
-			if control.SetReadDeadline(time.Now().Add(within)) == nil {
-				r.Body = &timedBody{ReadCloser: r.Body, lift: func() { _ = control.SetReadDeadline(time.Time{}) }}
+func boundedBody(next http.Handler, most int64, within time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Body != nil && r.Body != http.NoBody {
+			body := &requestBody{ReadCloser: http.MaxBytesReader(w, r.Body, most), lift: func() {}}
+			if control := http.NewResponseController(w); !strings.HasPrefix(r.URL.Path, "/grpc.reflection.") &&
+				control.SetReadDeadline(time.Now().Add(within)) == nil {
+				body.lift = func() { _ = control.SetReadDeadline(time.Time{}) }
 			}
+			r.Body = body
 		}
 		next.ServeHTTP(w, r)
 	})
-	return http.MaxBytesHandler(timed, maxBodyBytes)
 }
 
-// timedBody lifts the deadline once the body is read: over HTTP/1.1 the deadline
-// is the connection's, and would later end a stream that is only written.
-type timedBody struct {
+// requestBody says what is wrong with a body in errors of the API, which connect
+// hands on as they are; net/http's name addresses. It lifts the deadline once the
+// body is read: over HTTP/1.1 the deadline is the connection's, and would later
+// end a stream that is only written.
+type requestBody struct {
 	io.ReadCloser
 	lift func()
 }
 
 // Read implements io.Reader.
-func (b *timedBody) Read(p []byte) (int, error) {
+func (b *requestBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
+	var large *http.MaxBytesError
+	var broken *net.OpError
 	switch {
 	case errors.Is(err, io.EOF):
 		b.lift()
+	case errors.As(err, &large):
+		err = rpcerr.New(connect.CodeResourceExhausted, rpcerr.ReasonTooLarge,
+			fmt.Sprintf("the request's body has more than %d bytes", large.Limit), "limit", strconv.FormatInt(large.Limit, 10))
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		err = fmt.Errorf("the body did not arrive in time: %w", err)
+		err = rpcerr.New(connect.CodeInvalidArgument, rpcerr.ReasonTooSlow, "the request's body did not arrive in time")
+	case errors.As(err, &broken):
+		err = rpcerr.New(connect.CodeCanceled, "REQUEST_CUT", "the connection ended within the request's body")
 	}
 	return n, err //nolint:wrapcheck // io.EOF must stay itself
+}
+
+// capped lets a number of requests through at a time and refuses those beyond.
+// refused counts them.
+func capped(next http.Handler, most int, what string, refused prometheus.Counter) http.Handler {
+	slots := make(chan struct{}, most)
+	writer := connect.NewErrorWriter()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+			next.ServeHTTP(w, r)
+		default:
+			refused.Inc()
+			// The client may be gone.
+			_ = writer.Write(w, r, rpcerr.New(connect.CodeResourceExhausted, reasonTooMany,
+				fmt.Sprintf("%d %s are open already, the most there may be", most, what), "limit", strconv.Itoa(most)))
+		}
+	})
 }

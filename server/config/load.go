@@ -128,11 +128,11 @@ func (l *loader) derive(limit int64) {
 // conflict words what does not go together, with the value and the place of each
 // setting that it is about.
 func (l *loader) conflict(c conflict) SettingError {
-	want := c.want
+	want := []string{c.want}
 	for _, key := range c.with {
-		want += fmt.Sprintf("; %s (%s) is %s", key, l.result.Source.Place(key), quote(l.value(key)))
+		want = append(want, fmt.Sprintf("%s (%s) is %s", key, l.result.Source.Place(key), quote(l.value(key))))
 	}
-	return SettingError{Key: c.key, Place: l.result.Source.Place(c.key), Value: l.value(c.key), Want: want}
+	return SettingError{Key: c.key, Place: l.result.Source.Place(c.key), Value: l.value(c.key), Want: strings.Join(want, "; ")}
 }
 
 func (l *loader) value(key string) string {

@@ -74,7 +74,7 @@ func TestMemoryLimit(t *testing.T) {
 			"sys/fs/cgroup/memory/memory.limit_in_bytes": file("9223372036854771712\n"),
 		}, 0},
 		"both mounted, version 1 controls memory": {fstest.MapFS{
-			"proc/self/cgroup":                             file("4:memory:/a\n0::/a\n"),
+			"proc/self/cgroup": file("4:memory:/a\n0::/a\n"),
 			"sys/fs/cgroup/memory/a/memory.limit_in_bytes": file("70000000\n"),
 		}, 70000000},
 		"lines of another form": {fstest.MapFS{"proc/self/cgroup": file("x\n:\n::\n")}, 0},

@@ -8,7 +8,9 @@
 package rpcerr
 
 import (
+	"context"
 	"errors"
+	"net"
 	"strings"
 	"time"
 
@@ -37,6 +39,10 @@ const (
 	ReasonPageToken = "PAGE_TOKEN_INVALID"
 	// ReasonClusterNotFound says: the request names a cluster that is not served here.
 	ReasonClusterNotFound = "CLUSTER_NOT_FOUND"
+	// ReasonTooLarge says: the request, or one message in it, is beyond its bound.
+	ReasonTooLarge = "REQUEST_TOO_LARGE"
+	// ReasonTooSlow says: the request's body did not arrive in time.
+	ReasonTooSlow = "REQUEST_TOO_SLOW"
 	// ReasonNotFound says: what the request names does not exist.
 	ReasonNotFound = "NOT_FOUND"
 	// ReasonNotSynced says: the first full picture of the cluster is not there yet.
@@ -153,24 +159,49 @@ func Internal(message string) *connect.Error {
 
 // Ensure gives an error that left a handler without an ErrorInfo one, so that
 // the promise holds for foreign errors too. An error without a code is a bug of
-// ours; its text stays inside.
+// ours; its text stays inside, as do addresses of connections.
 func Ensure(err error) error {
 	if err == nil {
 		return nil
 	}
 	var coded *connect.Error
 	if !errors.As(err, &coded) {
-		if code := connect.CodeOf(err); code == connect.CodeCanceled || code == connect.CodeDeadlineExceeded {
-			return err
+		switch {
+		case errors.Is(err, context.Canceled):
+			return New(connect.CodeCanceled, foreignReason(connect.CodeCanceled), "the call was cancelled")
+		case errors.Is(err, context.DeadlineExceeded):
+			return New(connect.CodeDeadlineExceeded, foreignReason(connect.CodeDeadlineExceeded), "the time that the client gave the call is over")
+		default:
+			return Internal("internal error")
 		}
-		return Internal("internal error")
 	}
 	for _, detail := range coded.Details() {
 		if detail.Type() == "google.rpc.ErrorInfo" {
 			return err
 		}
 	}
-	return with(coded, &errdetails.ErrorInfo{Reason: strings.ToUpper(coded.Code().String()), Domain: Domain})
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return New(coded.Code(), foreignReason(coded.Code()), "the connection failed")
+	}
+	return with(coded, ForeignInfo(coded.Code()))
+}
+
+// ForeignInfo is the ErrorInfo of an error that connect made by itself.
+func ForeignInfo(code connect.Code) *errdetails.ErrorInfo {
+	return &errdetails.ErrorInfo{Reason: foreignReason(code), Domain: Domain}
+}
+
+// foreignReason knows what connect means: its invalid_argument is about bytes that
+// cannot be decoded, its resource_exhausted about their number.
+func foreignReason(code connect.Code) string {
+	switch code {
+	case connect.CodeInvalidArgument:
+		return ReasonMalformedRequest
+	case connect.CodeResourceExhausted:
+		return ReasonTooLarge
+	default:
+		return strings.ToUpper(code.String())
+	}
 }
 
 // Reason returns the reason of an error's ErrorInfo, empty where it has none.
