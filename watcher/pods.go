@@ -113,14 +113,18 @@ func (w *Watcher) dropPod(before, last *object.Pod) {
 // lookAtPod looks at a pod; under the lock.
 func (w *Watcher) lookAtPod(before, pod *object.Pod, gone, atStart bool) {
 	key, ready := w.store.WorkloadReady(pod)
-	look(w, &glance[object.Pod]{
+	// The same one again and again: most looks at a pod find nothing.
+	g := &w.podGlance
+	*g = glance[object.Pod]{
 		resource: podsResource, ref: ref{"Pod", pod.Key, pod.UID},
 		detectors: w.opts.Detectors.Pods, subject: detect.PodSubject, atStart: atStart,
 		in: detect.PodInput{
 			Prev: before, Cur: pod, Gone: gone,
 			Workload: detect.Workload{Kind: key.Kind, Name: key.Name, ReadyPods: ready},
 		},
-	})
+	}
+	look(w, g)
+	*g = glance[object.Pod]{} // It must not hold what is gone.
 }
 
 // againPod looks at a pod that did not change; false where it is not known.

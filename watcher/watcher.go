@@ -52,17 +52,18 @@ type Watcher struct {
 	convert func(r *resource, obj any) (any, error)
 
 	// mu is held while an object is stored, looked at and published.
-	mu        sync.Mutex
-	tracker   *track.Tracker
+	mu      sync.Mutex
+	tracker *track.Tracker
 	// machines are the nodes as they were looked at last, by name.
 	machines    map[string]*detect.Machine
 	autoscalers *policies[object.Autoscaler]
 	budgets     *policies[object.Budget]
-	deadlines deadlines
-	notes     *track.Notes
-	findings  []detect.Finding      // used again and again
-	events    []*rightsizerv1.Event // used again and again
-	problems  line                  // health of the list of problems
+	deadlines   deadlines
+	notes       *track.Notes
+	findings    []detect.Finding      // used again and again
+	events      []*rightsizerv1.Event // used again and again
+	podGlance   glance[object.Pod]    // used again and again
+	problems    line                  // health of the list of problems
 }
 
 // identity is what the server said of itself.

@@ -68,10 +68,21 @@ func (d Detectors) WithDefaults() Detectors {
 // that it feeds, Pending after what is more particular.
 func Pods() []Detector[object.Pod] {
 	return []Detector[object.Pod]{
-		OOMKilled{}, CrashLoop{}, Restarted{},
-		Evicted{}, PodFailed{},
-		Unschedulable{}, ImagePull{}, ConfigError{}, Volume{}, Sandbox{}, DNS{}, Probe{}, Pending{},
-		Resize{}, PodLife{},
+		OOMKilled{},
+		CrashLoop{},
+		Restarted{},
+		Evicted{},
+		PodFailed{},
+		Unschedulable{},
+		ImagePull{},
+		ConfigError{},
+		Volume{},
+		Sandbox{},
+		DNS{},
+		Probe{},
+		Pending{},
+		Resize{},
+		PodLife{},
 	}
 }
 

@@ -82,13 +82,7 @@ func resize(in *PodInput, step string, cond *object.Condition, message string) F
 	details := &rightsizerv1.ResizeDetails{
 		Generation: generation, Containers: resized(in), Cause: clip(cond.Message, 512),
 	}
-	for _, c := range details.GetContainers() {
-		if c.GetMemoryLimitBytes() != c.GetActualMemoryLimitBytes() {
-			message += ", " + c.GetContainer() + " from " + memory(c.GetActualMemoryLimitBytes()) + " to " +
-				memory(c.GetMemoryLimitBytes()) + " of memory"
-			break
-		}
-	}
+	message += memoryChange(details.GetContainers())
 	if cond.Message != "" && step != "completed" {
 		message += ": " + sentence(cond.Message)
 	}
@@ -136,4 +130,15 @@ func resized(in *PodInput) []*rightsizerv1.ResizedContainer {
 		})
 	}
 	return out
+}
+
+// memoryChange words the first change of a memory limit; empty without one.
+func memoryChange(containers []*rightsizerv1.ResizedContainer) string {
+	for _, c := range containers {
+		if c.GetMemoryLimitBytes() != c.GetActualMemoryLimitBytes() {
+			return ", " + c.GetContainer() + " from " + memory(c.GetActualMemoryLimitBytes()) + " to " +
+				memory(c.GetMemoryLimitBytes()) + " of memory"
+		}
+	}
+	return ""
 }

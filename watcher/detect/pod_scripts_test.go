@@ -2,6 +2,7 @@ package detect_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -66,7 +67,7 @@ status:
   phase: Running
   conditions: [{type: Ready, status: "True"}, %s]
   containerStatuses: [{name: app, ready: true, state: {running: {startedAt: "2026-11-23T11:00:00Z"}}, resources: {limits: {memory: %s}, requests: {memory: %s}}}]
-`, strings.ReplaceAll(condition, "GEN", fmt.Sprint(generation)), limit, limit)
+`, strings.ReplaceAll(condition, "GEN", strconv.Itoa(generation)), limit, limit)
 	}
 	out := map[string][]step{
 		"a short wait for a node is no event": {
@@ -83,8 +84,10 @@ status:
 			{at: "12:00:11", want: []string{"OPENED pod.unschedulable.resources"}, said: []string{"finds no node among 5: 4 Insufficient cpu"}},
 			{at: "12:01:00", pod: unscheduledPod(noLabel), want: []string{"OPENED pod.unschedulable.affinity", "RESOLVED pod.unschedulable.resources"}},
 			{at: "12:02:00", pod: unscheduledPod(noCPU), want: []string{"OPENED pod.unschedulable.resources", "RESOLVED pod.unschedulable.affinity"}},
-			{at: "12:06:00", pod: waitingPod("ContainerCreating", ""), want: []string{"RESOLVED pod.unschedulable.resources", "OPENED pod.pending"},
-				said: []string{"is scheduled to node n1", "waits to start for 6 min on node n1: container app (ContainerCreating)"}},
+			{
+				at: "12:06:00", pod: waitingPod("ContainerCreating", ""), want: []string{"RESOLVED pod.unschedulable.resources", "OPENED pod.pending"},
+				said: []string{"is scheduled to node n1", "waits to start for 6 min on node n1: container app (ContainerCreating)"},
+			},
 			{at: "12:07:00", pod: runningPod("12:06:59", false), want: []string{"RESOLVED pod.pending"}},
 		},
 		"a gate is no problem": {

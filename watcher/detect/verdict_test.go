@@ -16,46 +16,57 @@ func TestParseVerdict(t *testing.T) {
 		"counted, with preemption": {
 			"0/5 nodes are available: 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, 2 Insufficient cpu, 3 Insufficient memory. preemption: 0/5 nodes are available: 2 Preemption is not helpful for scheduling, 3 No preemption victims found for incoming pod.",
 			verdict{
-				5, []reason{
+				5,
+				[]reason{
 					{causeTaint, "node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }", 1},
 					{causeResources, "Insufficient cpu", 2},
 					{causeResources, "Insufficient memory", 3},
 				},
 				"0/5 nodes are available: 2 Preemption is not helpful for scheduling, 3 No preemption victims found for incoming pod.",
-			}, causeResources,
+			},
+			causeResources,
 		},
 		"commas within a taint": {
 			"0/2 nodes are available: 2 node(s) had untolerated taint {a: b, c: d}.",
-			verdict{2, []reason{{causeTaint, "node(s) had untolerated taint {a: b, c: d}", 2}}, ""}, causeTaint,
+			verdict{2, []reason{{causeTaint, "node(s) had untolerated taint {a: b, c: d}", 2}}, ""},
+			causeTaint,
 		},
 		"before the nodes": {
 			`0/3 nodes are available: persistentvolumeclaim "data" not found. preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.`,
 			verdict{
-				3, []reason{{causeVolume, `persistentvolumeclaim "data" not found`, 0}},
+				3,
+				[]reason{{causeVolume, `persistentvolumeclaim "data" not found`, 0}},
 				"0/3 nodes are available: 3 Preemption is not helpful for scheduling.",
-			}, causeVolume,
+			},
+			causeVolume,
 		},
 		"with a word about devices": {
 			"0/1 nodes are available: 1 Insufficient memory. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
 			verdict{
-				1, []reason{{causeResources, "Insufficient memory", 1}},
+				1,
+				[]reason{{causeResources, "Insufficient memory", 1}},
 				"0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
-			}, causeResources,
+			},
+			causeResources,
 		},
 		"a volume that is elsewhere is no affinity": {
 			"0/4 nodes are available: 1 node(s) didn't match pod anti-affinity rules, 3 node(s) had volume node affinity conflict.",
 			verdict{4, []reason{
 				{causeAffinity, "node(s) didn't match pod anti-affinity rules", 1},
 				{causeVolume, "node(s) had volume node affinity conflict", 3},
-			}, ""}, causeVolume,
+			}, ""},
+			causeVolume,
 		},
 		"taints add up, resources do not": {
 			"0/4 nodes are available: 1 node(s) were unschedulable, 1 node(s) had untolerated taint {a: }, 2 node(s) had untolerated taint {b: }, 3 Insufficient cpu, 3 Insufficient memory.",
 			verdict{4, []reason{
-				{causeTaint, "node(s) were unschedulable", 1}, {causeTaint, "node(s) had untolerated taint {a: }", 1},
+				{causeTaint, "node(s) were unschedulable", 1},
+				{causeTaint, "node(s) had untolerated taint {a: }", 1},
 				{causeTaint, "node(s) had untolerated taint {b: }", 2},
-				{causeResources, "Insufficient cpu", 3}, {causeResources, "Insufficient memory", 3},
-			}, ""}, causeTaint,
+				{causeResources, "Insufficient cpu", 3},
+				{causeResources, "Insufficient memory", 3},
+			}, ""},
+			causeTaint,
 		},
 		"another scheduler": {
 			"queue is full", verdict{0, []reason{{causeOther, "queue is full", 0}}, ""}, causeOther,

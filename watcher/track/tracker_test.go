@@ -2,6 +2,7 @@ package track_test
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -204,7 +205,7 @@ func TestNotes(t *testing.T) {
 	say("a", "app", 40, 40, 1)
 	assert.Equal(t, int64(40), notes.Of("a").Find("t", "app").First, "another series")
 	for i := range 100 {
-		say("a", fmt.Sprint(i), int64(50+i), int64(50+i), 1)
+		say("a", strconv.Itoa(i), int64(50+i), int64(50+i), 1)
 	}
 	assert.Len(t, notes.Of("a"), 32)
 	assert.Nil(t, notes.Of("a").Find("t", "app"), "the one that was silent longest left")
