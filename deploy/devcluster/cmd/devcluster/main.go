@@ -59,7 +59,7 @@ func root() *cobra.Command {
 	cmd.PersistentFlags().StringVar(&s.name, "name", defaultName, "the cluster's `name`; several may run at a time")
 	cmd.PersistentFlags().StringVar(&s.source, "source", "", "`folder` of the controlplane module (default: looked for from the working directory upwards)")
 	cmd.PersistentFlags().BoolVar(&s.plain, "plain", false, "write progress as lines even on a terminal")
-	cmd.AddCommand(buildCommand(&s), upCommand(&s), downCommand(&s), statusCommand(), scenarioCommand(&s), runCommand(&s), superviseCommand(&s))
+	cmd.AddCommand(buildCommand(&s), upCommand(&s), downCommand(&s), statusCommand(&s), scenarioCommand(&s), runCommand(&s), superviseCommand(&s))
 	return cmd
 }
 

@@ -66,12 +66,15 @@ func downCommand(s *settings) *cobra.Command {
 	}
 }
 
-func statusCommand() *cobra.Command {
+func statusCommand(s *settings) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
-		Short: "Say what runs, where, since when, and with how much memory",
+		Short: "Say what runs, where, since when, and with how much memory; of all clusters, or of the one that --name names",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("name") {
+				return printNamed(cmd.OutOrStdout(), s.name)
+			}
 			states, err := devcluster.ListStates("")
 			if err != nil {
 				return err
@@ -88,6 +91,22 @@ func statusCommand() *cobra.Command {
 			return nil
 		},
 	}
+}
+
+// printNamed writes the state of one cluster, or that there is none.
+func printNamed(out io.Writer, name string) error {
+	if err := devcluster.ValidateName(name); err != nil {
+		return err
+	}
+	state, err := devcluster.ReadState("", name)
+	if errors.Is(err, devcluster.ErrNoCluster) {
+		_, err = fmt.Fprintf(out, "no cluster %q is up\n", name)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	return printState(out, state)
 }
 
 // printState writes one cluster as a short text with a table of its processes.
