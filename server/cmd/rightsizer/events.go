@@ -26,14 +26,9 @@ import (
 const listTimeout = 30 * time.Second
 
 type eventsOptions struct {
+	filterFlags
+
 	follow      bool
-	types       []string
-	namespaces  []string
-	severities  []string
-	minSeverity string
-	workloads   []string
-	nodes       []string
-	tags        []string
 	after       string
 	allowedOnly bool
 
@@ -57,26 +52,14 @@ func newEvents() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.BoolVarP(&o.follow, "follow", "f", false, "go on with events as they happen")
-	f.StringSliceVar(&o.types, "type", nil, "only these types, such as pod.oom_killed or pod.*")
-	f.StringSliceVarP(&o.namespaces, "namespace", "n", nil, "only in these namespaces")
-	f.StringSliceVar(&o.severities, "severity", nil, "only these severities: info, warning, error, critical")
-	f.StringVar(&o.minSeverity, "min-severity", "", "only this severity and worse")
-	f.StringSliceVar(&o.workloads, "workload", nil, "only these workloads, as name or Kind/name")
-	f.StringSliceVar(&o.nodes, "node", nil, "only on these nodes")
-	f.StringArrayVar(&o.tags, "tag", nil, "only with this tag, as key=value; all that are given must fit")
+	o.add(cmd)
 	f.StringVar(&o.after, "after", "", "go on after this position of an earlier message; with -f")
 	f.BoolVar(&o.allowedOnly, "allowed-only", false, "show what I may read instead of refusing me")
 	f.StringVar(&o.server, "server", "http://localhost:9090", "address of the operator")
 	f.StringVar(&o.caFile, "server-ca-file", "", "certificates in PEM that vouch for the operator")
 	f.StringVar(&o.fingerprint, "server-fingerprint", "", "SHA-256 of the operator's certificate, as its log shows it")
 	f.StringVarP(&o.output, "output", "o", "table", "form of the output: table, json or yaml")
-	for flag, values := range map[string][]string{
-		"severity": {"info", "warning", "error", "critical"}, "min-severity": {"info", "warning", "error", "critical"},
-		"output": {"table", "json", "yaml"},
-	} {
-		// It fails only for a flag that does not exist.
-		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
-	}
+	completeValues(cmd, "output", "table", "json", "yaml")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return o.run(cmd) }
 	return cmd
 }
@@ -86,6 +69,7 @@ func (o *eventsOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return usageError{err}
 	}
+	filter.AllowedOnly = o.allowedOnly
 	client, err := o.client()
 	if err != nil {
 		return usageError{err}
@@ -106,40 +90,6 @@ func (o *eventsOptions) run(cmd *cobra.Command) error {
 		_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "no event is held that fits")
 	}
 	return err
-}
-
-// filter reads the conditions; the server judges what only it knows.
-func (o *eventsOptions) filter() (*rightsizerv1.EventFilter, error) {
-	f := &rightsizerv1.EventFilter{
-		EventTypes: o.types, Namespaces: o.namespaces, Workloads: o.workloads, Nodes: o.nodes, AllowedOnly: o.allowedOnly,
-	}
-	var errs []error
-	for _, text := range o.severities {
-		severity, err := codec.ParseSeverity(text)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("--severity: %w", err))
-		}
-		f.Severities = append(f.Severities, severity)
-	}
-	if o.minSeverity != "" {
-		severity, err := codec.ParseSeverity(o.minSeverity)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("--min-severity: %w", err))
-		}
-		f.MinSeverity = severity
-	}
-	for _, pair := range o.tags {
-		key, value, ok := strings.Cut(pair, "=")
-		if !ok || key == "" {
-			errs = append(errs, fmt.Errorf("--tag: wants key=value, not %s", codec.Quote(pair)))
-			continue
-		}
-		if f.Tags == nil {
-			f.Tags = map[string]string{}
-		}
-		f.Tags[key] = value
-	}
-	return f, errors.Join(errs...)
 }
 
 // client speaks Connect to the operator.
