@@ -16,8 +16,9 @@ import (
 
 type discard struct{ events int }
 
-func (d *discard) Publish(*rightsizerv1.Event)       { d.events++ }
-func (d *discard) Resync(*rightsizerv1.StreamResync) {}
+func (d *discard) Publish(*rightsizerv1.Event)            { d.events++ }
+func (d *discard) PublishIncident(*rightsizerv1.Incident) {}
+func (d *discard) Resync(*rightsizerv1.StreamResync)      {}
 
 // BenchmarkPath is the way of one pod from the reflector to the publisher, with
 // 10,000 pods in the store: a change that means nothing, and a kill.

@@ -114,6 +114,7 @@ func (w *Watcher) publish(events []*rightsizerv1.Event) {
 	for _, e := range events {
 		w.metrics.events.WithLabelValues(e.GetType(), phaseLabel(e.GetPhase())).Inc()
 		w.opts.Publisher.Publish(e)
+		w.correlate(e)
 	}
 	clear(events) // The slice is used again and must not hold what is published.
 }
@@ -130,6 +131,9 @@ func (w *Watcher) again(r ref) {
 			w.lookAtNode(m.Node, false, false)
 			known = true
 		}
+	case kindIncidents:
+		w.passIncidents()
+		known = true
 	case kindAutoscaler:
 		known = w.autoscalers.again(r)
 	case kindBudget:

@@ -11,14 +11,18 @@ import (
 	"k8s.io/utils/clock"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/watcher/correlate"
 	"github.com/rightsizer/rightsizer/watcher/detect"
 )
 
-// Publisher takes what the watcher has to say. Both methods must return at once
+// Publisher takes what the watcher has to say. Its methods must return at once
 // and must not call the watcher: they run on the goroutine that reads the watch.
 type Publisher interface {
 	// Publish takes an event, which nobody changes afterwards.
 	Publish(*rightsizerv1.Event)
+	// PublishIncident takes an incident that began, changed or ended, after the
+	// event that did it. Nobody changes it afterwards.
+	PublishIncident(*rightsizerv1.Incident)
 	// Resync takes the marker of a time in which the watcher was blind.
 	Resync(*rightsizerv1.StreamResync)
 }
@@ -50,6 +54,8 @@ type Options struct {
 	// Default 4,096, about 5 MiB at the most. Events beyond it are published
 	// all the same.
 	MaxProblems int
+	// Incidents configure how events are joined; see package correlate.
+	Incidents correlate.Options
 	// RetryMax bounds the pause between two attempts to reach the API server,
 	// from 10 ms to 1 min. Default 1 s: one operator knocking once a second and
 	// watch is no load, and the time that it takes to notice is the time in
@@ -97,6 +103,9 @@ func (o Options) withDefaults() (Options, error) {
 	check(o.OwnerWait >= 0, "OwnerWait is %s, must not be negative", o.OwnerWait)
 	if err := o.Thresholds.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("Thresholds: %w", err))
+	}
+	if err := o.Incidents.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("Incidents: %w", err))
 	}
 	if len(errs) > 0 {
 		return o, fmt.Errorf("watcher options: %w", errors.Join(errs...))

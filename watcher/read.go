@@ -25,7 +25,8 @@ var (
 )
 
 // Health says how each part is doing: `kubernetes`, each watch (`watch/pods`),
-// and `problems` where their list is incomplete. The order is fixed.
+// and `problems` and `incidents`, whose lists may be incomplete. The order is
+// fixed.
 func (w *Watcher) Health() []*rightsizerv1.ComponentHealth {
 	server := w.health.serverLine()
 	out := []*rightsizerv1.ComponentHealth{server.message("kubernetes")}
@@ -36,7 +37,7 @@ func (w *Watcher) Health() []*rightsizerv1.ComponentHealth {
 		}
 		out = append(out, l.message("watch/"+h.resource.name))
 	}
-	return append(out, w.problemsHealth())
+	return append(out, w.problemsHealth(), w.incidentsHealth())
 }
 
 func (w *Watcher) problemsHealth() *rightsizerv1.ComponentHealth {

@@ -58,6 +58,7 @@ type Watcher struct {
 	machines    map[string]*detect.Machine
 	autoscalers *policies[object.Autoscaler]
 	budgets     *policies[object.Budget]
+	incidents   incidents
 	deadlines   deadlines
 	notes       *track.Notes
 	findings    []detect.Finding      // used again and again
@@ -110,6 +111,9 @@ func New(opts Options) (*Watcher, error) {
 		machines:  make(map[string]*detect.Machine),
 		problems:  line{state: healthOK, since: opts.Clock.Now()},
 		notes:     track.NewNotes(),
+	}
+	if w.incidents, err = newIncidents(opts.Incidents, opts.Clock.Now()); err != nil {
+		return nil, fmt.Errorf("watcher: %w", err)
 	}
 	w.autoscalers, w.budgets = w.newAutoscalers(), w.newBudgets()
 	w.ident.cluster = opts.ClusterID

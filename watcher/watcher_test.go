@@ -32,6 +32,8 @@ type recorder struct {
 	events  []*rightsizerv1.Event
 	resyncs []*rightsizerv1.StreamResync
 	order   []string
+	// incidents are told apart from the order of events, which they follow.
+	incidents []*rightsizerv1.Incident
 }
 
 func (r *recorder) Publish(e *rightsizerv1.Event) {

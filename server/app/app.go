@@ -34,6 +34,7 @@ type Cluster interface {
 // Publisher takes what a Cluster finds; the bus is one.
 type Publisher interface {
 	Publish(*rightsizerv1.Event)
+	PublishIncident(*rightsizerv1.Incident)
 	Resync(*rightsizerv1.StreamResync)
 	// Synced says that everything found at start was published, after the
 	// Cluster's own Synced has become true.

@@ -1,0 +1,115 @@
+package watcher_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"buf.build/go/protovalidate"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/watcher"
+	"github.com/rightsizer/rightsizer/watcher/correlate"
+)
+
+func (r *recorder) PublishIncident(in *rightsizerv1.Incident) {
+	assert.NoError(r.t, protovalidate.Validate(in))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.incidents = append(r.incidents, in)
+}
+
+// takeIncidents returns the incidents that were published since the last call.
+func (r *recorder) takeIncidents() []*rightsizerv1.Incident {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := r.incidents
+	r.incidents = nil
+	return out
+}
+
+func TestEventsBecomeIncidents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		registry := prometheus.NewRegistry()
+		r := start(t, shop(web("web-a")), func(o *watcher.Options) { o.Registerer = registry })
+		defer r.stop()
+		assert.Empty(t, r.Incidents())
+
+		time.Sleep(3 * time.Second)
+		pod := end(web("web-a"), "OOMKilled", 137, 3*time.Second)
+		r.server.Put(pod)
+		synctest.Wait()
+		told := r.out.takeIncidents()
+		require.NotEmpty(t, told)
+		first := told[0]
+		assert.Equal(t, rightsizerv1.IncidentState_INCIDENT_STATE_OPEN, first.GetState())
+		assert.Equal(t, r.ClusterID(), first.GetCluster())
+		require.Len(t, r.Incidents(), 1)
+
+		// Killed again and again: one incident, a storm by now.
+		for range 3 {
+			pod = restart(pod)
+			r.server.Put(pod)
+			time.Sleep(10 * time.Second)
+			pod = end(pod, "OOMKilled", 137, 10*time.Second)
+			r.server.Put(pod)
+			synctest.Wait()
+		}
+		time.Sleep(2 * time.Second)
+		require.Len(t, r.Incidents(), 1)
+		now := r.Incidents()[0]
+		assert.Equal(t, first.GetId(), now.GetId())
+		assert.Equal(t, "oom_storm", now.GetRule())
+		assert.Greater(t, int(now.GetMemberCount()), 4)
+		assert.Equal(t, first.GetRootProblemId(), now.GetRootProblemId())
+		told = r.out.takeIncidents()
+		assert.Equal(t, now, told[len(told)-1], "what is listed was told")
+
+		// It runs at last; the end comes by the clock.
+		pod = restart(pod)
+		r.server.Put(pod)
+		time.Sleep(20 * time.Minute)
+		synctest.Wait()
+		told = r.out.takeIncidents()
+		require.NotEmpty(t, told)
+		assert.Equal(t, rightsizerv1.IncidentState_INCIDENT_STATE_RESOLVED, told[len(told)-1].GetState())
+		assert.Equal(t, rightsizerv1.HealthState_HEALTH_STATE_OK, r.component("incidents").GetState())
+		families, err := registry.Gather()
+		require.NoError(t, err)
+		series := 0
+		for _, f := range families {
+			if strings.HasPrefix(f.GetName(), "rightsizer_incidents") {
+				series += len(f.GetMetric())
+			}
+		}
+		assert.Equal(t, 7, series)
+
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		assert.Empty(t, r.Incidents())
+	})
+}
+
+func TestIncidentsWithoutRoomAreToldInHealth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := shop(end(web("web-a"), "OOMKilled", 137, time.Second))
+		bare := end(web("bare"), "OOMKilled", 137, time.Second)
+		bare.OwnerReferences = nil
+		server.Put(bare)
+		r := start(t, server, func(o *watcher.Options) { o.Incidents = correlate.Options{MaxIncidents: 1} })
+		defer r.stop()
+		require.Len(t, r.Incidents(), 1)
+		assert.Equal(t, "1 incidents wait for room in the list, see MaxIncidents", r.component("incidents").GetReason())
+	})
+}
+
+func TestIncidentOptionsAreChecked(t *testing.T) {
+	_, err := watcher.New(watcher.Options{
+		Config: shop().Config(), Publisher: &recorder{t: t}, Incidents: correlate.Options{Linger: time.Nanosecond},
+	})
+	require.ErrorContains(t, err, "Incidents: Linger is 1ns, must be 1s to 24h")
+}
