@@ -79,7 +79,10 @@ func (IncidentState) EnumDescriptor() ([]byte, []int) {
 // Incident is a set of problems that share a probable cause.
 type Incident struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identity, 32 hexadecimal digits; the correlation_id of its events.
+	// Identity, 32 hexadecimal digits: the hash of the problem that was its root
+	// when it opened. It stays when a better root comes, and of two incidents that
+	// turn out to be one, that of the older stays. It is not the correlation_id of
+	// events, which names a workload and its revision.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Whether it goes on.
 	State IncidentState `protobuf:"varint,2,opt,name=state,proto3,enum=rightsizer.v1.IncidentState" json:"state,omitempty"`

@@ -26,7 +26,10 @@ export const file_rightsizer_v1_incident: GenFile = /*@__PURE__*/
  */
 export type Incident = Message<"rightsizer.v1.Incident"> & {
   /**
-   * Identity, 32 hexadecimal digits; the correlation_id of its events.
+   * Identity, 32 hexadecimal digits: the hash of the problem that was its root
+   * when it opened. It stays when a better root comes, and of two incidents that
+   * turn out to be one, that of the older stays. It is not the correlation_id of
+   * events, which names a workload and its revision.
    *
    * @generated from field: string id = 1;
    */
