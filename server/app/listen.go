@@ -59,6 +59,9 @@ func (a *App) listen() (_ *servers, err error) {
 		a.logger.Info("listening", slog.String("flag", "--"+KeyOps), slog.String("address", l.Addr().String()),
 			slog.String("transport", string(clearText)))
 	}
+	if err := a.listenPprof(out); err != nil {
+		return nil, err
+	}
 	files, err := a.certificates(out)
 	if err != nil {
 		return nil, err

@@ -19,6 +19,7 @@ type Config struct {
 	GRPCAddress    string
 	EventsAddress  string
 	MetricsAddress string
+	PprofAddress   string
 
 	TLSCertFile       string
 	TLSKeyFile        string
@@ -118,8 +119,12 @@ func (c *Config) check() []conflict {
 	if c.CrashLoopCriticalRestarts < c.CrashLoopRestarts {
 		add("crash-loop-critical-restarts", "wants at least the value of crash-loop-restarts", "crash-loop-restarts")
 	}
+	if c.PprofAddress != Off && !IsLoopback(c.PprofAddress) {
+		add("pprof-bind-address", "wants a loopback address, such as 127.0.0.1:6060: profiles show what is in memory")
+	}
 	addresses := []struct{ key, address string }{
 		{"grpc-bind-address", c.GRPCAddress}, {"events-bind-address", c.EventsAddress}, {"metrics-bind-address", c.MetricsAddress},
+		{"pprof-bind-address", c.PprofAddress},
 	}
 	for i, a := range addresses {
 		for _, b := range addresses[:i] {

@@ -134,6 +134,9 @@ func TestFilesThatAreNone(t *testing.T) {
 func TestSettingsThatDoNotGoTogether(t *testing.T) {
 	path := file(t, "# two lines\nring-entries: 1000\n")
 	for want, in := range map[string]config.Input{
+		`pprof-bind-address (flag --pprof-bind-address) is ":6060"; wants a loopback address`: {
+			Flags: map[string]string{"pprof-bind-address": ":6060"},
+		},
 		`tls-cert-file (flag --tls-cert-file) is "a"; wants tls-key-file beside it: set both or neither`: {
 			Flags: map[string]string{"tls-cert-file": "a"},
 		},

@@ -48,6 +48,8 @@ func serverSettings() []Setting {
 			"Where the WebSocket /events listens alone."),
 		address("metrics-bind-address", ":8080", true, func(c *Config) *string { return &c.MetricsAddress },
 			"Where /metrics, /healthz and /readyz listen, always in clear text."),
+		address("pprof-bind-address", Off, true, func(c *Config) *string { return &c.PprofAddress },
+			"Where Go's profiler listens, in clear text; a loopback address alone, reached by kubectl port-forward."),
 		text("tls-cert-file", "file", 4096, func(c *Config) *string { return &c.TLSCertFile },
 			"Certificate chain in PEM for the API and /events; read again when it changes."),
 		text("tls-key-file", "file", 4096, func(c *Config) *string { return &c.TLSKeyFile },
