@@ -59,7 +59,7 @@ func (HPA) Detect(in *AutoscalerInput, out []Finding) []Finding {
 	if c != nil && c.Status == object.ConditionTrue && c.Reason == "TooManyReplicas" && a.Max > 0 && a.Current >= a.Max {
 		out = append(out, Finding{
 			Problem: Identify(typeHPAAtMaximum, in.Cluster, a.UID, unix(c.Since)), Type: typeHPAAtMaximum,
-			Severity: rightsizerv1.Severity_SEVERITY_WARNING, Occurred: c.Since, Reason: c.Reason,
+			Severity: warning, Occurred: c.Since, Reason: c.Reason,
 			Message: fmt.Sprintf("%s is at the maximum of its autoscaler %s, %s, and needs more", target, a.Name, count(a.Max, "replica")),
 			Ending:  "Autoscaler " + a.Name + " of " + target + " has room again",
 			Details: hpaDetails(a, c),
@@ -70,14 +70,14 @@ func (HPA) Detect(in *AutoscalerInput, out []Finding) []Finding {
 		if c == nil || c.Status != object.ConditionFalse || c.Reason == "ScalingDisabled" {
 			continue
 		}
-		due := c.Since + wholeSeconds(in.Thresholds.HPAFailingAfter)
+		due := c.Since + inSeconds(in.Thresholds.HPAFailingAfter)
 		if in.Now.Unix() < due {
 			out = append(out, Finding{Wake: due})
 			continue
 		}
 		out = append(out, Finding{
 			Problem: Identify(typeHPAFailing, in.Cluster, a.UID, condition, unix(c.Since)), Type: typeHPAFailing,
-			Severity: rightsizerv1.Severity_SEVERITY_ERROR, Occurred: c.Since, Reason: c.Reason,
+			Severity: errored, Occurred: c.Since, Reason: c.Reason,
 			Message: "Autoscaler " + a.Name + " of " + target + " does not work" + because(c),
 			Ending:  "Autoscaler " + a.Name + " of " + target + " works again",
 			Details: hpaDetails(a, c),

@@ -37,19 +37,19 @@ func (PDBBlocking) Detect(in *BudgetInput, out []Finding) []Finding {
 	if in.Gone || b.Allowed > 0 || b.Expected == 0 || b.BlockedSince == 0 {
 		return out
 	}
-	due := b.BlockedSince + wholeSeconds(in.Thresholds.PDBBlockingAfter)
+	due := b.BlockedSince + inSeconds(in.Thresholds.PDBBlockingAfter)
 	if in.Now.Unix() < due {
 		return append(out, Finding{Wake: due})
 	}
 	f := Finding{
 		Problem: Identify(typePDBBlocking, in.Cluster, b.UID, unix(b.BlockedSince)), Type: typePDBBlocking,
-		Severity: rightsizerv1.Severity_SEVERITY_WARNING, Occurred: b.BlockedSince, Reason: "InsufficientPods",
+		Severity: warning, Occurred: b.BlockedSince, Reason: "InsufficientPods",
 		Message: fmt.Sprintf("PodDisruptionBudget %s allows no eviction: %d of its %s are healthy and %d must be",
 			b.Name, b.Healthy, count(b.Expected, "pod"), b.Required),
 		Ending: "PodDisruptionBudget " + b.Name + " allows evictions again",
 		Details: &rightsizerv1.PdbDetails{
 			ExpectedPods: b.Expected, CurrentHealthy: b.Healthy, DesiredHealthy: b.Required,
-			DisruptionsAllowed: b.Allowed, SinceTime: timeOf(b.BlockedSince),
+			DisruptionsAllowed: b.Allowed, SinceTime: moment(b.BlockedSince),
 		},
 	}
 	if b.Required >= b.Expected {

@@ -32,7 +32,7 @@ func (JobFailed) Detect(in *ControllerInput, out []Finding) []Finding {
 	f := Finding{
 		// A Job fails once in its life.
 		Problem: Identify(typeJobFailed, in.Cluster, c.UID), Type: typeJobFailed, Point: true,
-		Severity: rightsizerv1.Severity_SEVERITY_ERROR, Occurred: failure.Time, Reason: failure.Reason,
+		Severity: errored, Occurred: failure.Time, Reason: failure.Reason,
 		Message: "Job " + c.Name + " failed after " + count(failure.Failed, "failed pod"),
 		Details: &rightsizerv1.JobFailedDetails{
 			Failed: failure.Failed, Succeeded: failure.Succeeded, BackoffLimit: failure.BackoffLimit, Message: failure.Message,
@@ -62,18 +62,18 @@ func (CronJobMissed) Detect(in *ControllerInput, out []Finding) []Finding {
 	c := in.Cur
 	for i := range in.Evidence {
 		note := &in.Evidence[i]
-		if note.Topic != topicMissed || in.Gone || in.Now.Unix() >= note.Last+wholeSeconds(noteLife) {
+		if note.Topic != topicMissed || in.Gone || in.Now.Unix() >= note.Last+inSeconds(noteLife) {
 			continue
 		}
 		f := Finding{
 			Problem: Identify(typeCronJobMissed, in.Cluster, c.UID, note.Reason, unix(note.Last)),
 			Type:    typeCronJobMissed, Point: true,
-			Severity: rightsizerv1.Severity_SEVERITY_WARNING, Occurred: note.Last, Reason: note.Reason,
+			Severity: warning, Occurred: note.Last, Reason: note.Reason,
 			Message: "CronJob " + c.Name + " did not start a Job",
 		}
 		switch note.Reason {
 		case "InvalidSchedule", "UnparseableSchedule", "UnParseableCronJobSchedule", "UnknownTimeZone":
-			f.Severity = rightsizerv1.Severity_SEVERITY_ERROR
+			f.Severity = errored
 		}
 		out = append(out, withReason(f, note.Message))
 	}

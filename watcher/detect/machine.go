@@ -90,7 +90,7 @@ func advanceTaints(prev, cur *object.Node, now time.Time) {
 
 // young says that a node may still be starting.
 func young(n *object.Node, grace time.Duration, now time.Time) bool {
-	return now.Unix() < n.CreateTime+wholeSeconds(grace)
+	return now.Unix() < n.CreateTime+inSeconds(grace)
 }
 
 // fullSlack is by how many percent points the requests on a full node must fall
@@ -102,7 +102,7 @@ const fullSlack = 5
 func AdvanceMachine(prev, cur *Machine, t *Thresholds) {
 	percent := cur.percent()
 	cur.Full = percent >= int64(t.NodeFullPercent) ||
-		prev != nil && prev.Full && prev.UID == cur.UID && percent > int64(t.NodeFullPercent)-fullSlack
+		prev != nil && prev.Full && prev.UID == cur.UID && percent >= int64(t.NodeFullPercent)-fullSlack
 	if pods := cur.AllocatablePods; pods > 0 && cur.Load.Pods >= pods {
 		cur.Full = true
 	}
@@ -124,11 +124,6 @@ func share(part, whole int64) int64 {
 	return int64(float64(part) / float64(whole) * 100)
 }
 
-// wholeSeconds rounds up: the API's times have no finer resolution.
-func wholeSeconds(d time.Duration) int64 {
-	return int64((d + time.Second - 1) / time.Second)
-}
-
 // unix is a time in a problem's id.
 func unix(at int64) string {
 	return strconv.FormatInt(at, 10)
@@ -137,6 +132,6 @@ func unix(at int64) string {
 // conditionDetails of a condition.
 func conditionDetails(c *object.StatusCondition) *rightsizerv1.ConditionDetails {
 	return &rightsizerv1.ConditionDetails{
-		Type: c.Type, Status: c.Status, Reason: c.Reason, Message: c.Message, SinceTime: timeOf(c.Since),
+		Type: c.Type, Status: c.Status, Reason: c.Reason, Message: c.Message, SinceTime: moment(c.Since),
 	}
 }

@@ -40,7 +40,7 @@ func (NodeCordoned) Detect(in *NodeInput, out []Finding) []Finding {
 	}
 	out = append(out, Finding{
 		Problem: Identify(typeNodeCordoned, in.Cluster, n.UID, unix(n.CordonedAt)), Type: typeNodeCordoned,
-		Severity: rightsizerv1.Severity_SEVERITY_INFO, Occurred: n.CordonedAt, Reason: "Unschedulable",
+		Severity: info, Occurred: n.CordonedAt, Reason: "Unschedulable",
 		Message: fmt.Sprintf("Node %s is cordoned: it takes no new pods, %s to move", n.Name, count(n.Load.Movable, "pod")),
 		Ending:  "Node " + n.Name + " takes new pods again",
 		Details: n.loadDetails(),
@@ -48,7 +48,7 @@ func (NodeCordoned) Detect(in *NodeInput, out []Finding) []Finding {
 	if p := in.Prev; p != nil && p.UID == n.UID && p.Unschedulable && p.Load.Movable > 0 && n.Load.Movable == 0 {
 		out = append(out, Finding{
 			Problem: Identify(typeNodeDrained, in.Cluster, n.UID, unix(n.CordonedAt)), Type: typeNodeDrained, Point: true,
-			Severity: rightsizerv1.Severity_SEVERITY_INFO, Reason: "Drained",
+			Severity: info, Reason: "Drained",
 			Message: "Node " + n.Name + " is drained: the last pod that can be moved has left it",
 			Details: n.loadDetails(),
 		})
@@ -86,7 +86,7 @@ func (NodeTainted) Detect(in *NodeInput, out []Finding) []Finding {
 		}
 		f := Finding{
 			Problem: Identify(typeNodeTainted, in.Cluster, n.UID, t.Key, t.Value, t.Effect), Type: typeNodeTainted,
-			Severity: rightsizerv1.Severity_SEVERITY_INFO, Occurred: t.Since, Reason: t.Effect,
+			Severity: info, Occurred: t.Since, Reason: t.Effect,
 			Details: &rightsizerv1.NodeTaintDetails{Key: t.Key, Value: t.Value, Effect: t.Effect},
 		}
 		taint := t.Key + ":" + t.Effect
@@ -96,7 +96,7 @@ func (NodeTainted) Detect(in *NodeInput, out []Finding) []Finding {
 		f.Message = "Node " + n.Name + " is tainted with " + taint + ": it takes only pods that tolerate that"
 		f.Ending = "Node " + n.Name + " has lost the taint " + taint
 		if t.Effect == "NoExecute" {
-			f.Severity = rightsizerv1.Severity_SEVERITY_WARNING
+			f.Severity = warning
 			f.Message += " and evicts the others"
 		}
 		out = append(out, f)

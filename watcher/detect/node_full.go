@@ -32,14 +32,14 @@ func (NodeFull) Detect(in *NodeInput, out []Finding) []Finding {
 	}
 	f := Finding{
 		Problem: Identify(typeNodeFull, in.Cluster, n.UID), Type: typeNodeFull,
-		Severity: rightsizerv1.Severity_SEVERITY_INFO, Reason: "Requests",
+		Severity: info, Reason: "Requests",
 		Message: fmt.Sprintf("Node %s is full: its pods ask for %d %% of its CPU and %d %% of its memory", n.Name,
 			share(n.Load.Requested.CPUMillis, n.Allocatable.CPUMillis),
 			share(n.Load.Requested.MemoryBytes, n.Allocatable.MemoryBytes)),
 		Ending: "Node " + n.Name + " has room again", Details: n.loadDetails(),
 	}
 	if n.AllocatablePods > 0 && n.Load.Pods >= n.AllocatablePods {
-		f.Severity, f.Reason, f.Ordinal = rightsizerv1.Severity_SEVERITY_WARNING, "Pods", 1
+		f.Severity, f.Reason, f.Ordinal = warning, "Pods", 1
 		f.Message = fmt.Sprintf("Node %s is full: it has %s and takes no more than %d", n.Name,
 			count(n.Load.Pods, "pod"), n.AllocatablePods)
 	}

@@ -40,11 +40,11 @@ func (NodeLife) Detect(in *NodeInput, out []Finding) []Finding {
 	if in.Gone {
 		f := Finding{
 			Problem: Identify(typeNodeRemoved, in.Cluster, n.UID), Type: typeNodeRemoved, Point: true,
-			Severity: rightsizerv1.Severity_SEVERITY_INFO, Reason: "Deleted",
+			Severity: info, Reason: "Deleted",
 			Message: "Node " + n.Name + " was removed from the cluster", Details: n.loadDetails(),
 		}
 		if n.Load.Movable > 0 {
-			f.Severity = rightsizerv1.Severity_SEVERITY_WARNING
+			f.Severity = warning
 			f.Message += " with " + count(n.Load.Movable, "pod") + " on it"
 		}
 		return append(out, f)
@@ -55,7 +55,7 @@ func (NodeLife) Detect(in *NodeInput, out []Finding) []Finding {
 	}
 	return append(out, Finding{
 		Problem: Identify(typeNodeRebooted, in.Cluster, n.UID, n.BootID), Type: typeNodeRebooted, Point: true,
-		Severity: rightsizerv1.Severity_SEVERITY_WARNING, Reason: "Rebooted",
+		Severity: warning, Reason: "Rebooted",
 		Message: "Node " + n.Name + " was rebooted",
 		Details: &rightsizerv1.NodeRebootDetails{BootId: n.BootID, PreviousBootId: p.BootID},
 	})
@@ -86,7 +86,7 @@ func (SystemOOM) Docs() []Doc {
 func (SystemOOM) Detect(in *NodeInput, out []Finding) []Finding {
 	for i := range in.Evidence {
 		note := &in.Evidence[i]
-		if note.Topic != topicSystemOOM || in.Gone || in.Now.Unix() >= note.Last+wholeSeconds(noteLife) {
+		if note.Topic != topicSystemOOM || in.Gone || in.Now.Unix() >= note.Last+inSeconds(noteLife) {
 			continue
 		}
 		process, pid := victim(note.Message)
@@ -97,7 +97,7 @@ func (SystemOOM) Detect(in *NodeInput, out []Finding) []Finding {
 		}
 		f := Finding{
 			Problem: Identify(cause...), Type: typeSystemOOM, Point: true,
-			Severity: rightsizerv1.Severity_SEVERITY_CRITICAL, Occurred: note.First, Reason: note.Reason,
+			Severity: critical, Occurred: note.First, Reason: note.Reason,
 			Message: "The kernel of node " + in.Cur.Name + " killed a process for want of memory",
 			Details: &rightsizerv1.SystemOomDetails{Process: process, Pid: pid},
 		}
@@ -128,7 +128,7 @@ func victim(message string) (process string, pid int64) {
 	if err != nil {
 		return "", 0
 	}
-	return cut(process, 256), pid
+	return clip(process, 256), pid
 }
 
 // readNodeEvent sorts the Events of nodes by what they are evidence of.

@@ -1,9 +1,5 @@
 package detect
 
-import (
-	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
-)
-
 // NodePressure tells the conditions by which a node says that it falls short of
 // something.
 type NodePressure struct{}
@@ -11,24 +7,11 @@ type NodePressure struct{}
 // shortages are the conditions in the order of their events.
 var shortages = []struct {
 	condition, eventType, says, ending string
-	severity                           rightsizerv1.Severity
 }{
-	{
-		"MemoryPressure", "node.pressure.memory", "is short of memory and evicts pods", "has enough memory again",
-		rightsizerv1.Severity_SEVERITY_ERROR,
-	},
-	{
-		"DiskPressure", "node.pressure.disk", "is short of disk space and evicts pods", "has enough disk space again",
-		rightsizerv1.Severity_SEVERITY_ERROR,
-	},
-	{
-		"PIDPressure", "node.pressure.pid", "is short of process ids and evicts pods", "has enough process ids again",
-		rightsizerv1.Severity_SEVERITY_ERROR,
-	},
-	{
-		"NetworkUnavailable", "node.network_unavailable", "has no network for pods", "has a network again",
-		rightsizerv1.Severity_SEVERITY_ERROR,
-	},
+	{"MemoryPressure", "node.pressure.memory", "is short of memory and evicts pods", "has enough memory again"},
+	{"DiskPressure", "node.pressure.disk", "is short of disk space and evicts pods", "has enough disk space again"},
+	{"PIDPressure", "node.pressure.pid", "is short of process ids and evicts pods", "has enough process ids again"},
+	{"NetworkUnavailable", "node.network_unavailable", "has no network for pods", "has a network again"},
 }
 
 // Docs implements Detector.
@@ -63,7 +46,7 @@ func (NodePressure) Detect(in *NodeInput, out []Finding) []Finding {
 		}
 		out = append(out, Finding{
 			Problem: Identify(s.eventType, in.Cluster, n.UID, unix(c.Since)), Type: s.eventType,
-			Severity: s.severity, Occurred: c.Since, Reason: c.Reason,
+			Severity: errored, Occurred: c.Since, Reason: c.Reason,
 			Message: "Node " + n.Name + " " + s.says + because(c), Ending: "Node " + n.Name + " " + s.ending,
 			Details: conditionDetails(c),
 		})

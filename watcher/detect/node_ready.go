@@ -1,9 +1,6 @@
 package detect
 
 import (
-	"google.golang.org/protobuf/types/known/timestamppb"
-
-	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/watcher/object"
 )
 
@@ -46,7 +43,7 @@ func (NodeReady) Detect(in *NodeInput, out []Finding) []Finding {
 		}
 		return append(out, Finding{
 			Problem: Identify(typeNodeReady, in.Cluster, n.UID), Type: typeNodeReady, Point: true,
-			Severity: rightsizerv1.Severity_SEVERITY_INFO, Occurred: ready.Since, Reason: ready.Reason,
+			Severity: info, Occurred: ready.Since, Reason: ready.Reason,
 			Message: "Node " + n.Name + " is ready for the first time", Details: conditionDetails(ready),
 		})
 	}
@@ -54,14 +51,14 @@ func (NodeReady) Detect(in *NodeInput, out []Finding) []Finding {
 		return out
 	}
 	if !n.WasReady && young(n.Node, in.Thresholds.NodeStartGrace, in.Now) {
-		return append(out, Finding{Wake: n.CreateTime + wholeSeconds(in.Thresholds.NodeStartGrace)})
+		return append(out, Finding{Wake: n.CreateTime + inSeconds(in.Thresholds.NodeStartGrace)})
 	}
 	if ready == nil {
 		ready = &object.StatusCondition{Type: "Ready", Status: object.ConditionUnknown, Reason: "NodeStatusNeverUpdated"}
 	}
 	f := Finding{
 		Problem: Identify(typeNodeNotReady, in.Cluster, n.UID, unix(n.NotReadySince)), Type: typeNodeNotReady,
-		Severity: rightsizerv1.Severity_SEVERITY_CRITICAL, Occurred: n.NotReadySince, Reason: ready.Reason,
+		Severity: critical, Occurred: n.NotReadySince, Reason: ready.Reason,
 		Message: "Node " + n.Name + " is not ready" + because(ready), Ending: "Node " + n.Name + " is ready again",
 		Details: conditionDetails(ready),
 	}
@@ -80,12 +77,4 @@ func because(c *object.StatusCondition) string {
 		return ": " + c.Reason + c.Message
 	}
 	return ""
-}
-
-// timeOf is nil for a time that the cluster does not say.
-func timeOf(at int64) *timestamppb.Timestamp {
-	if at <= 0 {
-		return nil
-	}
-	return &timestamppb.Timestamp{Seconds: at}
 }

@@ -2,7 +2,6 @@ package detect
 
 import (
 	"regexp"
-	"strings"
 	"time"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
@@ -73,7 +72,7 @@ func (Refused) Detect(in *ControllerInput, out []Finding) []Finding {
 	if created := in.Evidence.Find(topicCreated, ""); created != nil && created.Last > note.Last {
 		return out
 	}
-	quiet := note.Last + wholeSeconds(refusedQuiet)
+	quiet := note.Last + inSeconds(refusedQuiet)
 	if in.Now.Unix() >= quiet {
 		return out
 	}
@@ -89,7 +88,7 @@ func refusal(in *ControllerInput, message string, since int64, episode string) F
 	eventType, details := readRefusal(message)
 	f := Finding{
 		Problem: Identify(eventType, in.Cluster, c.UID, episode), Type: eventType,
-		Severity: rightsizerv1.Severity_SEVERITY_ERROR, Occurred: since, Reason: "FailedCreate", Details: details,
+		Severity: errored, Occurred: since, Reason: "FailedCreate", Details: details,
 		Message: c.Kind + " " + c.Name + " may not create pods",
 		Ending:  c.Kind + " " + c.Name + " creates pods again",
 	}
@@ -104,7 +103,7 @@ func refusal(in *ControllerInput, message string, since int64, episode string) F
 //
 // Source: resourcequota/controller.go, limitranger/admission.go, webhook/errors.
 var (
-	quotaExceeded = regexp.MustCompile(`exceeded quota: ([^\s,]+)(?:, requested: (\S+))?(?:, used: (\S+))?(?:, limited: (\S+))?`)
+	quotaExceeded = regexp.MustCompile(`exceeded quota: ([^\s,]+)(?:, requested: (\S+?), used: (\S+?), limited: (\S+))?`)
 	quotaUnset    = regexp.MustCompile(`failed quota: ([^\s:]+): must specify`)
 	limitRange    = regexp.MustCompile(`(?:maximum|minimum) \S+ usage per \S+ is|limit to request ratio per`)
 	webhook       = regexp.MustCompile(`(?:admission webhook|failed calling webhook) "([^"]+)"`)
@@ -116,9 +115,8 @@ var (
 func readRefusal(message string) (eventType string, details *rightsizerv1.RefusedDetails) {
 	details = &rightsizerv1.RefusedDetails{Message: message}
 	if m := quotaExceeded.FindStringSubmatch(message); m != nil {
-		details.RefusedBy = cut(m[1], 253)
-		// Amounts of several resources follow each other, each with a comma.
-		details.Requested, details.Used, details.Limited = amount(m[2]), amount(m[3]), amount(m[4])
+		details.RefusedBy = clip(m[1], 253)
+		details.Requested, details.Used, details.Limited = clip(m[2], 256), clip(m[3], 256), clip(m[4], 256)
 		return typeQuota, details
 	}
 	if limitRange.MatchString(message) {
@@ -126,26 +124,14 @@ func readRefusal(message string) (eventType string, details *rightsizerv1.Refuse
 	}
 	for _, words := range []*regexp.Regexp{webhook, policy, quotaUnset, podSecurity} {
 		if m := words.FindStringSubmatch(message); m != nil {
-			details.RefusedBy = cut(m[1], 253)
+			details.RefusedBy = clip(m[1], 253)
 			if words == podSecurity {
-				details.RefusedBy = cut("PodSecurity "+m[1], 253)
+				details.RefusedBy = clip("PodSecurity "+m[1], 253)
 			}
 			return typeAdmission, details
 		}
 	}
 	return typeFailedCreate, details
-}
-
-func amount(s string) string {
-	return cut(strings.TrimSuffix(s, ","), 256)
-}
-
-// cut shortens to a number of bytes, at a character.
-func cut(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	return strings.ToValidUTF8(s[:limit], "")
 }
 
 // readControllerEvent sorts the Events of controllers by what they are evidence

@@ -63,14 +63,14 @@ func (Rollout) Detect(in *ControllerInput, out []Finding) []Finding {
 	if p := r.Condition("Progressing"); p != nil && p.Status == object.ConditionFalse && p.Reason == "ProgressDeadlineExceeded" {
 		f := Finding{
 			Problem: Identify(typeStuck, in.Cluster, c.UID, unix(p.Since)), Type: typeStuck,
-			Severity: rightsizerv1.Severity_SEVERITY_ERROR, Occurred: p.Since, Reason: p.Reason,
+			Severity: errored, Occurred: p.Since, Reason: p.Reason,
 			Message: fmt.Sprintf("The rollout of %s is stuck: %d of %d pods are of revision %s, %d available",
 				what, r.Updated, r.Wanted, r.Revision, r.Available),
 			Ending:  "The rollout of " + what + " gets on again",
 			Details: rolloutDetails(in),
 		}
 		if r.Available == 0 {
-			f.Severity = rightsizerv1.Severity_SEVERITY_CRITICAL
+			f.Severity = critical
 		}
 		out = append(out, f)
 	}
@@ -109,7 +109,7 @@ func rolloutPoint(in *ControllerInput, what string, details *rightsizerv1.Rollou
 	}
 	return Finding{
 		Problem: Identify(cause...), Type: cause[0], Point: true,
-		Severity: rightsizerv1.Severity_SEVERITY_INFO, Details: details,
+		Severity: info, Details: details,
 	}
 }
 

@@ -29,7 +29,7 @@ func (Scaled) Detect(in *ControllerInput, out []Finding) []Finding {
 		return out
 	}
 	f := Finding{
-		Type: eventKind(c) + ".scaled", Point: true, Severity: rightsizerv1.Severity_SEVERITY_INFO, Reason: "Scaled",
+		Type: eventKind(c) + ".scaled", Point: true, Severity: info, Reason: "Scaled",
 		Message: fmt.Sprintf("%s %s was scaled from %d to %s", c.Kind, c.Name, p.Desired, count(c.Desired, "pod")),
 		Details: &rightsizerv1.ScaleDetails{From: p.Desired, To: c.Desired},
 	}
@@ -37,7 +37,7 @@ func (Scaled) Detect(in *ControllerInput, out []Finding) []Finding {
 	// change under one id.
 	f.Problem = Identify(f.Type, in.Cluster, c.UID, unix(c.Rollout.Generation))
 	if c.Desired == 0 {
-		f.Severity = rightsizerv1.Severity_SEVERITY_WARNING
+		f.Severity = warning
 	}
 	return append(out, f)
 }

@@ -30,25 +30,25 @@ func (Unavailable) Detect(in *ControllerInput, out []Finding) []Finding {
 	if r == nil || in.Gone || r.ShortSince == 0 {
 		return out
 	}
-	due := r.ShortSince + wholeSeconds(in.Thresholds.UnavailableAfter)
+	due := r.ShortSince + inSeconds(in.Thresholds.UnavailableAfter)
 	if in.Now.Unix() < due {
 		return append(out, Finding{Wake: due})
 	}
 	f := Finding{
-		Type: eventKind(c) + ".unavailable", Severity: rightsizerv1.Severity_SEVERITY_WARNING,
+		Type: eventKind(c) + ".unavailable", Severity: warning,
 		Occurred: r.ShortSince, Reason: "MinimumReplicasUnavailable",
 		Message: fmt.Sprintf("%s %s has been short of pods for %s: %d of %d available", c.Kind, c.Name,
 			span(in.Now.Sub(time.Unix(r.ShortSince, 0))), r.Available, c.Desired),
 		Ending: fmt.Sprintf("%s %s has all of its pods available", c.Kind, c.Name),
 		Details: &rightsizerv1.UnavailableDetails{
-			Desired: c.Desired, Available: r.Available, SinceTime: timeOf(r.ShortSince),
+			Desired: c.Desired, Available: r.Available, SinceTime: moment(r.ShortSince),
 		},
 	}
 	// No status of any kind says since when there are too few, so that every
 	// shortage of one object has one id; it is opened again under it.
 	f.Problem = Identify(f.Type, in.Cluster, c.UID)
 	if r.Available == 0 {
-		f.Severity, f.Ordinal = rightsizerv1.Severity_SEVERITY_ERROR, 1
+		f.Severity, f.Ordinal = errored, 1
 	}
 	return append(out, f)
 }
