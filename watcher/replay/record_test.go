@@ -244,7 +244,7 @@ func TestRecordingIsBounded(t *testing.T) {
 	var out bytes.Buffer
 	synctest.Test(t, func(t *testing.T) {
 		server := watchertest.New()
-		for _, name := range strings.SplitSeq("abcdefghijklmnopqrstuvwxyz", "") {
+		for name := range strings.SplitSeq("abcdefghijklmnopqrstuvwxyz", "") {
 			server.Put(crashing("p-"+name, 2, "OOMKilled"))
 		}
 		lines, err := replay.Record(t.Context(), server.Config(), replay.RecordOptions{MaxBytes: 16 << 10}, &out)
