@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&s.streams, "streams", 50, "memory: open streams, half of them WebSockets")
 	flags.StringVar(&s.memLimit, "gomemlimit", "100MiB", "GOMEMLIMIT of the operator, empty for none")
 	flags.Int64Var(&s.limit, "limit", 0, "limit of the operator's cgroup in MiB; none by default, so that it shows what it would take")
-	flags.StringVar(&s.profiles, "profiles", "", "memory: folder for heap profiles; the operator must know --pprof-bind-address")
+	flags.StringVar(&s.profiles, "profiles", "", "memory: folder for heap profiles, three for each run")
 	flags.StringVar(&s.only, "only", "", "memory: stream or pages alone")
 	flags.DurationVar(&s.span, "span", 20*time.Second, "latency: how long each rate is held")
 	if err := flags.Parse(args[1:]); err != nil {
