@@ -7,8 +7,10 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"buf.build/go/protovalidate"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
@@ -131,12 +133,15 @@ func FuzzPod(f *testing.F) {
 		identity + "spec: {containers: [{name: app, resources: {limits: {memory: 64Mi}}}]}\nstatus: {containerStatuses: [{name: app, restartCount: 3, state: {terminated: {reason: OOMKilled, exitCode: 137}}}]}",
 		identity + "spec: {initContainers: [{name: s, restartPolicy: Always}], ephemeralContainers: [{name: e}]}\nstatus: {initContainerStatuses: [{name: s, restartCount: -1, lastState: {terminated: {exitCode: -2147483648}}, state: {running: {startedAt: \"0001-01-01T00:00:01Z\"}}}]}",
 		identity + "spec: {overhead: {cpu: \"-1e300\"}, resources: {requests: {memory: 1e300}}}\nstatus: {phase: \"\\u202e\", conditions: [{type: Ready}]}",
+		identity + "spec: {containers: [{name: app, image: x}]}\nstatus: {phase: Pending, conditions: [{type: PodScheduled, status: \"False\", reason: Unschedulable, message: \"0/5 nodes are available: 2 x, 3 y\"}, {type: PodResizePending, status: \"True\", reason: Deferred}, {type: PodResizeInProgress, status: \"True\", reason: Error}, {type: DisruptionTarget, status: \"True\"}], containerStatuses: [{name: app, state: {waiting: {reason: ErrImagePull, message: \"\\u202e\"}}}]}",
+		identity + "spec: {containers: [{name: app}]}\nstatus: {phase: Failed, reason: OutOfcpu, containerStatuses: [{name: app, state: {waiting: {reason: CreateContainerConfigError, message: \"couldn't find key k in Secret a/b\"}}}]}",
 		"metadata: {name: \"\", ownerReferences: [{controller: true}]}",
 		"{}",
 	} {
 		raw, err := yaml.YAMLToJSON([]byte(seed))
 		require.NoError(f, err)
 		f.Add(raw, []byte("BackOff"))
+		f.Add(raw, []byte(`Liveness probe failed: MountVolume for volume "x" : plugin type="y" network`))
 	}
 	c := convert.New()
 	f.Fuzz(func(t *testing.T, raw, text []byte) {
@@ -149,6 +154,7 @@ func FuzzPod(f *testing.F) {
 			}
 		}
 		c.KubeEvent(&corev1.Event{Reason: string(text), InvolvedObject: corev1.ObjectReference{FieldPath: string(text), Kind: string(text)}})
+		evidence := hearsay(c, string(text))
 		compact, err := c.Pod(&pod)
 		if err != nil {
 			return
@@ -156,7 +162,7 @@ func FuzzPod(f *testing.F) {
 		detect.Advance(nil, compact, time.Minute)
 		in := detect.PodInput{
 			Cluster: "c", Cur: compact, Now: time.Unix(1_800_000_000, 0), Thresholds: detect.DefaultThresholds(),
-			Workload: detect.Workload{Kind: "Pod", Name: compact.Name},
+			Workload: detect.Workload{Kind: "Pod", Name: compact.Name}, Evidence: evidence,
 		}
 		var findings []detect.Finding
 		for _, d := range detect.Pods() {
@@ -165,9 +171,30 @@ func FuzzPod(f *testing.F) {
 		for _, e := range track.New(10).Observe(&track.Observation{
 			Subject: detect.PodSubject(&in), Cluster: in.Cluster, Now: in.Now, Findings: findings,
 		}, nil) {
-			if len(e.GetMessage()) > 1024 || !utf8.ValidString(e.GetMessage()) {
-				t.Errorf("message %q", e.GetMessage())
+			if err := protovalidate.Validate(e); err != nil {
+				t.Errorf("%v: %v", e, err)
+			}
+			if _, err := proto.Marshal(e); err != nil {
+				t.Errorf("%v: %v", e, err)
 			}
 		}
 	})
+}
+
+// hearsay are notes of all kinds of Events that say the text.
+func hearsay(c *convert.Converter, text string) detect.Evidence {
+	var out detect.Evidence
+	for _, reason := range []string{
+		"BackOff", "Unhealthy", "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "NetworkNotReady",
+		"DNSConfigForming", "Evicted", "Preempted",
+	} {
+		note, ok := detect.NoteOf(c.KubeEvent(&corev1.Event{
+			Reason: reason, Message: text, Count: 5, LastTimestamp: metav1.Unix(1_799_999_999, 0),
+			InvolvedObject: corev1.ObjectReference{Kind: "Pod", FieldPath: "spec.containers{app}"},
+		}))
+		if ok {
+			out = append(out, note)
+		}
+	}
+	return out
 }

@@ -1,0 +1,157 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/server/streamtest"
+)
+
+// What the devcluster can show of pods becomes events, and resolutions where it
+// ends. Words are `PHASE type`.
+func TestScenariosBecomeEvents(t *testing.T) {
+	o := serve(t, cluster.KubeconfigPath()).ready()
+	for _, tt := range []struct {
+		scenario string
+		want     []string
+		removed  []string // what comes as the scenario is taken away
+	}{
+		{
+			scenario: "image-pull",
+			want:     []string{"OPENED pod.image_pull.not_found"},
+			removed:  []string{"RESOLVED pod.image_pull.not_found", "POINT pod.terminated"},
+		},
+		{
+			scenario: "unschedulable",
+			want:     []string{"OPENED pod.unschedulable.resources", "OPENED pod.unschedulable.affinity"},
+			removed:  []string{"RESOLVED pod.unschedulable.resources", "RESOLVED pod.unschedulable.affinity"},
+		},
+		{
+			scenario: "crash-loop",
+			want:     []string{"POINT pod.started", "POINT pod.restarted", "OPENED pod.crash_loop", "UPDATED pod.crash_loop"},
+			removed:  []string{"RESOLVED pod.crash_loop"},
+		},
+		{
+			scenario: "node-pressure",
+			want:     []string{"POINT pod.evicted", "OPENED pod.unschedulable.affinity"},
+			removed:  []string{"RESOLVED pod.unschedulable.affinity"},
+		},
+		{
+			scenario: "init-oom",
+			want:     []string{"POINT pod.oom_killed", "OPENED pod.crash_loop"},
+			removed:  []string{"RESOLVED pod.crash_loop"},
+		},
+		{
+			scenario: "sidecar-oom",
+			want:     []string{"POINT pod.oom_killed", "OPENED pod.crash_loop"},
+			removed:  []string{"RESOLVED pod.crash_loop"},
+		},
+		{
+			scenario: "job-oom",
+			want:     []string{"POINT pod.oom_killed"},
+		},
+	} {
+		t.Run(tt.scenario, func(t *testing.T) {
+			namespace := "become-" + tt.scenario
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			heard := listen(ctx, t, o, namespace)
+			require.NoError(t, cluster.Apply(ctx, tt.scenario, namespace))
+			heard.all(t, tt.want)
+			require.NoError(t, cluster.Remove(ctx, tt.scenario, namespace))
+			heard.all(t, tt.removed)
+		})
+	}
+}
+
+// A resize through pods/resize leaves a trail; one that the node refuses says so.
+func TestScenariosOfResizes(t *testing.T) {
+	const namespace = "become-resizes"
+	o := serve(t, cluster.KubeconfigPath()).ready()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	heard := listen(ctx, t, o, namespace)
+	require.NoError(t, cluster.Apply(ctx, "over-provisioned", namespace))
+	defer cluster.Remove(context.Background(), "over-provisioned", namespace) //nolint:errcheck // the cluster goes anyway
+	heard.all(t, []string{"POINT pod.started", "POINT pod.started"})
+
+	client, err := kubernetes.NewForConfig(cluster.RESTConfig())
+	require.NoError(t, err)
+	pods, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(pods.Items), 2)
+	patch := func(pod int, raw string, subresource ...string) {
+		_, err := client.CoreV1().Pods(namespace).Patch(ctx, pods.Items[pod].Name, types.StrategicMergePatchType, []byte(raw),
+			metav1.PatchOptions{}, subresource...)
+		require.NoError(t, err)
+	}
+	container, err := json.Marshal(pods.Items[0].Spec.Containers[0].Name)
+	require.NoError(t, err)
+	shrink := fmt.Sprintf(`{"spec":{"containers":[{"name":%s,"resources":{"requests":{"cpu":"500m"}}}]}}`, container)
+
+	patch(0, shrink, "resize")
+	heard.all(t, []string{"POINT pod.resize.started", "POINT pod.resize.completed"})
+
+	patch(1, `{"metadata":{"annotations":{"sim.rightsizer.dev/resize-infeasible":"true"}}}`)
+	patch(1, shrink, "resize")
+	heard.all(t, []string{"OPENED pod.resize.infeasible"})
+	require.NoError(t, client.CoreV1().Pods(namespace).Delete(ctx, pods.Items[1].Name, metav1.DeleteOptions{}))
+	heard.all(t, []string{"RESOLVED pod.resize.infeasible"})
+}
+
+// heardEvents reads the pod events of a namespace as they come.
+type heardEvents struct {
+	stream streamtest.Stream
+	count  map[string]int
+	log    []string
+}
+
+func listen(ctx context.Context, t *testing.T, o *operator, namespace string) *heardEvents {
+	t.Helper()
+	s, err := streamtest.Clients(o.url, nil)[0].Open(ctx, &rightsizerv1.EventFilter{
+		EventTypes: []string{"pod.*"}, Namespaces: []string{namespace},
+	}, "")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	return &heardEvents{stream: s, count: map[string]int{}}
+}
+
+// all waits until each word was heard as often as it stands in words, and takes
+// these away.
+func (h *heardEvents) all(t *testing.T, words []string) {
+	t.Helper()
+	missing := func() []string {
+		left := make(map[string]int, len(h.count))
+		for w, n := range h.count {
+			left[w] = n
+		}
+		var out []string
+		for _, w := range words {
+			if left[w]--; left[w] < 0 {
+				out = append(out, w)
+			}
+		}
+		return out
+	}
+	for len(missing()) > 0 {
+		msg, err := h.stream.Next()
+		require.NoError(t, err, "waiting for %v; heard:\n%s", missing(), strings.Join(h.log, "\n"))
+		if ev := msg.GetEvent(); ev != nil {
+			word := strings.TrimPrefix(ev.GetPhase().String(), "PHASE_") + " " + ev.GetType()
+			h.count[word]++
+			h.log = append(h.log, word+": "+ev.GetMessage())
+		}
+	}
+	for _, w := range words {
+		h.count[w]--
+	}
+}
