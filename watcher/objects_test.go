@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"buf.build/go/protovalidate"
@@ -19,6 +20,7 @@ import (
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/watcher"
 	"github.com/rightsizer/rightsizer/watcher/detect"
+	"github.com/rightsizer/rightsizer/watcher/watchertest"
 )
 
 // moment is a change of one object, or just time that passes.
@@ -159,6 +161,22 @@ func TestStoriesOfObjects(t *testing.T) {
 	for _, typ := range told {
 		assert.Contains(t, documented, typ)
 	}
+}
+
+// A role without autoscalers and budgets is a shortcoming, no failure.
+func TestPoliciesThatMayNotBeReadAreAShortcoming(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := shop()
+		server.Forbid(watchertest.Autoscalers, true)
+		server.Forbid(watchertest.Budgets, true)
+		r := start(t, server)
+		defer r.stop()
+		require.NoError(t, r.Ready())
+		for _, name := range []string{"watch/horizontalpodautoscalers", "watch/poddisruptionbudgets"} {
+			assert.Equal(t, rightsizerv1.HealthState_HEALTH_STATE_DEGRADED, r.component(name).GetState(), name)
+			assert.Contains(t, r.component(name).GetReason(), "forbidden")
+		}
+	})
 }
 
 // node in YAML: spec and more status are appended.

@@ -35,7 +35,7 @@ func (c *Converter) Deployment(d *appsv1.Deployment) (*object.Controller, error)
 	}
 	s := &d.Status
 	out.Rollout = &object.Rollout{
-		Generation: d.Generation, Observed: s.ObservedGeneration,
+		Generation: max(d.Generation, 0), Observed: max(s.ObservedGeneration, 0),
 		Revision: c.text(d.Annotations[deploymentRevision], maxRevision),
 		Replicas: max(s.Replicas, 0), Updated: max(s.UpdatedReplicas, 0), Wanted: out.Desired,
 		Ready: max(s.ReadyReplicas, 0), Available: max(s.AvailableReplicas, 0),
@@ -68,7 +68,7 @@ func (c *Converter) StatefulSet(s *appsv1.StatefulSet) (*object.Controller, erro
 		return nil, err
 	}
 	out.Rollout = &object.Rollout{
-		Generation: s.Generation, Observed: s.Status.ObservedGeneration,
+		Generation: max(s.Generation, 0), Observed: max(s.Status.ObservedGeneration, 0),
 		Revision: c.text(s.Status.UpdateRevision, maxRevision),
 		Replicas: max(s.Status.Replicas, 0), Updated: max(s.Status.UpdatedReplicas, 0), Wanted: out.Desired,
 		Ready: max(s.Status.ReadyReplicas, 0), Available: max(s.Status.AvailableReplicas, 0),
@@ -92,7 +92,7 @@ func (c *Converter) DaemonSet(d *appsv1.DaemonSet) (*object.Controller, error) {
 	}
 	s := &d.Status
 	out.Rollout = &object.Rollout{
-		Generation: d.Generation, Observed: s.ObservedGeneration,
+		Generation: max(d.Generation, 0), Observed: max(s.ObservedGeneration, 0),
 		Revision: c.text(d.Annotations[daemonSetTemplate], maxRevision),
 		Replicas: max(s.CurrentNumberScheduled, 0), Updated: max(s.UpdatedNumberScheduled, 0), Wanted: out.Desired,
 		Ready: max(s.NumberReady, 0), Available: max(s.NumberAvailable, 0),
