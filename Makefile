@@ -111,10 +111,17 @@ bench: build ## Figures as ratios against peers, from one run; memory and latenc
 	@cd deploy/devcluster && go run ./cmd/devcluster build
 	@cd deploy/e2e && go run ./bench latency && go run ./bench memory
 
+# How long the soak lasts, at least 1m, and each fuzz target.
+SOAKTIME ?= 10m
+FUZZTIME ?= 1m
+
 .PHONY: soak
-soak: ## Long passes: fuzzing, leaks, slopes
-	$(call say,fuzzing each target for $${FUZZTIME:-1m})
-	@.ci/fuzz $${FUZZTIME:-1m}
+soak: build ## Long passes: leaks, slopes and exactness under faults (SOAKTIME=10m), then fuzzing (FUZZTIME=1m a target)
+	$(call say,soaking for $(SOAKTIME))
+	@cd deploy/devcluster && go run ./cmd/devcluster build
+	@cd deploy/e2e && RIGHTSIZER_BIN=$(CURDIR)/bin/rightsizer SOAKTIME=$(SOAKTIME) go test -tags soak -count=1 -timeout=0 -v ./soak
+	$(call say,fuzzing each target for $(FUZZTIME))
+	@.ci/fuzz $(FUZZTIME)
 
 .PHONY: clean
 clean: ## Removes what make made
