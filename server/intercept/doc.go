@@ -8,6 +8,9 @@
 //  5. validate: protovalidate's rules, as BadRequest with field paths
 //  6. authorize: the permission that the method declares in the schema
 //
+// Before all of it stands [Complete], at the level of HTTP: what connect refuses
+// by itself never comes to an interceptor.
+//
 // Who calls is known before any of it (package auth). For a stream, 4 to 6 run
 // when the handler receives the request, which connect does before calling the
 // handler's own code.
