@@ -23,6 +23,7 @@ import (
 type Cluster interface {
 	rpc.Source
 	stream.Problems
+	stream.Incidents
 	// Run follows the cluster until ctx ends.
 	Run(ctx context.Context) error
 	// Health lists the parts of the watching in a fixed order.
@@ -104,7 +105,7 @@ func New(cfg config.Config, opts Options) (*App, error) {
 		return nil, err
 	}
 	a.hub, err = stream.NewHub(stream.Options{
-		Bus: a.bus, Problems: a.cluster,
+		Bus: a.bus, Problems: a.cluster, Incidents: a.cluster,
 		Cluster: a.cluster.ClusterID, Synced: a.cluster.Synced,
 		Heartbeat: cfg.StreamHeartbeat, WriteTimeout: cfg.StreamWriteTimeout, MaxSessions: cfg.MaxStreams,
 		Registerer: a.registry, Logger: a.logger.With(slog.String("component", "stream")),

@@ -67,6 +67,7 @@ func (c *fakeCluster) Cluster() *rightsizerv1.Cluster {
 func (c *fakeCluster) Nodes() []*rightsizerv1.Node         { return nil }
 func (c *fakeCluster) Workloads() []*rightsizerv1.Workload { return nil }
 func (c *fakeCluster) Problems() []*rightsizerv1.Event     { return nil }
+func (c *fakeCluster) Incidents() []*rightsizerv1.Incident { return nil }
 func (c *fakeCluster) Workload(string, string, string) (*rightsizerv1.GetWorkloadResponse, bool) {
 	return nil, false
 }

@@ -29,6 +29,8 @@ type Options struct {
 	Bus *bus.Bus
 	// Problems is asked at each reset. Required.
 	Problems Problems
+	// Incidents is asked by ListIncidents; nil has none.
+	Incidents Incidents
 	// Cluster is the id that requests may name. Required.
 	Cluster func() string
 	// Synced says whether the first picture of the cluster is complete; nil is

@@ -1,0 +1,145 @@
+package stream_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/rightsizer/rightsizer/bus"
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/server/stream"
+)
+
+// incidents is a fixed list.
+type incidents []*rightsizerv1.Incident
+
+func (in incidents) Incidents() []*rightsizerv1.Incident { return in }
+
+// incident changed n seconds after some moment and has a member in each of some
+// namespaces, the first of which is the root.
+func incident(n int, severity rightsizerv1.Severity, state rightsizerv1.IncidentState, namespaces ...string) *rightsizerv1.Incident {
+	at := time.Unix(1_800_000_000, 0)
+	in := &rightsizerv1.Incident{
+		Id: fmt.Sprintf("%032x", n), State: state, Severity: severity, Rule: "node_down", Summary: "All of it.",
+		OpenedTime: timestamppb.New(at), UpdatedTime: timestamppb.New(at.Add(time.Duration(n) * time.Second)), Cluster: "c1",
+		MemberCount: int32(len(namespaces)),
+	}
+	for i, ns := range namespaces {
+		in.Members = append(in.Members, &rightsizerv1.IncidentMember{
+			ProblemId: fmt.Sprintf("%032x", 1000*n+i), Namespace: ns, Severity: severity - rightsizerv1.Severity(i),
+			OpenedTime: timestamppb.New(at.Add(time.Duration(i) * time.Second)),
+		})
+	}
+	in.RootProblemId = in.GetMembers()[0].GetProblemId()
+	return in
+}
+
+const (
+	isOpen   = rightsizerv1.IncidentState_INCIDENT_STATE_OPEN
+	isOver   = rightsizerv1.IncidentState_INCIDENT_STATE_RESOLVED
+	warning  = rightsizerv1.Severity_SEVERITY_WARNING
+	critical = rightsizerv1.Severity_SEVERITY_CRITICAL
+)
+
+func ids(resp *rightsizerv1.ListIncidentsResponse) string {
+	var out strings.Builder
+	for _, in := range resp.GetIncidents() {
+		out.WriteString(in.GetId()[31:])
+	}
+	return out.String()
+}
+
+func TestListIncidents(t *testing.T) {
+	s := start(t, bus.Options{}, stream.Options{Incidents: incidents{
+		incident(1, warning, isOpen, "shop"), incident(3, critical, isOver, "shop", "bank"),
+		incident(2, critical, isOpen, "bank"), incident(4, critical, isOpen, "", "shop"),
+	}})
+	for name, c := range map[string]struct {
+		req  *rightsizerv1.ListIncidentsRequest
+		want string
+	}{
+		"all, the latest changed first": {&rightsizerv1.ListIncidentsRequest{}, "4321"},
+		"by namespace":                  {&rightsizerv1.ListIncidentsRequest{Namespaces: []string{"bank"}}, "32"},
+		"by state":                      {&rightsizerv1.ListIncidentsRequest{State: isOver}, "3"},
+		"by severity":                   {&rightsizerv1.ListIncidentsRequest{MinSeverity: critical}, "432"},
+		"by all":                        {&rightsizerv1.ListIncidentsRequest{MinSeverity: critical, State: isOpen, Namespaces: []string{"shop"}}, "4"},
+		"no such":                       {&rightsizerv1.ListIncidentsRequest{Namespaces: []string{"none"}}, ""},
+	} {
+		resp, err := s.events().ListIncidents(t.Context(), c.req)
+		require.NoError(t, err, name)
+		assert.Equal(t, c.want, ids(resp), name)
+		assert.Empty(t, resp.GetNextPageToken(), name)
+		for _, in := range resp.GetIncidents() {
+			assert.Equal(t, "All of it.", in.GetSummary(), "all may be seen, whatever matches")
+		}
+	}
+
+	_, err := s.events().ListIncidents(t.Context(), &rightsizerv1.ListIncidentsRequest{Cluster: "another"})
+	assert.Equal(t, connect.CodeNotFound, connect.CodeOf(err))
+}
+
+func TestListIncidentsByPages(t *testing.T) {
+	list := make(incidents, 0, 7)
+	for n := range 7 {
+		list = append(list, incident(n/2+1, warning, isOpen, "shop"))
+		list[n].Id = fmt.Sprintf("%032x", n)
+	}
+	s := start(t, bus.Options{}, stream.Options{Incidents: list})
+	req := &rightsizerv1.ListIncidentsRequest{PageSize: 3}
+	var got strings.Builder
+	for n := 0; n == 0 || req.GetPageToken() != ""; n++ {
+		require.Less(t, n, 4)
+		resp, err := s.events().ListIncidents(t.Context(), req)
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(resp.GetIncidents()), 3)
+		got.WriteString(ids(resp))
+		req.PageToken = resp.GetNextPageToken()
+	}
+	assert.Equal(t, "6452301", got.String(), "the latest changed first, then by id, each once")
+
+	first, err := s.events().ListIncidents(t.Context(), &rightsizerv1.ListIncidentsRequest{PageSize: 1})
+	require.NoError(t, err)
+	_, err = s.events().ListIncidents(t.Context(), &rightsizerv1.ListIncidentsRequest{PageToken: first.GetNextPageToken(), State: isOpen})
+	assert.Equal(t, connect.CodeInvalidArgument, connect.CodeOf(err), "a page of another list")
+}
+
+func TestListIncidentsWithoutAny(t *testing.T) {
+	s := start(t, bus.Options{}, stream.Options{})
+	resp, err := s.events().ListIncidents(t.Context(), &rightsizerv1.ListIncidentsRequest{})
+	require.NoError(t, err)
+	assert.Empty(t, resp.GetIncidents())
+}
+
+// Who may not see all members is told nothing of the others.
+func TestListIncidentsShowsVisibleMembers(t *testing.T) {
+	whole := incident(1, critical, isOpen, "", "shop", "bank")
+	s := start(t, bus.Options{}, stream.Options{
+		Incidents: incidents{whole, incident(2, critical, isOpen, "bank"), incident(3, warning, isOpen, "shop")},
+		Scope: func(_ context.Context, f *rightsizerv1.EventFilter) (bus.Scope, error) {
+			assert.True(t, f.GetAllowedOnly())
+			return bus.Namespaces("shop"), nil
+		},
+	})
+	resp, err := s.events().ListIncidents(t.Context(), &rightsizerv1.ListIncidentsRequest{AllowedOnly: true})
+	require.NoError(t, err)
+	require.Equal(t, "31", ids(resp))
+	assert.Equal(t, "All of it.", resp.GetIncidents()[0].GetSummary())
+	in := resp.GetIncidents()[1]
+	require.Len(t, in.GetMembers(), 1)
+	assert.Equal(t, "shop", in.GetMembers()[0].GetNamespace())
+	assert.Equal(t, int32(1), in.GetMemberCount())
+	assert.Empty(t, in.GetRootProblemId())
+	assert.NotEqual(t, "All of it.", in.GetSummary())
+	assert.Equal(t, critical-1, in.GetSeverity())
+	assert.Equal(t, start1(whole), in.GetOpenedTime().AsTime())
+}
+
+// start1 is when the second member began.
+func start1(in *rightsizerv1.Incident) time.Time { return in.GetMembers()[1].GetOpenedTime().AsTime() }
