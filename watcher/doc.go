@@ -6,6 +6,7 @@
 //
 //	API ─▶ conn ─▶ reflector ─▶ feed ─▶ store
 //	                             └────▶ detect ─▶ track ─▶ Publisher
+//	                                                └────▶ correlate ─▶ Publisher
 //
 // # Concurrency
 //
