@@ -77,7 +77,9 @@ func (w *Watcher) putController(resource string, c *object.Controller, atStart b
 // lock.
 func (w *Watcher) dropController(resource string, last *object.Controller) {
 	before := w.store.Controller(last.UID)
-	detect.AdvanceController(before, last, false, w.opts.Clock.Now())
+	if before != last { // What is held never changes.
+		detect.AdvanceController(before, last, false, w.opts.Clock.Now())
+	}
 	w.lookAtController(resource, before, last, true, false)
 	w.store.DeleteController(last.UID)
 	w.forget(last.UID)

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"testing"
 
@@ -179,9 +180,7 @@ func (k objects) makeNamespace(ctx context.Context, name string) {
 // annotations have it do.
 func template(name string, annotations map[string]string) corev1.PodTemplateSpec {
 	all := map[string]string{"sim.rightsizer.dev/usage-memory": "60Mi"}
-	for key, value := range annotations {
-		all[key] = value
-	}
+	maps.Copy(all, annotations)
 	amounts := corev1.ResourceList{
 		corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("64Mi"),
 	}
