@@ -16,7 +16,7 @@ import (
 	"connectrpc.com/connect"
 	"connectrpc.com/grpcreflect"
 	"github.com/coder/websocket"
-	gorilla "github.com/gorilla/websocket"
+	gorilla "github.com/gorilla/websocket" //nolint:depguard // the peer that we are set beside
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
@@ -141,7 +141,7 @@ func followConnect(ctx context.Context, addr string, f *follower, opts ...connec
 
 // followGrpcurl learns the schema by reflection and prints JSON.
 func followGrpcurl(ctx context.Context, addr string, f *follower) error {
-	cmd := exec.CommandContext(ctx, grpcurl(), "-plaintext", "-d", "{}", addr, rightsizerv1connect.EventServiceName+"/"+procedure) //nolint:gosec // the tool that the Makefile installs
+	cmd := exec.CommandContext(ctx, grpcurl(), "-plaintext", "-d", "{}", addr, rightsizerv1connect.EventServiceName+"/"+procedure)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err

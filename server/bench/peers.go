@@ -9,7 +9,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/centrifugal/centrifuge"
 	"github.com/coder/websocket"
-	gorilla "github.com/gorilla/websocket"
+	gorilla "github.com/gorilla/websocket" //nolint:depguard // the peer that we are set beside
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"google.golang.org/grpc"

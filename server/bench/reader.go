@@ -105,7 +105,9 @@ func (t *tally) client(stalled bool, opened func()) error {
 		return t.idleStreams(conn)
 	}
 	if stalled {
-		_ = conn.(*net.TCPConn).SetReadBuffer(4096)
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			_ = tcp.SetReadBuffer(4096)
+		}
 	}
 	m, err := t.plan.Wire.open(conn)
 	if err != nil {

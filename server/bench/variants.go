@@ -83,7 +83,7 @@ type ring struct {
 
 	cancel context.CancelFunc
 	all    sync.WaitGroup
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // the ring's life
 }
 
 func newRing() (*ring, error) {

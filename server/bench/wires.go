@@ -290,8 +290,12 @@ func (h *http2Client) request(w wire, id uint32) error {
 	var block bytes.Buffer
 	enc := hpack.NewEncoder(&block)
 	for _, f := range [][2]string{
-		{":method", http.MethodPost}, {":scheme", "http"}, {":path", streamPath}, {":authority", "bench"},
-		{"content-type", contentType}, {"te", "trailers"},
+		{":method", http.MethodPost},
+		{":scheme", "http"},
+		{":path", streamPath},
+		{":authority", "bench"},
+		{"content-type", contentType},
+		{"te", "trailers"},
 	} {
 		if err := enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}); err != nil {
 			return err

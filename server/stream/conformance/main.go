@@ -79,7 +79,9 @@ func run(ctx context.Context, in io.Reader, out io.Writer) error {
 	select {
 	case <-ctx.Done():
 		_ = server.Close()
-		_ = <-served // closed, as asked
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
 		return nil
 	case err := <-served:
 		return err
