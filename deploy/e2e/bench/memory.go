@@ -42,6 +42,11 @@ func memory(ctx context.Context, s *settings) (err error) {
 	defer func() { err = errors.Join(err, cluster.Stop()) }()
 	people := &population{cluster: cluster, nodes: s.nodes}
 	var rows []footprint
+	defer func() { // what was measured is told even where a later step fails
+		if len(rows) > 0 {
+			printFootprints(s, people, rows)
+		}
+	}()
 	for _, pods := range s.pods {
 		if err := people.grow(ctx, pods); err != nil {
 			return err
@@ -59,7 +64,6 @@ func memory(ctx context.Context, s *settings) (err error) {
 			rows = append(rows, row)
 		}
 	}
-	printFootprints(s, people, rows)
 	return judge(rows)
 }
 
