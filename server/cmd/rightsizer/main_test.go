@@ -59,6 +59,7 @@ func TestExitCodes(t *testing.T) {
 		"--no-such-flag":                     {2, "", "unknown flag"},
 		"serve":                              {1, "", "no cluster to watch"},
 		"serve --kubeconfig=/nope":           {2, "", "kubeconfig (flag --kubeconfig) is \"/nope\"; cannot be used: "},
+		"record - --kubeconfig=/nope":        {2, "", "kubeconfig (flag --kubeconfig) is \"/nope\"; cannot be used: "},
 		"serve --ring-entries=1000":          {2, "", "ring-entries (flag --ring-entries) is \"1000\"; wants a power of two"},
 		"--enable-grpc=true":                 {1, "", "no cluster to watch"},
 		"events --output=xml":                {2, "", "wants table, json or yaml"},

@@ -50,8 +50,9 @@ func (o *recordOptions) run(cmd *cobra.Command, name string) (err error) {
 	case o.maxMi < 1:
 		return usageError{fmt.Errorf("--max-mi is %d, wants 1 or more", o.maxMi)}
 	}
+	place := "flag --kubeconfig"
 	if o.kubeconfig == "" {
-		o.kubeconfig = os.Getenv("KUBECONFIG")
+		o.kubeconfig, place = os.Getenv("KUBECONFIG"), "environment KUBECONFIG"
 	}
 	out, err := o.create(cmd, name)
 	if err != nil {
@@ -66,12 +67,12 @@ func (o *recordOptions) run(cmd *cobra.Command, name string) (err error) {
 	}
 	notes := &notes{out: cmd.ErrOrStderr()}
 	lines, full, err := app.Record(ctx, app.RecordOptions{
-		Kubeconfig: o.kubeconfig, Version: version, Source: o.source,
+		Kubeconfig: o.kubeconfig, Place: place, Version: version, Source: o.source,
 		MaxBytes: int64(o.maxMi) << 20, Gzip: strings.HasSuffix(name, ".gz"),
 		Logger: slog.New(slog.NewTextHandler(notes.out, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}, out)
 	if err != nil {
-		return err
+		return misconfigured(err)
 	}
 	if full {
 		notes.say("stopped at --max-mi=%d", o.maxMi)
