@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -130,10 +131,7 @@ func listen(ctx context.Context, t *testing.T, o *operator, namespace string) *h
 func (h *heardEvents) all(t *testing.T, words []string) {
 	t.Helper()
 	missing := func() []string {
-		left := make(map[string]int, len(h.count))
-		for w, n := range h.count {
-			left[w] = n
-		}
+		left := maps.Clone(h.count)
 		var out []string
 		for _, w := range words {
 			if left[w]--; left[w] < 0 {

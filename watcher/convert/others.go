@@ -47,13 +47,17 @@ func (c *Converter) KubeEvent(e *corev1.Event) *object.KubeEvent {
 		UID:       Text(string(e.InvolvedObject.UID), maxUID),
 		Container: c.text(containerOfPath(e.InvolvedObject.FieldPath), maxContainer),
 		Reason:    c.text(e.Reason, maxReason),
-		Message:   Text(e.Message, maxEvidence),
+		Message:   Text(strings.TrimPrefix(e.Message, combined), maxEvidence),
 		Source:    c.text(source, maxKind),
 		First:     min(first, last),
 		Last:      last,
 		Count:     max(count, 1),
 	}
 }
+
+// combined stands before the message of an Event that stands for many similar
+// ones. Source: client-go's EventAggregator.
+const combined = "(combined from similar events): "
 
 // containerOfPath reads `spec.containers{app}`.
 func containerOfPath(path string) string {

@@ -23,9 +23,18 @@ type Note struct {
 	// First and Last are when it was said first and last, in Unix seconds.
 	First int64
 	Last  int64
-	// Count is how often it was said, as far as known, at least 1.
+	// Count is how often it was said, as far as known, at least 1. Kubelets
+	// count over the whole life of an Event, however long it was silent.
 	Count int32
+	// Row is how often it was said in the present row, with at most 10 min
+	// between two times, and Since when that row began.
+	Row   int32
+	Since int64
 }
+
+// rowGap is the silence that ends a row, in seconds: twice the time that the
+// kubelet's limit on the Events of one object can hold back an Event.
+const rowGap = 600
 
 // Evidence are the notes of one object. A detector that lives by them says when
 // it wants to look again (Wake), since silence makes no change.
@@ -45,6 +54,10 @@ func (e Evidence) Find(topic Topic, part string) *Note {
 // watcher keeps notes by object, within bounds, until the object is gone.
 func NoteOf(e *object.KubeEvent) (Note, bool) {
 	note := Note{Reason: e.Reason, Message: e.Message, First: e.First, Last: e.Last, Count: max(e.Count, 1)}
+	note.Row, note.Since = 1, note.Last
+	if note.Last-note.First <= rowGap*int64(note.Count-1) { // On average; more is not known of the past.
+		note.Row, note.Since = note.Count, note.First
+	}
 	var ok bool
 	switch e.Kind {
 	case "Pod":
@@ -65,12 +78,24 @@ func (n *Note) Follows() (topic Topic, ok bool) {
 	return topicFailedCreate, n.Topic == topicCreated
 }
 
-// Merge adds what a later Event of the same topic and part said. A series that
-// began after the end of the one that is known takes its place.
+// Merge adds what a later Event of the same topic and part said. After a gap, a
+// series that began since then takes the place of the one that is known. Within
+// a row it does not: words that change each time (a process id, the time of a
+// run) make Events of their own.
 func (n *Note) Merge(later *Note) {
-	if later.First > n.Last {
+	same := later.First == n.First
+	switch {
+	case later.Last-n.Last <= rowGap:
+		n.Since = min(n.Since, later.Since)
+		n.Row++
+		if same { // The same Event may have been counted up several times.
+			n.Row = max(n.Row, n.Row-1+later.Count-n.Count)
+		}
+	case later.First > n.Last:
 		*n = *later
 		return
+	default:
+		n.Row, n.Since = 1, later.Last
 	}
 	n.First = min(n.First, later.First)
 	n.Count = max(n.Count+1, later.Count)

@@ -49,7 +49,7 @@ func (Probe) Detect(in *PodInput, out []Finding) []Finding {
 	for i := range in.Cur.Containers {
 		c := &in.Cur.Containers[i]
 		for _, kind := range probes() {
-			if n := in.Evidence.Find(topicProbe+Topic(kind), c.Name); n != nil && n.Count >= in.Thresholds.ProbeFailures {
+			if n := in.Evidence.Find(topicProbe+Topic(kind), c.Name); n != nil && n.Row >= in.Thresholds.ProbeFailures {
 				out = probe(in, c, kind, n, out)
 			}
 		}
@@ -73,14 +73,14 @@ func probe(in *PodInput, c *object.Container, kind string, n *Note, out []Findin
 		Problem:   Identify(typ, in.Cluster, in.Cur.UID, c.Name, n.Reason, strconv.FormatInt(n.First, 10)),
 		Type:      typ,
 		Severity:  severity,
-		Occurred:  n.First,
+		Occurred:  n.Since,
 		Container: c.Name,
 		Kind:      c.Kind,
 		Reason:    n.Reason,
 		Message:   subject(c, in.Cur) + " fails its " + kind + " probe: " + sentence(words),
 		Ending:    subject(c, in.Cur) + " does not fail its " + kind + " probe any more",
 		Details: &rightsizerv1.ProbeDetails{
-			ContainerKind: c.Kind, Probe: kind, Count: n.Count, FirstTime: moment(n.First), LastTime: moment(n.Last),
+			ContainerKind: c.Kind, Probe: kind, Count: n.Row, FirstTime: moment(n.Since), LastTime: moment(n.Last),
 			Cause: clip(words, 512),
 		},
 	}

@@ -60,12 +60,12 @@ func sandbox(in *PodInput, typ, what string, n *Note) Finding {
 		Problem:  Identify(typ, in.Cluster, in.Cur.UID, n.Reason, strconv.FormatInt(n.First, 10)),
 		Type:     typ,
 		Severity: downOr(in, errored),
-		Occurred: n.First,
+		Occurred: n.Since,
 		Reason:   n.Reason,
 		Message:  message + ": " + sentence(n.Message),
 		Ending:   "Pod " + in.Cur.Name + " is not told any more to lack a sandbox or a network",
 		Details: &rightsizerv1.SandboxDetails{
-			Count: n.Count, FirstTime: moment(n.First), Plugin: pluginOf(n.Message), Cause: clip(n.Message, 512),
+			Count: n.Row, FirstTime: moment(n.Since), Plugin: pluginOf(n.Message), Cause: clip(n.Message, 512),
 		},
 		Wake: n.Last + inSeconds(in.Thresholds.EvidenceQuiet),
 	}

@@ -120,6 +120,25 @@ status:
 			{at: "12:00:06", events: []string{said("FailedCreatePodSandBox", `Failed to create pod sandbox: rpc error: code = Unknown desc = failed to create containerd task: no space left on device`, "12:00:06", "12:00:06", 1)}, want: []string{"OPENED pod.sandbox_failed"}},
 			{at: "12:00:10", pod: runningPod("12:00:09", false), want: []string{"RESOLVED pod.network_failed", "RESOLVED pod.sandbox_failed"}},
 		},
+		"a probe that fails once an hour is no problem": {
+			{at: "12:00:05", pod: runningPod("12:00:01", true), events: []string{said("Unhealthy", "Readiness probe failed: EOF", "12:00:05", "12:00:05", 1)}},
+			{at: "13:00:05", events: []string{said("Unhealthy", "Readiness probe failed: EOF", "12:00:05", "13:00:05", 2)}},
+			{at: "14:00:05", events: []string{said("Unhealthy", "Readiness probe failed: EOF", "12:00:05", "14:00:05", 3)}},
+			{at: "14:00:25", events: []string{said("Unhealthy", "Readiness probe failed: EOF", "12:00:05", "14:00:25", 5)}, want: []string{"OPENED pod.probe_failed.readiness"}},
+			{at: "14:02:25", want: []string{"RESOLVED pod.probe_failed.readiness"}},
+		},
+		"a failure in other words each time is one problem": {
+			{at: "12:01:00", pod: runningPod("12:00:01", false), events: []string{
+				said("Unhealthy", `Startup probe failed: failed to start exec "a22e"`, "12:01:00", "12:01:00", 1),
+				said("Unhealthy", `Startup probe failed: failed to start exec "b33f"`, "12:01:03", "12:01:03", 1),
+				said("Unhealthy", `Startup probe failed: failed to start exec "c440"`, "12:01:06", "12:01:06", 1),
+			}, want: []string{"OPENED pod.probe_failed.startup"}},
+			{at: "12:01:09", events: []string{said("Unhealthy", `(combined from similar events): Startup probe failed: failed to start exec "d551"`, "12:01:09", "12:01:09", 1)}},
+		},
+		"met in the middle, by the kubelet's count": {
+			{at: "14:00:05", pod: runningPod("12:00:01", false), events: []string{said("Unhealthy", "Readiness probe failed: EOF", "12:00:05", "14:00:05", 400)}, want: []string{"OPENED pod.probe_failed.readiness"}},
+			{at: "14:00:06", gone: true, want: []string{"POINT pod.terminated", "RESOLVED pod.probe_failed.readiness"}},
+		},
 		"DNS": {
 			{at: "12:00:05", pod: runningPod("12:00:01", true), events: []string{said("DNSConfigForming", `Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: 1.1.1.1 2.2.2.2 3.3.3.3`, "12:00:05", "12:00:05", 1)}, want: []string{"POINT pod.dns_failed"}},
 			{at: "12:00:35", events: []string{said("DNSConfigForming", `Nameserver limits were exceeded`, "12:00:05", "12:00:35", 2)}},
@@ -204,4 +223,42 @@ func TestEveryPodTypeIsEmitted(t *testing.T) {
 		}
 	}
 	assert.Equal(t, documented, emitted)
+}
+
+// A process that meets a pod later finds its problems under the ids that the
+// process before it gave them, wherever the status still shows the cause.
+func TestARestartGivesTheSameIDs(t *testing.T) {
+	// What these two know beyond the status: the cause that an older kubelet
+	// does not repeat, and events from the time before.
+	forgetful := map[string]bool{"pod.image_pull.other": true, "pod.pending": true}
+	for name, steps := range scripts() {
+		t.Run(name, func(t *testing.T) {
+			s := newScript(t)
+			for _, st := range steps {
+				s.play(st)
+				known := map[string]bool{}
+				for _, e := range s.events {
+					known[e.GetProblemId()] = true
+				}
+				if st.gone {
+					continue
+				}
+				later := *s.last
+				in := &detect.PodInput{
+					Cluster: "c1", Cur: &later, Now: at(st.at), Thresholds: detect.DefaultThresholds(),
+					Workload: detect.Workload{Kind: "Deployment", Name: "web", ReadyPods: 1},
+				}
+				detect.Advance(nil, &later, in.Thresholds.CrashLoopReset)
+				var findings []detect.Finding
+				for _, d := range detect.Pods() {
+					findings = d.Detect(in, findings)
+				}
+				for _, f := range findings {
+					if !f.Silent() && !f.Over && !forgetful[f.Type] {
+						assert.True(t, known[f.Problem.String()], "%s at %s has another id", f.Type, st.at)
+					}
+				}
+			}
+		})
+	}
 }

@@ -77,12 +77,12 @@ func volume(in *PodInput, typ, what string, n *Note, out []Finding) []Finding {
 		Problem:  Identify(typ, in.Cluster, in.Cur.UID, n.Reason, strconv.FormatInt(n.First, 10)),
 		Type:     typ,
 		Severity: downOr(in, errored),
-		Occurred: n.First,
+		Occurred: n.Since,
 		Reason:   n.Reason,
 		Message:  message,
 		Ending:   "Pod " + in.Cur.Name + " does not wait for its volumes any more",
 		Details: &rightsizerv1.VolumeDetails{
-			Volume: name, Count: n.Count, FirstTime: moment(n.First), Cause: clip(n.Message, 512),
+			Volume: name, Count: n.Row, FirstTime: moment(n.Since), Cause: clip(n.Message, 512),
 		},
 		Wake: n.Last + inSeconds(in.Thresholds.EvidenceQuiet),
 	})
