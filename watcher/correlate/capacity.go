@@ -1,6 +1,9 @@
 package correlate
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // capacity joins pods of several workloads that find no room in the cluster.
 type capacity struct{}
@@ -11,8 +14,9 @@ func (capacity) Name() string { return "capacity" }
 // Links implements Rule.
 func (capacity) Links() []Link {
 	return []Link{{
+		// A node that fills up later does not explain who found no room before.
 		Causes: []string{typeNodeFull}, Effects: []string{typeNoResources, typeNodeFull}, by: byCluster, crowd: true,
-		Before: window, After: window, Confidence: 65,
+		Before: 10 * time.Second, After: window, Confidence: 65,
 		Basis: "a node was full at that time",
 	}, {
 		Causes: []string{typeNoResources}, Effects: []string{typeNoResources}, by: byCluster, crowd: true,

@@ -25,7 +25,7 @@ func (oomStorm) Links() []Link {
 		After: window, Confidence: 80,
 		Basis: "the workload was OOM killed within 10 min before",
 	}, {
-		Causes: []string{typeOOMKilled, typeCrashLoop}, Effects: types(unavailable, typeStuck), by: byWorkload,
+		Causes: []string{typeOOMKilled, typeCrashLoop}, Effects: types(unavailable, typeStuck, typeJobFailed), by: byWorkload,
 		Before: 5 * time.Minute, After: window, Confidence: 75,
 		Basis: "containers of the workload kept failing at that time",
 	}, {

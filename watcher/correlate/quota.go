@@ -18,7 +18,7 @@ func (quota) Links() []Link {
 	}, {
 		// Not everything in the namespace: a workload that the quota never
 		// refused anything has another reason to be unavailable.
-		Causes: []string{typeQuota}, Effects: types(aftermath, "job.failed"), by: byWorkload,
+		Causes: []string{typeQuota}, Effects: types(aftermath, typeJobFailed), by: byWorkload,
 		Before: window, After: window, Confidence: 90,
 		Basis: "the quota refused pods of this workload at that time",
 	}}

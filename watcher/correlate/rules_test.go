@@ -179,12 +179,15 @@ func TestCapacity(t *testing.T) {
 	assert.Equal(t, "capacity", in.GetRule())
 	assert.InDelta(t, 0.5, in.GetConfidence(), 0.001)
 	assert.Equal(t, "2 workloads find no room in the cluster: 3 pods of Deployment shop/web and Deployment shop/api.", in.GetSummary())
-	c.see(node(clock(1, 0), opened, "node.full", "n1"))
+	c.see(node(clock(2, 0), opened, "node.full", "later"))
+	require.Len(t, c.Incidents(), 2)
+	c.see(node(clock(2, 0), over, "node.full", "later")).at(clock(70, 0))
+	c.see(node(clock(-1, 0), opened, "node.full", "n1"))
 	in = c.only()
 	assert.Equal(t, "node.full n1", rootOf(in))
 	assert.InDelta(t, 0.65, in.GetConfidence(), 0.001)
 	assert.Equal(t, "1 node is full, and 3 pods of Deployment shop/web and Deployment shop/api found no room.", in.GetSummary())
-	c.see(pod(clock(1, 0), opened, "pod.unschedulable.affinity", "db", "a"))
+	c.see(pod(clock(0, 40), opened, "pod.unschedulable.affinity", "db", "a"))
 	assert.Len(t, c.Incidents(), 2)
 }
 

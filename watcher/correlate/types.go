@@ -22,6 +22,7 @@ const (
 	typePending        = "pod.pending"
 	typeNoResources    = "pod.unschedulable.resources"
 	typeStuck          = "deployment.stuck"
+	typeJobFailed      = "job.failed"
 	typePDBBlocking    = "pdb.blocking"
 
 	prefixImage = "pod.image_pull."
@@ -64,7 +65,7 @@ func tier(typ string) uint8 {
 		return 8
 	case typePending:
 		return 9
-	case typeStuck, "job.failed":
+	case typeStuck, typeJobFailed:
 		return 10
 	}
 	switch {
