@@ -43,13 +43,28 @@ func TestTheLedgerFindsWhatItLooksFor(t *testing.T) {
 		}
 		assert.Equal(t, c.wrong, len(book.wrong) > 0, "%s: %v", name, book.wrong)
 	}
-	book := newLedger()
+	early, book := &cursor{client: "before the first picture", snapshot: true}, newLedger()
+	for _, msg := range []*rightsizerv1.StreamEventsResponse{resync("1"), entry("2", "b"), resync("3")} {
+		book.take(early, msg)
+	}
+	for late, i := (&cursor{client: "resumed"}), 0; i < 3; i++ {
+		book.take(late, []*rightsizerv1.StreamEventsResponse{resync("1"), entry("2", "b"), resync("3")}[i])
+	}
+	assert.Empty(t, book.wrong, "what comes before synced is no sequence")
+
+	book = newLedger()
 	twice := entry("1", "a")
 	book.take(&cursor{life: 1}, twice)
 	twice = entry("2", "b")
 	twice.GetEvent().Container = "a"
 	book.take(&cursor{life: 2}, twice)
 	assert.Len(t, book.wrong, 1, "a cause with two ids")
+}
+
+func resync(position string) *rightsizerv1.StreamEventsResponse {
+	return &rightsizerv1.StreamEventsResponse{Position: position, Message: &rightsizerv1.StreamEventsResponse_Resync{
+		Resync: &rightsizerv1.StreamResync{Scope: "pods"},
+	}}
 }
 
 func beat(position string) *rightsizerv1.StreamEventsResponse {

@@ -58,7 +58,7 @@ type cursor struct {
 	client   string
 	life     int64
 	position string
-	snapshot bool // what is wrong now is being sent: copies, not entries
+	snapshot bool // what is wrong now, or was found at start, is being sent
 }
 
 // take notes a message of a reader of everything.
@@ -88,7 +88,9 @@ func (l *ledger) take(c *cursor, msg *rightsizerv1.StreamEventsResponse) {
 			l.entry(c, msg.GetPosition())
 		}
 	default: // an incident, a resync
-		l.entry(c, msg.GetPosition())
+		if !c.snapshot { // before the first picture they come among events that are skipped here
+			l.entry(c, msg.GetPosition())
+		}
 	}
 }
 
