@@ -61,7 +61,7 @@ func (a *App) watch(publisher Publisher, registerer prometheus.Registerer) (Clus
 			CrashLoopCriticalRestarts: a.cfg.CrashLoopCriticalRestarts, OOMCriticalKills: a.cfg.OOMCriticalKills,
 			NodeStartGrace: a.cfg.NodeStartGrace, NodeFullPercent: a.cfg.NodeFullPercent,
 			UnavailableAfter: a.cfg.UnavailableAfter, HPAFailingAfter: a.cfg.HPAFailingAfter,
-			PDBBlockingAfter: a.cfg.PDBBlockingAfter,
+			PDBBlockingAfter:   a.cfg.PDBBlockingAfter,
 			UnschedulableAfter: a.cfg.UnschedulableAfter, PendingAfter: a.cfg.PendingAfter,
 			ProbeFailures: a.cfg.ProbeFailures, ProbeQuiet: a.cfg.ProbeQuiet, EvidenceQuiet: a.cfg.EvidenceQuiet,
 		},

@@ -123,7 +123,9 @@ func (c *Config) check() []conflict {
 		add("pprof-bind-address", "wants a loopback address, such as 127.0.0.1:6060: profiles show what is in memory")
 	}
 	addresses := []struct{ key, address string }{
-		{"grpc-bind-address", c.GRPCAddress}, {"events-bind-address", c.EventsAddress}, {"metrics-bind-address", c.MetricsAddress},
+		{"grpc-bind-address", c.GRPCAddress},
+		{"events-bind-address", c.EventsAddress},
+		{"metrics-bind-address", c.MetricsAddress},
 		{"pprof-bind-address", c.PprofAddress},
 	}
 	for i, a := range addresses {
