@@ -30,7 +30,9 @@ const recordings = "../testdata/recordings"
 type published struct {
 	events  []*rightsizerv1.Event
 	resyncs []*rightsizerv1.StreamResync
-	lines   []string
+	// incidents in every state that was published.
+	incidents []*rightsizerv1.Incident
+	lines     []string
 }
 
 func (p *published) Publish(e *rightsizerv1.Event) {
@@ -38,7 +40,13 @@ func (p *published) Publish(e *rightsizerv1.Event) {
 	p.lines = append(p.lines, eventLine(e))
 }
 
-func (p *published) PublishIncident(*rightsizerv1.Incident) {}
+func (p *published) PublishIncident(in *rightsizerv1.Incident) {
+	p.incidents = append(p.incidents, in)
+	p.lines = append(p.lines, fmt.Sprintf("%s INCIDENT %s %s %s confidence=%.2f members=%d %q id=%s root=%s",
+		clock(in.GetUpdatedTime().AsTime()), strings.TrimPrefix(in.GetState().String(), "INCIDENT_STATE_"),
+		strings.ToLower(strings.TrimPrefix(in.GetSeverity().String(), "SEVERITY_")), in.GetRule(), in.GetConfidence(),
+		len(in.GetMembers()), in.GetSummary(), in.GetId(), in.GetRootProblemId()))
+}
 
 func (p *published) Resync(r *rightsizerv1.StreamResync) {
 	p.resyncs = append(p.resyncs, r)
@@ -169,6 +177,9 @@ func TestEventsOfRecordings(t *testing.T) {
 			seen[e.GetId()] = true
 			assert.False(t, e.GetObservedTime().AsTime().Before(last), "in the order of their times")
 			last = e.GetObservedTime().AsTime()
+		}
+		for _, in := range out.incidents {
+			assert.NoError(t, protovalidate.Validate(in))
 		}
 		for _, e := range out.resyncs {
 			assert.NoError(t, protovalidate.Validate(e))
