@@ -18,8 +18,8 @@ func (ConfigError) Docs() []Doc {
 	return []Doc{{
 		Type:     typeConfigError,
 		Severity: "error" + downRule,
-		Source: "waiting reason CreateContainerConfigError, CreateContainerError or RunContainerError; what is missing by " +
-			"the kubelet's message",
+		Source: "waiting reason CreateContainerConfigError, CreateContainerError or RunContainerError, ends by StartError; " +
+			"what is missing by the kubelet's message",
 		Details:  "ConfigErrorDetails",
 		Resolves: "the start of the container, the end or the deletion of the pod",
 	}}
@@ -29,20 +29,47 @@ func (ConfigError) Docs() []Doc {
 func (ConfigError) Detect(in *PodInput, out []Finding) []Finding {
 	for i := range in.Cur.Containers {
 		c := &in.Cur.Containers[i]
-		if c.State.Kind != object.Waiting || in.Gone || in.Cur.Ended() {
+		if in.Gone || in.Cur.Ended() {
 			continue
 		}
-		switch c.State.Reason {
-		case "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
-			out = append(out, configError(in, c))
+		if reason := heldBackBy(c); reason != "" {
+			out = append(out, configError(in, c, reason))
 		}
 	}
 	return out
 }
 
-func configError(in *PodInput, c *object.Container) Finding {
+// heldBackBy is the kubelet's reason; empty where the container is not held
+// back by its description. A container that could not be run shows
+// RunContainerError for a moment, then an end by StartError, then the back-off
+// after it, again and again: one problem.
+func heldBackBy(c *object.Container) string {
+	const run = "RunContainerError"
+	failed := func(t *object.Terminated) bool {
+		return t != nil && (t.Reason == "StartError" || t.Reason == "ContainerCannotRun")
+	}
+	switch c.State.Kind {
+	case object.Waiting:
+		switch c.State.Reason {
+		case "CreateContainerConfigError", "CreateContainerError", run:
+			return c.State.Reason
+		case reasonCrashLoopBackOff:
+			if failed(c.Last) {
+				return run
+			}
+		}
+	case object.Ended:
+		if failed(c.State.Terminated) && c.Restart != object.RestartNever {
+			return run
+		}
+	case object.Running:
+	}
+	return ""
+}
+
+func configError(in *PodInput, c *object.Container, reason string) Finding {
 	details := missing(c.State.Message)
-	details.ContainerKind, details.WaitingReason = c.Kind, c.State.Reason
+	details.ContainerKind, details.WaitingReason = c.Kind, reason
 	message := subject(c, in.Cur) + " cannot be started"
 	switch {
 	case details.GetMissingKey() != "":
@@ -53,12 +80,12 @@ func configError(in *PodInput, c *object.Container) Finding {
 		message += ": " + sentence(c.State.Message)
 	}
 	return Finding{
-		Problem:   Identify(typeConfigError, in.Cluster, in.Cur.UID, c.Name, c.State.Reason),
+		Problem:   Identify(typeConfigError, in.Cluster, in.Cur.UID, c.Name, reason),
 		Type:      typeConfigError,
 		Severity:  downOr(in, errored),
 		Container: c.Name,
 		Kind:      c.Kind,
-		Reason:    c.State.Reason,
+		Reason:    reason,
 		Message:   message,
 		Ending:    subject(c, in.Cur) + " is not held back by its configuration any more",
 		Details:   details,

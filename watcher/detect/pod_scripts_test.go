@@ -107,6 +107,12 @@ status:
 			{at: "12:00:05", pod: waitingPod("CreateContainerConfigError", `couldn't find key password in Secret shop/database`), want: []string{"OPENED pod.config_error"}, said: []string{"Secret database has no key password"}},
 			{at: "12:00:25", pod: runningPod("12:00:24", false), want: []string{"RESOLVED pod.config_error"}},
 		},
+		"a program that is not there": {
+			{at: "12:00:05", pod: waitingPod("RunContainerError", `failed to create containerd task: exec: "/absent": stat /absent: no such file or directory`), want: []string{"OPENED pod.config_error"}, said: []string{"cannot be started: failed to create containerd task"}},
+			{at: "12:00:06", pod: `{spec: {nodeName: n1, containers: [{name: app}]}, status: {phase: Pending, containerStatuses: [{name: app, state: {terminated: {reason: StartError, exitCode: 128, finishedAt: "2026-11-23T12:00:05Z"}}}]}}`},
+			{at: "12:00:07", pod: waitingPod("RunContainerError", "again")},
+			{at: "12:00:20", pod: runningPod("12:00:20", false), want: []string{"RESOLVED pod.config_error"}},
+		},
 		"volumes": {
 			{at: "12:00:05", pod: waitingPod("ContainerCreating", ""), events: []string{said("FailedAttachVolume", `Multi-Attach error for volume "pvc-77" Volume is already used by pod(s) web-0`, "12:00:05", "12:00:05", 1)}, want: []string{"OPENED pod.volume.attach_failed"}, said: []string{"pvc-77"}},
 			{at: "12:02:05", events: []string{said("FailedMount", `Unable to attach or mount volumes: unmounted volumes=[data], unattached volumes=[], failed to process volumes=[]: context deadline exceeded`, "12:02:05", "12:02:05", 1)}, want: []string{"OPENED pod.volume.mount_failed"}, said: []string{"cannot mount a volume, data: Unable"}},
