@@ -100,7 +100,7 @@ func verdict(what string, is float64, sign string, target float64) {
 	if (sign == "≤" && is > target) || (sign == "≥" && is < target) {
 		word = "**missed**"
 	}
-	fmt.Printf("- %s: %.2f, target %s %.1f: %s\n", what, is, sign, target, word)
+	fmt.Printf("- %s: %.2f, target %s %.2f: %s\n", what, is, sign, target, word)
 }
 
 // latencyTable is a steady 1,000 events/s for 100 subscribers, and with -big 2
