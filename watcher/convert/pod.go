@@ -47,6 +47,7 @@ func (c *Converter) Pod(pod *corev1.Pod) (*object.Pod, error) {
 		App:          c.text(pod.Labels["app"], maxLabel),
 		Phase:        c.text(string(pod.Status.Phase), maxPhase),
 		QoS:          c.text(string(pod.Status.QOSClass), maxPhase),
+		Deleting:     pod.DeletionTimestamp != nil,
 		CreateTime:   seconds(pod.CreationTimestamp),
 	}
 	out.Revision = c.revision(pod, out)

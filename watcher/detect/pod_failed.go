@@ -10,7 +10,8 @@ import (
 const typePodFailed = "pod.failed"
 
 // PodFailed finds pods in phase Failed of which nothing more particular is told:
-// no eviction, no OOM kill.
+// no eviction, no OOM kill. A pod that is being deleted is none: a kubelet gives
+// it that phase where a program answers SIGTERM with another code than 0.
 type PodFailed struct{}
 
 // Docs implements Detector.
@@ -19,7 +20,7 @@ func (PodFailed) Docs() []Doc {
 		Type:     typePodFailed,
 		Severity: "error; warning for a pod of a Job, which may try again" + downRule,
 		Source: "phase Failed that is neither an eviction nor an OOM kill: DeadlineExceeded, NodeLost, " +
-			"UnexpectedAdmissionError, OutOfcpu ..., or a container that ended with an error",
+			"UnexpectedAdmissionError, OutOfcpu ..., or a container that ended with an error; not while it is deleted",
 		Details:  "PodFailedDetails",
 		Resolves: point,
 	}}
@@ -28,7 +29,7 @@ func (PodFailed) Docs() []Doc {
 // Detect implements Detector.
 func (PodFailed) Detect(in *PodInput, out []Finding) []Finding {
 	pod := in.Cur
-	if pod.Phase != object.PhaseFailed {
+	if pod.Phase != object.PhaseFailed || pod.Deleting {
 		return out
 	}
 	if _, ok := evicted(in); ok {

@@ -45,10 +45,12 @@ func (PodLife) Detect(in *PodInput, out []Finding) []Finding {
 	}
 	switch {
 	case before.Ended():
+	// A kubelet ends a deleted pod before it lets go of it, in a phase that says
+	// no more than how the programs answered SIGTERM.
+	case in.Gone && !pod.Ended(), pod.Deleting && pod.Ended():
+		out = append(out, podLife(in, typeTerminated, "Deleted", "Pod "+pod.Name+" was deleted"))
 	case pod.Phase == object.PhaseSucceeded:
 		out = append(out, podLife(in, typeTerminated, "Completed", "Pod "+pod.Name+" completed"))
-	case in.Gone && !pod.Ended():
-		out = append(out, podLife(in, typeTerminated, "Deleted", "Pod "+pod.Name+" was deleted"))
 	}
 	return out
 }

@@ -28,7 +28,7 @@ func (Resize) Docs() []Doc {
 		doc("deferred", "warning", "condition PodResizePending, reason Deferred: no room now", over),
 		doc("infeasible", "error", "condition PodResizePending, reason Infeasible: never on this node", over),
 		doc("failed", "error", "condition PodResizeInProgress, reason Error", over),
-		doc("completed", "info", "the change from PodResizeInProgress to neither condition, as it is seen", point),
+		doc("completed", "info", "the change from PodResizeInProgress to neither condition, or of what is in force to what is wanted, as it is seen", point),
 	}
 }
 
@@ -57,13 +57,36 @@ func (Resize) Detect(in *PodInput, out []Finding) []Finding {
 		}
 	}
 	if pending == nil && progress == nil && in.Prev != nil && in.Prev.UID == in.Cur.UID {
-		if _, before := resizing(in.Prev); before != nil {
+		_, before := resizing(in.Prev)
+		if before == nil && actuated(in) {
+			before = &object.Condition{}
+		}
+		if before != nil {
 			f := resize(in, "completed", before, "Pod "+in.Cur.Name+" was resized in place")
 			f.Point, f.Severity, f.Occurred = true, info, 0
 			out = append(out, f)
 		}
 	}
 	return out
+}
+
+// actuated says that what is in force became what is wanted. Where a container
+// is in back-off that is all that shows: nothing is running that a kubelet would
+// have to resize, and it sets no condition.
+func actuated(in *PodInput) bool {
+	changed := false
+	for i := range in.Cur.Containers {
+		c := &in.Cur.Containers[i]
+		wanted := object.Allotment{Requests: c.Requests, Limits: c.Limits}
+		if c.InForce() != wanted {
+			return false
+		}
+		before := in.Prev.Container(c.Kind, c.Name)
+		if before != nil && before.InForce() != wanted && before.Actual != nil {
+			changed = true
+		}
+	}
+	return changed
 }
 
 // resizing are the conditions of a resize; nil where they do not hold.

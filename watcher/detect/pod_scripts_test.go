@@ -158,6 +158,17 @@ status:
 			{at: "12:00:05", pod: `{spec: {nodeName: n1, containers: [{name: app}]}, status: {phase: Failed, reason: OutOfcpu, message: "Pod was rejected: Node didn't have enough resource: cpu, requested: 500, used: 1800, capacity: 1930"}}`, want: []string{"POINT pod.failed"}, said: []string{"web-1 failed: OutOfcpu, Pod was rejected"}},
 			{at: "12:00:09", gone: true},
 		},
+		// As a kubelet does it, see real-node-others.jsonl.gz.
+		"a pod is deleted, and its program answers with an error": {
+			{at: "12:00:05", pod: runningPod("12:00:01", false)},
+			{at: "12:01:01", pod: `{metadata: {deletionTimestamp: "2026-11-23T12:01:00Z"}, spec: {nodeName: n1, containers: [{name: app}]}, status: {phase: Failed, containerStatuses: [{name: app, state: {terminated: {reason: Error, exitCode: 2, finishedAt: "2026-11-23T12:01:01Z"}}}]}}`, want: []string{"POINT pod.terminated"}, said: []string{"was deleted"}},
+			{at: "12:01:02", gone: true},
+		},
+		"a pod is deleted, and its program ends well": {
+			{at: "12:00:05", pod: runningPod("12:00:01", false)},
+			{at: "12:01:01", pod: `{metadata: {deletionTimestamp: "2026-11-23T12:01:00Z"}, spec: {nodeName: n1, containers: [{name: app}]}, status: {phase: Succeeded, containerStatuses: [{name: app, state: {terminated: {reason: Completed, exitCode: 0, finishedAt: "2026-11-23T12:01:01Z"}}}]}}`, want: []string{"POINT pod.terminated"}, said: []string{"was deleted"}},
+			{at: "12:01:02", gone: true},
+		},
 		"a Job's pod completes": {
 			{at: "12:00:05", pod: runningPod("12:00:01", false)},
 			{at: "12:00:15", pod: `{spec: {nodeName: n1, containers: [{name: app}]}, status: {phase: Succeeded}}`, want: []string{"POINT pod.terminated"}, said: []string{"completed 15 s after its creation"}},
@@ -168,6 +179,12 @@ status:
 			{at: "12:00:15", pod: `{spec: {nodeName: n1, containers: [{name: app}]}, status: {phase: Running, containerStatuses: [{name: app, restartCount: 1, state: {running: {startedAt: "2026-11-23T12:00:14Z"}}, lastState: {terminated: {reason: Error, exitCode: 1, startedAt: "2026-11-23T12:00:01Z", finishedAt: "2026-11-23T12:00:13Z"}}}]}}`, want: []string{"POINT pod.restarted"}, said: []string{"restarted after it ended with exit code 1 (Error), having run for 12 s"}},
 			{at: "12:00:30", pod: `{spec: {nodeName: n1, containers: [{name: app}]}, status: {phase: Running, containerStatuses: [{name: app, restartCount: 2, state: {running: {startedAt: "2026-11-23T12:00:29Z"}}, lastState: {terminated: {reason: OOMKilled, exitCode: 137, startedAt: "2026-11-23T12:00:14Z", finishedAt: "2026-11-23T12:00:28Z"}}}]}}`, want: []string{"POINT pod.oom_killed", "OPENED pod.crash_loop"}},
 			{at: "12:10:29", want: []string{"RESOLVED pod.crash_loop"}},
+		},
+		// No condition shows, see real-node.jsonl.gz.
+		"a resize in back-off": {
+			{at: "12:00:05", pod: resizing(2, `{type: PodScheduled, status: "True"}`, "128Mi")},
+			{at: "12:00:06", pod: resizing(2, `{type: PodScheduled, status: "True"}`, "256Mi"), want: []string{"POINT pod.resize.completed"}, said: []string{"was resized in place, app from 128 MiB to 256 MiB of memory"}},
+			{at: "12:00:07", pod: resizing(2, `{type: PodScheduled, status: "True"}`, "256Mi")},
 		},
 		"a resize": {
 			{at: "12:00:05", pod: resizing(2, `{type: PodResizePending, status: "True", reason: Deferred, observedGeneration: GEN, message: "Node didn't have enough resource: memory, requested: 268435456, used: 7516192768, capacity: 7634681856"}`, "128Mi"), want: []string{"OPENED pod.resize.deferred"}, said: []string{"waits for room on its node, app from 128 MiB to 256 MiB of memory: Node didn't"}},

@@ -63,6 +63,9 @@ type Pod struct {
 	// WasReady says that it was ready before, or may have been before it was
 	// seen for the first time. It is what detect.Advance remembers.
 	WasReady bool
+	// Deleting says that its deletion was asked for: what its containers end
+	// with from then on is their answer to that.
+	Deleting bool
 	// Generation of the spec; 0 where the cluster does not count.
 	Generation int64
 	// Trouble is what the status says beyond that; nil for a healthy pod.
