@@ -161,12 +161,12 @@ status:
 		// As a kubelet does it, see real-node-others.jsonl.gz.
 		"a pod is deleted, and its program answers with an error": {
 			{at: "12:00:05", pod: runningPod("12:00:01", false)},
-			{at: "12:01:01", pod: `{metadata: {deletionTimestamp: "2026-11-23T12:01:00Z"}, spec: {nodeName: n1, containers: [{name: app}]}, status: {phase: Failed, containerStatuses: [{name: app, state: {terminated: {reason: Error, exitCode: 2, finishedAt: "2026-11-23T12:01:01Z"}}}]}}`, want: []string{"POINT pod.terminated"}, said: []string{"was deleted"}},
+			{at: "12:01:01", deleting: true, pod: `{spec: {nodeName: n1, containers: [{name: app}]}, status: {phase: Failed, containerStatuses: [{name: app, state: {terminated: {reason: Error, exitCode: 2, finishedAt: "2026-11-23T12:01:01Z"}}}]}}`, want: []string{"POINT pod.terminated"}, said: []string{"was deleted"}},
 			{at: "12:01:02", gone: true},
 		},
 		"a pod is deleted, and its program ends well": {
 			{at: "12:00:05", pod: runningPod("12:00:01", false)},
-			{at: "12:01:01", pod: `{metadata: {deletionTimestamp: "2026-11-23T12:01:00Z"}, spec: {nodeName: n1, containers: [{name: app}]}, status: {phase: Succeeded, containerStatuses: [{name: app, state: {terminated: {reason: Completed, exitCode: 0, finishedAt: "2026-11-23T12:01:01Z"}}}]}}`, want: []string{"POINT pod.terminated"}, said: []string{"was deleted"}},
+			{at: "12:01:01", deleting: true, pod: `{spec: {nodeName: n1, containers: [{name: app}]}, status: {phase: Succeeded, containerStatuses: [{name: app, state: {terminated: {reason: Completed, exitCode: 0, finishedAt: "2026-11-23T12:01:01Z"}}}]}}`, want: []string{"POINT pod.terminated"}, said: []string{"was deleted"}},
 			{at: "12:01:02", gone: true},
 		},
 		"a Job's pod completes": {

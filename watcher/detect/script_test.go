@@ -21,8 +21,10 @@ import (
 type step struct {
 	at string // time of day
 	// pod is its YAML below metadata; empty repeats the former.
-	pod  string
-	gone bool
+	pod string
+	// deleting has the pod carry a deletionTimestamp.
+	deleting bool
+	gone     bool
 	// events are Kubernetes Events that come first, in YAML.
 	events []string
 	// want are the phases and types of what is published, such as `OPENED
@@ -61,7 +63,11 @@ func (s *script) play(steps ...step) {
 	for i, st := range steps {
 		pod, prev := s.last, s.last
 		if st.pod != "" {
-			const metadata = `metadata: {name: web-1, namespace: shop, uid: u1, generation: 2, creationTimestamp: "2026-11-23T12:00:00Z"}`
+			deleting := ""
+			if st.deleting {
+				deleting = `, deletionTimestamp: "2026-11-23T12:01:00Z"`
+			}
+			metadata := `metadata: {name: web-1, namespace: shop, uid: u1, generation: 2, creationTimestamp: "2026-11-23T12:00:00Z"` + deleting + `}`
 			text := metadata + "\n" + st.pod
 			if flow, ok := strings.CutPrefix(st.pod, "{"); ok {
 				text = "{" + metadata + ", " + flow
