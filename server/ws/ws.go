@@ -278,7 +278,8 @@ const closeWait = time.Second
 
 // close sends a close frame and waits for the client's, but not for long.
 func (b *bridge) close(code websocket.StatusCode, reason string) {
-	impatient := time.AfterFunc(closeWait, func() { _ = b.conn.CloseNow() })
+	// The connection itself: the library's CloseNow waits for a Close under way.
+	impatient := time.AfterFunc(closeWait, func() { _ = b.line.Close() })
 	defer impatient.Stop()
 	_ = b.conn.Close(code, cut(reason, maxCloseReason))
 }
