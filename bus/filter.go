@@ -129,7 +129,7 @@ func severityBits(f *rightsizerv1.EventFilter) uint8 {
 
 // severityBit is 0 for a value that the schema does not know, negative ones
 // included, which the wire can carry.
-func severityBit(s rightsizerv1.Severity) uint8 { return 1 << uint32(s) } //nolint:gosec // wraps on purpose
+func severityBit(s rightsizerv1.Severity) uint8 { return 1 << uint32(s) }
 
 // Matches says whether the entry passes.
 func (c *Filter) Matches(e *Entry) bool { return c.everything || c.MatchesMessage(&e.msg) }

@@ -28,7 +28,7 @@ func (b *Bus) Stats() Stats {
 	head := b.head.Load()
 	return Stats{
 		Published: head, Evicted: tail - 1,
-		Entries: int64(min(head+1-tail, uint64(len(b.slots)))), Bytes: b.bytes.Load(), //nolint:gosec // at most 1<<20
+		Entries: int64(min(head+1-tail, uint64(len(b.slots)))), Bytes: b.bytes.Load(),
 		Subscriptions: b.counters.subscriptions.Load(), Lost: b.counters.lost.Load(),
 	}
 }

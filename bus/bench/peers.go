@@ -156,7 +156,7 @@ func openBroadcaster(tallies []tally) (func(int), func(), error) {
 		}
 		all.Go(func() {
 			for ev := range w.ResultChan() {
-				tallies[i].got(ev.Object.(object).GetOomKilled().GetAttempt())
+				tallies[i].got(ev.Object.(object).GetOomKilled().GetAttempt()) //nolint:forcetypeassert // nothing else is broadcast
 			}
 		})
 	}

@@ -45,7 +45,7 @@ func NewSource(o Options) *Source {
 	if o.Message == "" {
 		o.Message = "Container app was killed: it used more memory than its limit"
 	}
-	return &Source{opts: o, rand: rand.New(rand.NewPCG(o.Seed, 0))}
+	return &Source{opts: o, rand: rand.New(rand.NewPCG(o.Seed, 0))} //nolint:gosec // the same events for the same seed, on purpose
 }
 
 // Event makes the next event. Its details carry how many were made before it, in
@@ -102,7 +102,7 @@ func (s *Source) Incident(namespaces ...string) *rightsizerv1.Incident {
 			Object: ev.GetObject(), Workload: ev.GetWorkload(), Phase: ev.GetPhase(), OpenedTime: ev.GetOccurredTime(),
 		})
 	}
-	in.MemberCount = int32(len(namespaces)) //nolint:gosec // a handful
+	in.MemberCount = int32(len(namespaces))
 	return in
 }
 

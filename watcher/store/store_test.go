@@ -195,27 +195,6 @@ func TestMemoryPerPod(t *testing.T) {
 	runtime.KeepAlive(s)
 }
 
-// The lists at 10,000 pods. The bound is ten times what it takes here, for busy
-// machines.
-func TestListsAreQuick(t *testing.T) {
-	s := fill(t, 10_000)
-	for name, f := range map[string]func(){
-		"Workloads": func() { assert.Len(t, s.Workloads(nil), 3334) },
-		"Cluster":   func() { s.Cluster() },
-		"Nodes":     func() { s.Nodes(nil) },
-		"Workload":  func() { s.WorkloadByName(key("team-00", "Deployment", "service-00000"), nil) },
-	} {
-		best := time.Hour
-		for range 5 {
-			began := time.Now()
-			f()
-			best = min(best, time.Since(began))
-		}
-		t.Logf("%s: %s", name, best)
-		assert.Less(t, best, 200*time.Millisecond, name)
-	}
-}
-
 func BenchmarkConvert(b *testing.B) {
 	c, pod := convert.New(), realPod(1)
 	b.ReportAllocs()
