@@ -27,8 +27,8 @@
 // last words of programs, parameters of volumes, contents of Secrets and
 // ConfigMaps, and all annotations but short ones of Kubernetes and of this
 // project. The last applied configuration and the cause of a change, which
-// repeat all of that, are gone as well. managedFields are left out for their
-// size. What Kubernetes Events quote of a probe's answer stays: read a recording
+// repeat all of that, are gone as well. managedFields of pods and Events are left
+// out for their size. What Kubernetes Events quote of a probe's answer stays: read a recording
 // of a foreign cluster before you pass it on.
 //
 // # Concurrency

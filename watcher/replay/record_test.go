@@ -121,8 +121,12 @@ func TestReplayIsWhatWasLive(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := func(server *watchertest.Server) {
 				server.Put(&corev1.Node{
-					ObjectMeta: metav1.ObjectMeta{Name: "n", UID: "n"},
-					Status:     corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}},
+					ObjectMeta: metav1.ObjectMeta{Name: "n", UID: "n", ManagedFields: []metav1.ManagedFieldsEntry{{
+						Manager: "kubectl", Time: &metav1.Time{Time: time.Now()}, FieldsType: "FieldsV1",
+						FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:spec":{"f:unschedulable":{},"f:command":{}}}`)},
+					}}},
+					Spec:   corev1.NodeSpec{Unschedulable: true},
+					Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}},
 				})
 			}
 			raw, live := recorded(t, cluster{plain, before, func(server *watchertest.Server) {

@@ -10,10 +10,10 @@ import (
 // maxAnnotation bounds the value of an annotation that is kept, in bytes.
 const maxAnnotation = 256
 
-// redact returns an object without what may be secret and without its
-// managedFields. It knows no kinds: a pod's template looks the same in all of
-// them, and what a later watcher reads is treated alike.
-func redact(raw []byte) ([]byte, error) {
+// redact returns an object without what may be secret. It knows no kinds: a pod's
+// template looks the same in all of them, and what a later watcher reads is
+// treated alike. managedFields hold names alone; bulky leaves them out.
+func redact(raw []byte, bulky bool) ([]byte, error) {
 	fields, err := fieldsOf(raw)
 	if err != nil {
 		return nil, err
@@ -22,6 +22,9 @@ func redact(raw []byte) ([]byte, error) {
 		for _, content := range []string{"data", "stringData", "binaryData"} {
 			delete(fields, content)
 		}
+	}
+	if meta, ok := fields["metadata"].(map[string]any); ok && bulky {
+		delete(meta, "managedFields")
 	}
 	strip(fields)
 	out, err := json.Marshal(fields)
@@ -61,9 +64,9 @@ func strip(value any) {
 // stripField treats a field that needs it, and says whether it did.
 func stripField(parent map[string]any, name string, value any) bool {
 	switch name {
-	case "managedFields",
-		// Of containers, probes and hooks.
-		"command", "args",
+	case "managedFields": // Fields of these names are no fields.
+		return true
+	case "command", "args", // Of containers, probes and hooks.
 		// Of volumes: parameters of their drivers.
 		"volumeAttributes", "options":
 		delete(parent, name)

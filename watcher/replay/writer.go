@@ -86,7 +86,7 @@ func (w *writer) bookmark(resource string) {
 
 // object notes an object, without its secrets.
 func (w *writer) object(resource string, change Type, raw []byte) error {
-	clean, err := redact(raw)
+	clean, err := redact(raw, resource == "pods" || resource == "events")
 	if err != nil {
 		return fmt.Errorf("%s: %w", resource, err)
 	}
