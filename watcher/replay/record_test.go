@@ -119,17 +119,21 @@ func crashing(name string, n int32, reason string) *corev1.Pod {
 func TestReplayIsWhatWasLive(t *testing.T) {
 	for name, plain := range map[string]bool{"streaming lists": false, "pages": true} {
 		t.Run(name, func(t *testing.T) {
-			before := func(server *watchertest.Server) {
-				server.Put(&corev1.Node{
-					ObjectMeta: metav1.ObjectMeta{Name: "n", UID: "n", ManagedFields: []metav1.ManagedFieldsEntry{{
-						Manager: "kubectl", Time: &metav1.Time{Time: time.Now()}, FieldsType: "FieldsV1",
-						FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:spec":{"f:unschedulable":{},"f:command":{}}}`)},
-					}}},
-					Spec:   corev1.NodeSpec{Unschedulable: true},
-					Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}},
-				})
+			node := &corev1.Node{
+				ObjectMeta: metav1.ObjectMeta{Name: "n", UID: "n"},
+				Status:     corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}},
 			}
+			before := func(server *watchertest.Server) { server.Put(node) }
 			raw, live := recorded(t, cluster{plain, before, func(server *watchertest.Server) {
+				pass(time.Minute)
+				// The id of a cordon comes from managedFields.
+				node.Spec.Unschedulable = true
+				node.ManagedFields = []metav1.ManagedFieldsEntry{{
+					Manager: "kubectl", Time: &metav1.Time{Time: time.Now().Add(-time.Second)}, FieldsType: "FieldsV1",
+					FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:unschedulable":{},"f:command":{}}}`),
+				}}
+				server.Put(node)
+				pass(time.Minute)
 				for n := range int32(4) {
 					server.Put(crashing("p", n, "OOMKilled"))
 					pass(time.Minute)
