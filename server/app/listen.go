@@ -130,6 +130,9 @@ func (a *App) listenEvents(out *servers, files *tls.Config) error {
 	mux := http.NewServeMux()
 	mux.Handle("/events", events)
 	server := newServer(a.outer(e, mux), a.logger)
+	// A stream's own deadline comes first and says why; this ends the connection of
+	// a client whose socket takes nothing at all.
+	server.HTTP2.WriteByteTimeout = 2 * a.cfg.StreamWriteTimeout
 	out.rest = append(out.rest, step{name: "events listener", run: serve(server, l, eventsGrace), grace: eventsGrace})
 	return nil
 }

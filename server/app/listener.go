@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rightsizer/rightsizer/server/stream"
 )
 
 // listener accepts at most a number of connections at a time and closes those
@@ -44,6 +46,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		select {
 		case l.slots <- struct{}{}:
+			stream.Bound(conn)
 			l.open.Inc()
 			return &countedConn{Conn: conn, leave: sync.OnceFunc(func() { l.open.Dec(); <-l.slots })}, nil
 		default:

@@ -109,7 +109,7 @@ func (s *server) serve(t *testing.T, h http.Handler) {
 		Handler: h, Protocols: protocols, ReadHeaderTimeout: patience,
 		// A deadline ends a stream; only this ends a connection that takes nothing. It
 		// must be longer than the deadline, or that could not say why.
-		HTTP2: &http.HTTP2Config{WriteByteTimeout: 4 * time.Second},
+		HTTP2: &http.HTTP2Config{WriteByteTimeout: 8 * time.Second},
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
