@@ -39,6 +39,8 @@ type Options struct {
 	PingInterval time.Duration
 	// Logger is slog.Default by default.
 	Logger *slog.Logger
+
+	closeWait time.Duration // how long a client may take to answer the closing handshake
 }
 
 // NewHandler serves the bridge. Who calls it was authenticated by middleware.
@@ -50,6 +52,7 @@ func NewHandler(o Options) (http.Handler, error) {
 	o.MaxFilterBytes = cmp.Or(o.MaxFilterBytes, 64<<10)
 	o.WriteTimeout = cmp.Or(o.WriteTimeout, 10*time.Second)
 	o.PingInterval = cmp.Or(o.PingInterval, 30*time.Second)
+	o.closeWait = time.Second
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -77,6 +80,7 @@ func accept(o Options, w http.ResponseWriter, r *http.Request) {
 	conn.SetReadLimit(o.MaxFilterBytes)
 	b.conn, b.line = conn, h.conn
 	if !o.Hub.Go(b.serve) {
+		b.opts.closeWait = 100 * time.Millisecond // Shutdown does not wait for who comes after it
 		b.last(websocket.StatusGoingAway, refused(stream.Refusal(stream.ErrShutdown)))
 	}
 }
@@ -273,13 +277,10 @@ func (b *bridge) last(code websocket.StatusCode, r refusal) {
 	b.close(code, reason)
 }
 
-// closeWait is how long a client may take to answer the closing handshake.
-const closeWait = time.Second
-
 // close sends a close frame and waits for the client's, but not for long.
 func (b *bridge) close(code websocket.StatusCode, reason string) {
 	// The connection itself: the library's CloseNow waits for a Close under way.
-	impatient := time.AfterFunc(closeWait, func() { _ = b.line.Close() })
+	impatient := time.AfterFunc(b.opts.closeWait, func() { _ = b.line.Close() })
 	defer impatient.Stop()
 	_ = b.conn.Close(code, cut(reason, maxCloseReason))
 }
