@@ -12,7 +12,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 BUF     := .tools/node_modules/.bin/buf
 BIN     := .tools/bin
 # Modules of their own, beside the root: each is vetted and tested like it.
-MODULES := . deploy/devcluster deploy/e2e bus/bench
+MODULES := . deploy/devcluster deploy/e2e bus/bench server/bench
 # Where schema breakage is measured from; empty before the first release.
 RELEASE := $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null)
 say = @printf '\033[1m== %s\033[0m\n' "$(1)" >&2
@@ -112,6 +112,7 @@ bench: build ## Figures as ratios against peers, from one run; memory and latenc
 	$(call say,benchmarks)
 	@go test -run '^$$' -bench . -benchmem ./bus ./watcher/...
 	@cd bus/bench && go run .
+	@cd server/bench && go run .
 	$(call say,latency and memory of the binary on a real control plane)
 	@cd deploy/devcluster && go run ./cmd/devcluster build
 	@cd deploy/e2e && go run ./bench latency && go run ./bench memory
