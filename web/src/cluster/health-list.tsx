@@ -26,7 +26,7 @@ export function HealthList({ components }: { components: readonly ComponentHealt
   return (
     <ul aria-label="Parts of the operator" className="flex flex-col gap-1">
       {components.map(({ component, state, since, reason }) => (
-        <li key={component} className="grid grid-cols-[7rem_6rem_1fr] gap-x-3 max-sm:grid-cols-2">
+        <li key={component} className="grid grid-cols-[14rem_6rem_1fr] gap-x-3 max-sm:grid-cols-2">
           <span className="font-mono text-xs leading-5 break-words">{component}</span>
           <HealthMark state={state} />
           <span className="text-soft break-words max-sm:col-span-2">
