@@ -102,7 +102,7 @@ test-devcluster: ## The real control plane and its scenarios
 
 .PHONY: e2e
 e2e: build .build/tools.stamp .build/web.stamp ## The binary against a real control plane, over every protocol, and in a browser
-	@.ci/toolchain chromium
+	@.ci/toolchain chromium curl
 	$(call say,end to end)
 	@cd deploy/devcluster && go run ./cmd/devcluster build
 	@cd deploy/e2e && RIGHTSIZER_BIN=$(CURDIR)/bin/rightsizer GRPCURL=$(CURDIR)/$(BIN)/grpcurl go test -race -count=1 -timeout=15m ./...
