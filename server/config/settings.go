@@ -67,7 +67,7 @@ func serverSettings() []Setting {
 		span("stream-heartbeat", 15*time.Second, 100*time.Millisecond, 5*time.Minute, func(c *Config) *time.Duration { return &c.StreamHeartbeat },
 			"Silence on a stream after which a heartbeat is sent. Proxies cut streams that are silent for 60 s."),
 		span("stream-write-timeout", 10*time.Second, 100*time.Millisecond, 5*time.Minute, func(c *Config) *time.Duration { return &c.StreamWriteTimeout },
-			"How long a client may take to accept what is sent before its stream is ended with SlowClient."),
+			"How long a client may take to accept what is sent before its stream is cut; it goes on from its last position."),
 	}
 }
 

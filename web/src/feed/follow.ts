@@ -110,8 +110,6 @@ function closed(reason: string): Failure {
       return failure("denied", "Your right to read these events ended.");
     case "QuotaExceeded":
       return failure("overloaded", "The operator ended the stream to make room.");
-    case "SlowClient":
-      return failure("unreachable", "This page did not keep up and was let go.");
     case "Shutdown":
       return failure("unreachable", "The operator shut down.");
     default:

@@ -505,7 +505,8 @@ func (x *StreamHeartbeat) GetPosition() string {
 // StreamClosing is the last message of a stream that the server ends.
 type StreamClosing struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Why, in CamelCase: Shutdown, SlowClient, Unauthorized, QuotaExceeded.
+	// Why, in CamelCase: Shutdown. A client that takes no data is cut instead: it
+	// could not be told.
 	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Position to resume from. Opaque.
 	Position      string `protobuf:"bytes,2,opt,name=position,proto3" json:"position,omitempty"`

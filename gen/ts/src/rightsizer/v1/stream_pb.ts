@@ -259,7 +259,8 @@ export const StreamHeartbeatSchema: GenMessage<StreamHeartbeat> = /*@__PURE__*/
  */
 export type StreamClosing = Message<"rightsizer.v1.StreamClosing"> & {
   /**
-   * Why, in CamelCase: Shutdown, SlowClient, Unauthorized, QuotaExceeded.
+   * Why, in CamelCase: Shutdown. A client that takes no data is cut instead: it
+   * could not be told.
    *
    * @generated from field: string reason = 1;
    */
