@@ -65,6 +65,7 @@ func newAPI(config *rest.Config) (*api, error) {
 	if own.UserAgent == "" {
 		own.UserAgent = "rightsizer-watcher"
 	}
+	own.Wrap(func(next http.RoundTripper) http.RoundTripper { return heeding{next} })
 	client, err := rest.HTTPClientFor(own)
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
@@ -92,7 +93,9 @@ func (a *api) request(r *resource, opts *metav1.ListOptions, partial string) *re
 
 // list reads one page of a resource.
 func (a *api) list(ctx context.Context, r *resource, opts metav1.ListOptions) (runtime.Object, error) {
-	return a.request(r, &opts, "PartialObjectMetadataList").Do(ctx).Get()
+	ctx, asked := withRetryAfter(ctx)
+	page, err := a.request(r, &opts, "PartialObjectMetadataList").Do(ctx).Get()
+	return page, asked.because(err)
 }
 
 // watch opens a watch. The context must live as long as the watch; cancel ends
@@ -101,23 +104,25 @@ func (a *api) watch(ctx context.Context, cancel context.CancelCauseFunc, r *reso
 	opts.Watch = true
 	overdue := fmt.Errorf("no answer within %s", answerWithin)
 	timer := time.AfterFunc(answerWithin, func() { cancel(overdue) })
-	w, err := a.request(r, &opts, "PartialObjectMetadata").Watch(ctx)
+	asking, asked := withRetryAfter(ctx)
+	w, err := a.request(r, &opts, "PartialObjectMetadata").Watch(asking)
 	if !timer.Stop() && context.Cause(ctx) == overdue { //nolint:errorlint // The very value.
 		if w != nil {
 			w.Stop()
 		}
 		return nil, overdue
 	}
-	return w, err
+	return w, asked.because(err)
 }
 
 // version is the server's gitVersion; empty where reading it is not allowed.
 func (a *api) version(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
+	ctx, asked := withRetryAfter(ctx)
 	result := a.rest.Get().AbsPath("/version").MaxRetries(0).SetHeader("Accept", runtime.ContentTypeJSON).Do(ctx)
 	if err := result.Error(); err != nil { // Unlike Raw, it reads the Status in the answer.
-		return "", err
+		return "", asked.because(err)
 	}
 	raw, err := result.Raw()
 	return parseVersion(raw), err
@@ -127,10 +132,11 @@ func (a *api) version(ctx context.Context) (string, error) {
 func (a *api) clusterUID(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
+	ctx, asked := withRetryAfter(ctx)
 	ns := &corev1.Namespace{}
 	err := a.rest.Get().AbsPath("/api/v1/namespaces/" + metav1.NamespaceSystem).MaxRetries(0).Do(ctx).Into(ns)
 	if err != nil {
-		return "", err
+		return "", asked.because(err)
 	}
 	if ns.UID == "" {
 		return "", fmt.Errorf("namespace %s has no UID", metav1.NamespaceSystem)

@@ -46,6 +46,7 @@ type conn struct {
 
 	mu       sync.Mutex
 	failures int
+	after    time.Duration // what the server asked for with the latest failure
 }
 
 // IsWatchListSemanticsUnSupported is what reflectors ask; the name is
@@ -77,7 +78,7 @@ func (c *conn) WatchWithContext(ctx context.Context, opts metav1.ListOptions) (w
 			return nil, ctx.Err()
 		}
 		c.health.refused(err)
-		c.fail()
+		c.fail(err)
 		if forReflector(err) {
 			return nil, err
 		}
@@ -127,7 +128,7 @@ func (c *conn) ListWithContext(ctx context.Context, opts metav1.ListOptions) (ru
 			return nil, ctx.Err()
 		}
 		c.health.refused(err)
-		c.fail()
+		c.fail(err)
 		if forReflector(err) {
 			return nil, err
 		}
@@ -184,16 +185,17 @@ func forReflector(err error) bool {
 		apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsMethodNotSupported(err)
 }
 
-// pause waits as the failures so far demand: 50 ms doubled up to max, with up to
-// a quarter more, so that eight watches do not knock in step.
+// pause waits as the failures so far demand: 50 ms doubled up to max, or longer
+// where the server asked for that, with up to a quarter more, so that the watches
+// do not knock in step.
 func (c *conn) pause(ctx context.Context) error {
 	c.mu.Lock()
-	failures := c.failures
+	failures, after := c.failures, c.after
 	c.mu.Unlock()
 	if failures == 0 || ctx.Err() != nil {
 		return ctx.Err()
 	}
-	d := min(retryMin<<min(failures-1, 20), c.max)
+	d := max(backoff(failures, c.max), after)
 	d += time.Duration(rand.Int64N(int64(d)/4 + 1)) //nolint:gosec // Jitter is no secret.
 	timer := c.clock.NewTimer(d)
 	defer timer.Stop()
@@ -205,16 +207,23 @@ func (c *conn) pause(ctx context.Context) error {
 	}
 }
 
-func (c *conn) fail() {
+// backoff is the pause after a number of failures in a row.
+func backoff(failures int, most time.Duration) time.Duration {
+	return min(retryMin<<min(failures-1, 20), most)
+}
+
+// fail notes a failed attempt; err says whether the server named a time.
+func (c *conn) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.failures++
+	c.after = retryAfter(err)
 }
 
 func (c *conn) ok() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.failures = 0
+	c.failures, c.after = 0, 0
 }
 
 // join waits for a list that a stopped reflector left behind.
@@ -283,7 +292,7 @@ func (o *observed) forward() {
 				continue
 			case count == 0 && o.conn.clock.Since(opened) < shortWatch:
 				o.conn.health.ended(errDropped)
-				o.conn.fail()
+				o.conn.fail(errDropped)
 			default:
 				o.conn.health.ended(nil)
 			}

@@ -3,7 +3,9 @@ package watcher_test
 import (
 	"context"
 	"net"
+	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -124,9 +126,62 @@ func TestAServerThatDropsConnectionsIsNotThere(t *testing.T) {
 		synctest.Wait()
 		require.NoError(t, r.Ready())
 		resyncs := r.out.takeResyncs()
-		require.Len(t, resyncs, 2)
+		require.ElementsMatch(t, everyResource(), scopes(resyncs))
 		assert.Equal(t, heard.Unix(), resyncs[0].GetSince().AsTime().Unix())
 	})
+}
+
+// A server that is overloaded says when to come again: no request comes before,
+// and soon after one does. What it asks for is bounded.
+func TestRetryAfterIsHeeded(t *testing.T) {
+	for name, tt := range map[string]struct {
+		asks  func() string
+		least time.Duration
+	}{
+		"seconds":           {func() string { return "7" }, 7 * time.Second},
+		"a date":            {func() string { return time.Now().Add(9 * time.Second).UTC().Format(http.TimeFormat) }, 8 * time.Second},
+		"beyond the bound":  {func() string { return "86400" }, 30 * time.Second},
+		"less than a pause": {func() string { return "0" }, 0},
+		"nonsense":          {func() string { return "soon" }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := start(t, shop(web("web-a")))
+				defer r.stop()
+				watches := len(watcher.Resources())
+				throttled := func() (n int) {
+					for _, request := range r.server.Requests() {
+						if strings.HasPrefix(request, "throttled ") {
+							n++
+						}
+					}
+					return n
+				}
+				time.Sleep(time.Minute) // No watch is short.
+				r.server.Throttle(tt.asks())
+				synctest.Wait()
+				if tt.least == 0 {
+					time.Sleep(5 * time.Second)
+					synctest.Wait()
+					assert.Greater(t, throttled(), 3*watches, "its own pauses")
+					return
+				}
+				require.Equal(t, watches, throttled(), "once each")
+				assert.Equal(t, healthDown, r.component("watch/pods").GetState())
+				assert.Contains(t, r.component("watch/pods").GetReason(), "too many requests")
+				time.Sleep(tt.least - time.Millisecond)
+				synctest.Wait()
+				assert.Equal(t, watches, throttled(), "none before the time")
+				r.server.Throttle("")
+				time.Sleep(tt.least/4 + 2*time.Second) // With the jitter.
+				synctest.Wait()
+				assert.Equal(t, watches, throttled())
+				require.NoError(t, r.Ready())
+				assert.Equal(t, healthOK, r.component("watch/pods").GetState())
+				assert.Empty(t, r.out.takeResyncs(), "continued: nothing was lost")
+			})
+		})
+	}
 }
 
 func TestPagesWhereThereIsNoStreaming(t *testing.T) {
@@ -167,7 +222,7 @@ func TestPagesWhereThereIsNoStreaming(t *testing.T) {
 				time.Sleep(3 * time.Second)
 				synctest.Wait()
 				assert.Equal(t, int32(1199), r.Cluster().GetPods())
-				assert.Len(t, r.out.takeResyncs(), 2)
+				assert.ElementsMatch(t, everyResource(), scopes(r.out.takeResyncs()))
 			})
 		})
 	}

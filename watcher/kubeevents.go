@@ -20,12 +20,12 @@ func (w *Watcher) watchKubeEvents(ctx context.Context, c *conn) {
 		// One Event is enough to learn the position of now.
 		page, err := c.ListWithContext(ctx, metav1.ListOptions{Limit: 1})
 		if err != nil {
-			c.fail()
+			c.fail(err)
 			continue
 		}
 		list, err := meta.ListAccessor(page)
 		if err != nil {
-			c.fail()
+			c.fail(err)
 			continue
 		}
 		since, cause, again := c.health.complete()

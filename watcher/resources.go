@@ -31,50 +31,66 @@ type resource struct {
 	// optional says that a role need not allow it: it is a shortcoming, no
 	// failure.
 	optional bool
-	// told says that its loss is worth a Resync marker, since events are made
-	// of it.
-	told    bool
+	// hides is what may come and go unseen while it is not watched, for the
+	// Resync marker of a loss. Everything that is watched feeds events, so none
+	// is empty.
+	hides   string
 	convert func(*convert.Converter, any) (any, error)
 }
+
+// What may come and go while nobody watches; see resource.hides.
+const (
+	hidesPods       = "states that were overwritten, such as all ends of a container but the last, and the last states of what was deleted"
+	hidesNodes      = "conditions, taints and cordons that came and went, and the last states of what was deleted"
+	hidesRollouts   = "rollouts and changes of scale that were overtaken, conditions that came and went, and the last states of what was deleted"
+	hidesJobs       = "Jobs that failed and were deleted"
+	hidesOwners     = "owners that came and went: their pods are told under the name that the pods themselves give"
+	hidesConditions = "conditions that came and went, and the last states of what was deleted"
+	hidesEvidence   = "what Kubernetes Events alone tell and did not repeat: probes, volumes, sandboxes, refusals, kills on nodes"
+)
 
 // The resources. Pods come last: they are read after the controllers, see
 // Options.OwnerWait.
 func resources() []*resource {
 	return []*resource{
 		{
-			name: nodesResource, path: "/api/v1/nodes", expected: &corev1.Node{}, needed: true, told: true,
+			name: nodesResource, path: "/api/v1/nodes", expected: &corev1.Node{}, needed: true, hides: hidesNodes,
 			convert: typed((*convert.Converter).Node),
 		},
 		{
 			name: "deployments", path: "/apis/apps/v1/deployments", expected: &appsv1.Deployment{}, kind: "Deployment",
+			hides:   hidesRollouts,
 			convert: typed((*convert.Converter).Deployment),
 		},
 		{
 			name: "statefulsets", path: "/apis/apps/v1/statefulsets", expected: &appsv1.StatefulSet{}, kind: "StatefulSet",
+			hides:   hidesRollouts,
 			convert: typed((*convert.Converter).StatefulSet),
 		},
 		{
 			name: "daemonsets", path: "/apis/apps/v1/daemonsets", expected: &appsv1.DaemonSet{}, kind: "DaemonSet",
+			hides:   hidesRollouts,
 			convert: typed((*convert.Converter).DaemonSet),
 		},
-		metadataResource("replicasets", "/apis/apps/v1/replicasets", "ReplicaSet"),
+		metadataResource("replicasets", "/apis/apps/v1/replicasets", "ReplicaSet", hidesOwners),
 		{
 			name: "jobs", path: "/apis/batch/v1/jobs", expected: &batchv1.Job{}, kind: "Job",
+			hides:   hidesJobs,
 			convert: typed((*convert.Converter).Job),
 		},
-		metadataResource("cronjobs", "/apis/batch/v1/cronjobs", "CronJob"),
+		metadataResource("cronjobs", "/apis/batch/v1/cronjobs", "CronJob", hidesOwners),
 		{
 			name: autoscalersResource, path: "/apis/autoscaling/v2/horizontalpodautoscalers",
-			expected: &autoscalingv2.HorizontalPodAutoscaler{}, optional: true,
+			expected: &autoscalingv2.HorizontalPodAutoscaler{}, optional: true, hides: hidesConditions,
 			convert: typed((*convert.Converter).Autoscaler),
 		},
 		{
 			name: budgetsResource, path: "/apis/policy/v1/poddisruptionbudgets",
-			expected: &policyv1.PodDisruptionBudget{}, optional: true,
+			expected: &policyv1.PodDisruptionBudget{}, optional: true, hides: hidesConditions,
 			convert: typed((*convert.Converter).Budget),
 		},
 		{
-			name: podsResource, path: "/api/v1/pods", expected: &corev1.Pod{}, needed: true, told: true,
+			name: podsResource, path: "/api/v1/pods", expected: &corev1.Pod{}, needed: true, hides: hidesPods,
 			convert: typed((*convert.Converter).Pod),
 		},
 	}
@@ -92,12 +108,12 @@ const kindNode = "Node"
 
 // kubeEvents are watched without a store, see kubeevents.go.
 func kubeEvents() *resource {
-	return &resource{name: "events", path: "/api/v1/events", expected: &corev1.Event{}}
+	return &resource{name: "events", path: "/api/v1/events", expected: &corev1.Event{}, hides: hidesEvidence}
 }
 
-func metadataResource(name, path, kind string) *resource {
+func metadataResource(name, path, kind, hides string) *resource {
 	return &resource{
-		name: name, path: path, metadata: true, expected: &metav1.PartialObjectMetadata{}, kind: kind,
+		name: name, path: path, metadata: true, expected: &metav1.PartialObjectMetadata{}, kind: kind, hides: hides,
 		convert: func(c *convert.Converter, obj any) (any, error) {
 			meta, ok := obj.(*metav1.PartialObjectMetadata)
 			if !ok {

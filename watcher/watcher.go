@@ -201,7 +201,7 @@ func (w *Watcher) identify(ctx context.Context) bool {
 			return false
 		}
 		w.health.refuse(err)
-		timer := w.opts.Clock.NewTimer(min(retryMin<<min(attempt, 20), w.opts.RetryMax))
+		timer := w.opts.Clock.NewTimer(max(backoff(attempt+1, w.opts.RetryMax), retryAfter(err)))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -301,15 +301,11 @@ func (w *Watcher) relisted(r *resource, since time.Time, cause string) {
 	}
 	w.opts.Logger.Warn("watch lost, list read again",
 		slog.String("resource", r.name), slog.Time("since", since), slog.String("cause", convert.Text(cause, 512)))
-	if !r.told {
-		return
-	}
 	w.metrics.resyncs.WithLabelValues(r.name).Inc()
 	marker := &rightsizerv1.StreamResync{
 		Scope: r.name,
 		Reason: convert.Text(fmt.Sprintf("The watch of %s was lost (%s) and could not be continued. What came and went "+
-			"since then is unknown: states that were overwritten, and the last states of what was deleted.",
-			r.name, convert.Text(cause, 512)), maxHealthReason),
+			"since then is unknown: %s.", r.name, convert.Text(cause, 512), r.hides), maxHealthReason),
 		Since: timestamppb.New(since),
 	}
 	w.mu.Lock()

@@ -427,9 +427,8 @@ func TestAListAfterALostWatchMakesUpForWhatWasMissed(t *testing.T) {
 		synctest.Wait()
 
 		resyncs := r.out.takeResyncs()
-		require.Len(t, resyncs, 2, "one for pods, one for nodes")
+		assert.ElementsMatch(t, everyResource(), scopes(resyncs), "one for each watch")
 		for _, m := range resyncs {
-			assert.Contains(t, []string{"pods", "nodes"}, m.GetScope())
 			assert.Equal(t, lastWord.Unix(), m.GetSince().AsTime().Unix())
 			assert.Contains(t, m.GetReason(), "unknown")
 		}
@@ -443,6 +442,46 @@ func TestAListAfterALostWatchMakesUpForWhatWasMissed(t *testing.T) {
 		assert.Less(t, strings.Index(order, "resync pods"), strings.Index(order, "pod.crash_loop"))
 		assert.Equal(t, rightsizerv1.HealthState_HEALTH_STATE_OK, r.component("watch/pods").GetState())
 	})
+}
+
+// everyResource names what is watched.
+func everyResource() []string {
+	var out []string
+	for _, r := range watcher.Resources() {
+		out = append(out, r.Name)
+	}
+	return out
+}
+
+func scopes(resyncs []*rightsizerv1.StreamResync) []string {
+	var out []string
+	for _, m := range resyncs {
+		out = append(out, m.GetScope())
+	}
+	return out
+}
+
+// Whatever is watched feeds events, so that each loss may hide some.
+func TestEveryWatchTellsItsLoss(t *testing.T) {
+	paths := map[string]string{}
+	for _, r := range watcher.Resources() {
+		paths[r.Name] = r.Path
+	}
+	for name, path := range paths {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := start(t, shop(web("web-a")))
+				defer r.stop()
+				r.server.Expire(path)
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				resyncs := r.out.takeResyncs()
+				assert.Equal(t, []string{name}, scopes(resyncs))
+				assert.Regexp(t, "is unknown: [a-zA-Z].+\\.$", resyncs[0].GetReason(), "it says what")
+				assert.Empty(t, r.out.take())
+			})
+		})
+	}
 }
 
 func TestGoneInsideTheStreamIsOneResync(t *testing.T) {

@@ -38,7 +38,9 @@ type Server struct {
 	// generation ends all watches of earlier ones.
 	generation int
 	// refusal answers everything while it is set; down answers nothing.
-	refusal   *metav1.Status
+	refusal *metav1.Status
+	// busy answers lists and watches with 429 and this Retry-After.
+	busy      string
 	down      bool
 	dropping  bool
 	forbidden map[string]bool
@@ -141,6 +143,18 @@ func (s *Server) Refuse(code int32, message string) {
 	s.refusal = nil
 	if message != "" {
 		s.refusal = status(code, metav1.StatusReasonServiceUnavailable, message)
+		s.generation++
+	}
+	s.wake()
+}
+
+// Throttle answers every list and watch with 429 and a Retry-After, in seconds or
+// as a date, and ends all watches; an empty one takes it back.
+func (s *Server) Throttle(retryAfter string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy = retryAfter
+	if retryAfter != "" {
 		s.generation++
 	}
 	s.wake()
@@ -275,13 +289,19 @@ func status(code int32, reason metav1.StatusReason, message string) *metav1.Stat
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	refusal, forbidden, plain := s.refusal, s.forbidden[r.URL.Path], s.plain
+	refusal, forbidden, plain, busy := s.refusal, s.forbidden[r.URL.Path], s.plain, s.busy
+	if busy != "" {
+		s.requests = append(s.requests, "throttled "+r.URL.Path)
+	}
 	s.mu.Unlock()
 	query := r.URL.Query()
 	initial := query.Get("sendInitialEvents") == "true"
 	switch {
 	case refusal != nil:
 		writeStatus(w, refusal)
+	case busy != "":
+		w.Header().Set("Retry-After", busy)
+		writeStatus(w, status(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "too many requests, please try again later"))
 	case r.URL.Path == "/version":
 		writeJSON(w, http.StatusOK, map[string]string{"gitVersion": Version})
 	case forbidden:
