@@ -11,6 +11,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 BUF     := .tools/node_modules/.bin/buf
 BIN     := .tools/bin
+CONTROLLER_GEN = $(BIN)/controller-gen paths=./remediate/policy/v1alpha1
 # Modules of their own, beside the root: each is vetted and tested like it.
 MODULES := . deploy/devcluster deploy/e2e bus/bench server/bench
 # Where schema breakage is measured from; empty before the first release.
@@ -45,19 +46,26 @@ bin/devcluster:
 # ---- generated code --------------------------------------------------------
 
 .PHONY: generate
-generate: .build/protovalidate.stamp .build/buf.stamp ## Go and TypeScript from proto/
+generate: .build/protovalidate.stamp .build/buf.stamp .build/controller-gen.stamp ## Go and TypeScript from proto/, DeepCopy and CRDs from remediate/policy/v1alpha1
 	$(call say,generating gen/)
 	@$(BUF) format -w
 	@find gen -name '*.go' -delete; rm -rf gen/ts/src
 	@$(BUF) generate
+	$(call say,generating DeepCopy and deploy/crd/)
+	@$(CONTROLLER_GEN) object crd output:object:dir=remediate/policy/v1alpha1 output:crd:dir=deploy/crd
 
 .PHONY: checkgenerate
-checkgenerate: .build/protovalidate.stamp .build/buf.stamp ## Fails when gen/ or the schema's format is stale, or the schema breaks the last release
+checkgenerate: .build/protovalidate.stamp .build/buf.stamp .build/controller-gen.stamp ## Fails when generated code, CRDs or the schema's format are stale, or the schema breaks the last release
 	$(call say,is gen/ what proto/ says?)
 	@$(BUF) format -d --exit-code
 	@rm -rf .build/fresh && mkdir -p .build/fresh
 	@$(BUF) generate -o .build/fresh
 	@diff -r -x package.json -x README.md gen .build/fresh/gen || { echo "gen/ is stale: run 'make generate' and commit it" >&2; exit 1; }
+	@mkdir -p .build/fresh/object .build/fresh/crd
+	@$(CONTROLLER_GEN) object crd output:object:dir=.build/fresh/object output:crd:dir=.build/fresh/crd
+	@for f in .build/fresh/object/*.go; do diff $$f remediate/policy/v1alpha1/$${f##*/} || stale=1; done; \
+	for f in .build/fresh/crd/*.yaml; do diff $$f deploy/crd/$${f##*/} || stale=1; done; \
+	[ -z "$${stale:-}" ] || { echo "DeepCopy or deploy/crd/ are stale: run 'make generate' and commit it" >&2; exit 1; }
 	@if [ -n "$(RELEASE)" ]; then .ci/breaking $(RELEASE) $(BUF); else echo "buf breaking: no v* tag yet, nothing to break" >&2; fi
 
 # ---- checks ----------------------------------------------------------------
@@ -149,6 +157,12 @@ clean: ## Removes what make made
 	@.ci/toolchain go
 	$(call say,building golangci-lint and grpcurl; some minutes the first time)
 	@cd .tools && GOBIN=$(CURDIR)/$(BIN) go install tool
+	@mkdir -p .build && touch $@
+
+# Alone, so that generating does not wait for the linters to be built.
+.build/controller-gen.stamp: .tools/go.mod .tools/go.sum
+	@.ci/toolchain go
+	@cd .tools && go build -o bin/controller-gen sigs.k8s.io/controller-tools/cmd/controller-gen
 	@mkdir -p .build && touch $@
 
 .build/web.stamp: web/package-lock.json web/package.json gen/ts/package.json

@@ -23,6 +23,8 @@ var allowed = map[string][]string{
 	"watcher/convert":       {"gen", "watcher/object"},
 	"watcher/detect":        {"gen", "watcher/object"},
 	"remediate":             {"gen"},
+	"remediate/policy":      {"gen"},
+	"remediate/guard":       {"gen", "remediate/policy"},
 	"web":                   {},
 	"server/suggest":        {},
 	"server/codec":          {"gen", "server/suggest"},
