@@ -143,8 +143,14 @@ func (a *account) check(t *rapid.T, messages []*rightsizerv1.StreamEventsRespons
 				matching++
 			}
 		}
-		if l.GetExact() {
+		switch l.GetBound() {
+		case rightsizerv1.LossBound_LOSS_BOUND_EXACT:
 			require.Equal(t, matching, l.GetCount(), "an exact loss is what the filter would have passed")
+		case rightsizerv1.LossBound_LOSS_BOUND_AT_MOST:
+			require.LessOrEqual(t, matching, l.GetCount())
+		case rightsizerv1.LossBound_LOSS_BOUND_AT_LEAST:
+			require.GreaterOrEqual(t, matching, l.GetCount())
+		default:
 		}
 		if a.asks.narrow() {
 			require.False(t, l.GetExact())

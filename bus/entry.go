@@ -111,7 +111,7 @@ func footprint(msg *rightsizerv1.StreamEventsResponse) int64 {
 	}
 	n := messageOverhead + len(ev.GetId()) + len(ev.GetProblemId()) + len(ev.GetMessage()) +
 		len(ev.GetObject().GetName()) + len(ev.GetObject().GetUid()) + len(ev.GetWorkload().GetName()) +
-		len(ev.GetNode()) + len(ev.GetCorrelationId())
+		len(ev.GetNode()) + len(ev.GetCorrelationId()) + len(ev.GetIncidentId())
 	for k, v := range ev.GetTags() {
 		n += pairOverhead + len(k) + len(v)
 	}

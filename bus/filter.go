@@ -19,6 +19,9 @@ func AllNamespaces() Scope { return Scope{all: true} }
 // Namespaces is the scope of a reader who may see these namespaces alone.
 func Namespaces(names ...string) Scope { return Scope{namespaces: names} }
 
+// All says that the scope is the whole cluster.
+func (s Scope) All() bool { return s.all }
+
 // Filter is a compiled EventFilter within a Scope. It is immutable, evaluated
 // without allocation, and safe for concurrent use.
 type Filter struct {

@@ -166,9 +166,19 @@ func (m *model) checkLoss(t *rapid.T, r *modelReader, told *rightsizerv1.StreamL
 	} else {
 		require.Equal(t, want.sum, told.GetCount())
 	}
-	if told.GetExact() {
+	switch told.GetBound() {
+	case rightsizerv1.LossBound_LOSS_BOUND_EXACT:
 		require.Equal(t, want.matching, told.GetCount(), "exact means: what the filter would have passed")
+	case rightsizerv1.LossBound_LOSS_BOUND_AT_MOST:
+		require.LessOrEqual(t, want.matching, told.GetCount(), "at most")
+	case rightsizerv1.LossBound_LOSS_BOUND_AT_LEAST:
+		require.GreaterOrEqual(t, want.matching, told.GetCount(), "at least")
+	case rightsizerv1.LossBound_LOSS_BOUND_ESTIMATE:
+		require.True(t, r.asks.narrow() && (want.unsure || want.forgotten), "an estimate only where both reasons hold")
+	default:
+		require.Fail(t, "no bound", "%v", told)
 	}
+	require.Equal(t, told.GetBound() == rightsizerv1.LossBound_LOSS_BOUND_EXACT, told.GetExact())
 	r.lost += told.GetCount()
 	m.lost += told.GetCount()
 }

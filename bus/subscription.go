@@ -214,12 +214,28 @@ func (s *Subscription) skip(lost *rightsizerv1.StreamLost, from uint64) (*rights
 	s.lost.Add(n)
 	s.bus.counters.lost.Add(uint64(n))
 	if lost == nil {
-		lost = &rightsizerv1.StreamLost{Exact: s.filter.namespacesOnly(), From: s.bus.positions.format(from)}
+		lost = &rightsizerv1.StreamLost{Bound: rightsizerv1.LossBound_LOSS_BOUND_EXACT, From: s.bus.positions.format(from)}
+		if !s.filter.namespacesOnly() {
+			lost.Bound = rightsizerv1.LossBound_LOSS_BOUND_AT_MOST
+		}
 	}
 	lost.Count += n
-	lost.Exact = lost.Exact && whole
+	if !whole {
+		lost.Bound = atLeast(lost.GetBound())
+	}
+	lost.Exact = lost.GetBound() == rightsizerv1.LossBound_LOSS_BOUND_EXACT
 	lost.To = s.bus.positions.format(to)
 	return lost, to
+}
+
+// atLeast is a bound once some of the loss could not be counted.
+func atLeast(bound rightsizerv1.LossBound) rightsizerv1.LossBound {
+	switch bound {
+	case rightsizerv1.LossBound_LOSS_BOUND_EXACT, rightsizerv1.LossBound_LOSS_BOUND_AT_LEAST:
+		return rightsizerv1.LossBound_LOSS_BOUND_AT_LEAST
+	default:
+		return rightsizerv1.LossBound_LOSS_BOUND_ESTIMATE
+	}
 }
 
 // Ack says that a batch was written; Position moves to its end.

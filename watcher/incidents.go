@@ -29,10 +29,14 @@ func newIncidents(opts correlate.Options, now time.Time) (incidents, error) {
 	return incidents{Correlator: c, opts: opts, line: line{state: healthOK, since: now}}, err
 }
 
-// correlate takes a published event to the incidents; under the lock.
-func (w *Watcher) correlate(e *rightsizerv1.Event) {
+// correlate takes an event that is about to be published to the incidents, marks
+// it with the one that its problem is in, and returns those that it changed, to
+// be told after it; under the lock.
+func (w *Watcher) correlate(e *rightsizerv1.Event) []*rightsizerv1.Incident {
 	defer w.correlationFailed()
-	w.tell(w.incidents.Observe(e, w.opts.Clock.Now()))
+	changed := w.incidents.Observe(e, w.opts.Clock.Now())
+	e.IncidentId = w.incidents.IncidentOf(e.GetProblemId())
+	return changed
 }
 
 // passIncidents lets time pass for the incidents; under the lock.
@@ -43,6 +47,7 @@ func (w *Watcher) passIncidents() {
 
 // tell publishes changed incidents and waits for what time changes next.
 func (w *Watcher) tell(changed []*rightsizerv1.Incident) {
+	defer w.correlationFailed()
 	for _, in := range changed {
 		w.opts.Publisher.PublishIncident(in)
 	}
@@ -54,8 +59,8 @@ func (w *Watcher) tell(changed []*rightsizerv1.Incident) {
 	}
 }
 
-// correlationFailed ends a panic: the event that caused it is published already,
-// and the next ones are not to find the incidents half changed.
+// correlationFailed ends a panic: the event that caused it is published all the
+// same, and the next ones are not to find the incidents half changed.
 func (w *Watcher) correlationFailed() {
 	p := recover()
 	if p == nil {

@@ -113,8 +113,9 @@ func (w *Watcher) wakeAt(r ref) {
 func (w *Watcher) publish(events []*rightsizerv1.Event) {
 	for _, e := range events {
 		w.metrics.events.WithLabelValues(e.GetType(), phaseLabel(e.GetPhase())).Inc()
+		changed := w.correlate(e)
 		w.opts.Publisher.Publish(e)
-		w.correlate(e)
+		w.tell(changed)
 	}
 	clear(events) // The slice is used again and must not hold what is published.
 }

@@ -64,12 +64,34 @@ func (s *Service) ListIncidents(ctx context.Context, req *rightsizerv1.ListIncid
 	return resp, nil
 }
 
+// openIncidents are those that go on, the oldest first.
+func (h *Hub) openIncidents() []*rightsizerv1.Incident {
+	if h.opts.Incidents == nil {
+		return nil
+	}
+	open := slices.DeleteFunc(slices.Clone(h.opts.Incidents.Incidents()), func(in *rightsizerv1.Incident) bool {
+		return in.GetState() != rightsizerv1.IncidentState_INCIDENT_STATE_OPEN
+	})
+	slices.SortFunc(open, func(a, b *rightsizerv1.Incident) int {
+		return cmp.Or(cmp.Compare(unixNano(a.GetOpenedTime()), unixNano(b.GetOpenedTime())), strings.Compare(a.GetId(), b.GetId()))
+	})
+	return open
+}
+
 // wanted says whether an incident is one of those that the request asks for.
 func wanted(in *rightsizerv1.Incident, req *rightsizerv1.ListIncidentsRequest) bool {
 	if state := req.GetState(); state != rightsizerv1.IncidentState_INCIDENT_STATE_UNSPECIFIED && in.GetState() != state {
 		return false
 	}
 	if in.GetSeverity() < req.GetMinSeverity() {
+		return false
+	}
+	if len(req.GetIds()) > 0 && !slices.Contains(req.GetIds(), in.GetId()) {
+		return false
+	}
+	if len(req.GetProblemIds()) > 0 && !slices.ContainsFunc(in.GetMembers(), func(m *rightsizerv1.IncidentMember) bool {
+		return slices.Contains(req.GetProblemIds(), m.GetProblemId())
+	}) {
 		return false
 	}
 	return len(req.GetNamespaces()) == 0 || slices.ContainsFunc(in.GetMembers(), func(m *rightsizerv1.IncidentMember) bool {
@@ -106,7 +128,7 @@ func visible(in *rightsizerv1.Incident, seen *bus.Filter) *rightsizerv1.Incident
 		Summary:       fmt.Sprintf("%d problems that you may see share a probable cause with others that you may not.", len(members)),
 		RootProblemId: root, Members: members, MemberCount: int32(len(members)),
 		OpenedTime: members[0].GetOpenedTime(), UpdatedTime: in.GetUpdatedTime(), ResolvedTime: in.GetResolvedTime(),
-		Cluster: in.GetCluster(),
+		Cluster: in.GetCluster(), MergedInto: in.GetMergedInto(),
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/rightsizer/rightsizer/bus"
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/server/stream"
+	"github.com/rightsizer/rightsizer/server/streamtest"
 )
 
 // incidents is a fixed list.
@@ -70,6 +71,8 @@ func TestListIncidents(t *testing.T) {
 		"by state":                      {&rightsizerv1.ListIncidentsRequest{State: isOver}, "3"},
 		"by severity":                   {&rightsizerv1.ListIncidentsRequest{MinSeverity: critical}, "432"},
 		"by all":                        {&rightsizerv1.ListIncidentsRequest{MinSeverity: critical, State: isOpen, Namespaces: []string{"shop"}}, "4"},
+		"by problem":                    {&rightsizerv1.ListIncidentsRequest{ProblemIds: []string{fmt.Sprintf("%032x", 3001), fmt.Sprintf("%032x", 2000)}}, "32"},
+		"by id":                         {&rightsizerv1.ListIncidentsRequest{Ids: []string{fmt.Sprintf("%032x", 1)}}, "1"},
 		"no such":                       {&rightsizerv1.ListIncidentsRequest{Namespaces: []string{"none"}}, ""},
 	} {
 		resp, err := s.events().ListIncidents(t.Context(), c.req)
@@ -139,6 +142,71 @@ func TestListIncidentsShowsVisibleMembers(t *testing.T) {
 	assert.NotEqual(t, "All of it.", in.GetSummary())
 	assert.Equal(t, critical-1, in.GetSeverity())
 	assert.Equal(t, start1(whole), in.GetOpenedTime().AsTime())
+}
+
+// sees is a scope of one namespace for whoever says allowed_only.
+func sees(namespace string) func(context.Context, *rightsizerv1.EventFilter) (bus.Scope, error) {
+	return func(_ context.Context, f *rightsizerv1.EventFilter) (bus.Scope, error) {
+		if f.GetAllowedOnly() {
+			return bus.Namespaces(namespace), nil
+		}
+		return bus.AllNamespaces(), nil
+	}
+}
+
+// A snapshot holds the incidents that go on, and each reader is shown of them, in
+// the snapshot and live, what he may see.
+func TestStreamsShowOpenIncidentsWithVisibleMembers(t *testing.T) {
+	t.Parallel()
+	whole := incident(4, critical, isOpen, "", "shop", "bank")
+	list := incidents{incident(3, warning, isOpen, "shop"), incident(2, critical, isOver, "shop"), incident(1, critical, isOpen, "bank"), whole}
+	overAll(t, bus.Options{}, stream.Options{Incidents: list, Scope: sees("shop")}, func(t *testing.T, s *server, c streamtest.Client) {
+		t.Helper()
+		s.problems = []*rightsizerv1.Event{event("shop", 100)}
+		snapshot := func(r *reading) (out []*rightsizerv1.Incident) {
+			t.Helper()
+			require.NotNil(t, r.next().GetOpened().GetReset_())
+			require.Equal(t, "pod-100", r.next().GetEvent().GetObject().GetName(), "events first")
+			for {
+				msg := r.next()
+				if msg.GetSynced() != nil {
+					return out
+				}
+				require.NotNil(t, msg.GetIncident())
+				assert.Empty(t, msg.GetPosition())
+				out = append(out, msg.GetIncident())
+			}
+		}
+		everybody := open(t, c, nil, "")
+		all := snapshot(everybody)
+		require.Len(t, all, 3, "what goes on")
+		assert.Equal(t, whole.GetSummary(), all[2].GetSummary())
+		require.Len(t, all[2].GetMembers(), 3)
+
+		shop := open(t, c, &rightsizerv1.EventFilter{AllowedOnly: true}, "")
+		some := snapshot(shop)
+		require.Len(t, some, 2)
+		assert.Equal(t, list[0].GetId(), some[0].GetId())
+		require.Len(t, some[1].GetMembers(), 1)
+		assert.Equal(t, "shop", some[1].GetMembers()[0].GetNamespace())
+
+		urgent := open(t, c, &rightsizerv1.EventFilter{AllowedOnly: true, MinSeverity: critical}, "")
+		require.NotNil(t, urgent.next().GetOpened())
+		require.NotNil(t, urgent.next().GetSynced(), "what makes it critical may not be seen")
+
+		s.bus.PublishIncident(whole)
+		s.publish("shop", 7, 8)
+		assert.Len(t, everybody.next().GetIncident().GetMembers(), 3)
+		live := shop.next()
+		require.Len(t, live.GetIncident().GetMembers(), 1)
+		assert.Equal(t, "shop", live.GetIncident().GetMembers()[0].GetNamespace())
+		assert.NotContains(t, live.GetIncident().GetSummary(), whole.GetSummary())
+		assert.NotEmpty(t, live.GetPosition())
+		assert.NotNil(t, shop.next().GetEvent())
+		again := open(t, c, &rightsizerv1.EventFilter{AllowedOnly: true}, live.GetPosition())
+		require.NotNil(t, again.next().GetOpened().GetResumed())
+		assert.Equal(t, "pod-7", again.next().GetEvent().GetObject().GetName(), "the position of what was cut")
+	})
 }
 
 // start1 is when the second member began.

@@ -112,24 +112,62 @@ func (s *Session) begin() error {
 	return s.synced()
 }
 
-// snapshot sends what is wrong now. Its events carry no position: the one of
-// `synced` covers them.
+// snapshot sends what is wrong now, then the incidents that go on. Its messages
+// carry no position: the one of `synced` covers them. What changes meanwhile is
+// told again after it.
 func (s *Session) snapshot() error {
 	filter := bus.Compile(s.reader.Filter, s.reader.Scope)
 	var msgs []*rightsizerv1.StreamEventsResponse
+	take := func(msg *rightsizerv1.StreamEventsResponse) error {
+		if msgs = append(msgs, msg); len(msgs) < batchEntries {
+			return nil
+		}
+		err := s.tell(msgs...)
+		msgs = msgs[:0]
+		return err
+	}
 	for _, ev := range s.hub.opts.Problems.Problems() {
 		if !filter.MatchesEvent(ev) {
 			continue
 		}
-		msgs = append(msgs, &rightsizerv1.StreamEventsResponse{Message: &rightsizerv1.StreamEventsResponse_Event{Event: ev}})
-		if len(msgs) == batchEntries {
-			if err := s.tell(msgs...); err != nil {
-				return err
-			}
-			msgs = msgs[:0]
+		if err := take(&rightsizerv1.StreamEventsResponse{Message: &rightsizerv1.StreamEventsResponse_Event{Event: ev}}); err != nil {
+			return err
+		}
+	}
+	for _, in := range s.hub.openIncidents() {
+		msg := &rightsizerv1.StreamEventsResponse{Message: &rightsizerv1.StreamEventsResponse_Incident{Incident: in}}
+		if !filter.MatchesMessage(msg) {
+			continue
+		}
+		if msg = s.permitted(msg); msg == nil {
+			continue
+		}
+		if err := take(msg); err != nil {
+			return err
 		}
 	}
 	return s.tell(msgs...)
+}
+
+// permitted is a message with what the reader may see of it, the message itself
+// unless it is an incident across namespaces; nil where nothing is left that the
+// filter passes.
+func (s *Session) permitted(msg *rightsizerv1.StreamEventsResponse) *rightsizerv1.StreamEventsResponse {
+	whole := msg.GetIncident()
+	if whole == nil || s.reader.Scope.All() {
+		return msg
+	}
+	in := visible(whole, bus.Compile(nil, s.reader.Scope))
+	if in == whole {
+		return msg
+	}
+	cut := &rightsizerv1.StreamEventsResponse{
+		Message: &rightsizerv1.StreamEventsResponse_Incident{Incident: in}, Position: msg.GetPosition(),
+	}
+	if in == nil || !bus.Compile(s.reader.Filter, s.reader.Scope).MatchesMessage(cut) {
+		return nil
+	}
+	return cut
 }
 
 func (s *Session) synced() error {
@@ -195,7 +233,13 @@ func (s *Session) send(batch bus.Batch) error {
 		})
 	}
 	for _, e := range batch.Entries {
-		out.entry(e)
+		switch own := s.permitted(e.Message()); own {
+		case e.Message():
+			out.entry(e) // encoded once for all
+		case nil:
+		default:
+			out.message(own)
+		}
 	}
 	if batch.Idle() {
 		position := s.sub.EndOf(batch)

@@ -39,6 +39,12 @@ func TestMerge(t *testing.T) {
 	gone := c.told[younger]
 	assert.Equal(t, isOver, gone.GetState())
 	assert.Equal(t, "Part of incident "+older+" now: "+in.GetSummary(), gone.GetSummary())
+	assert.Equal(t, older, gone.GetMergedInto())
+	assert.Empty(t, in.GetMergedInto())
+	for _, m := range in.GetMembers() {
+		assert.Equal(t, older, c.IncidentOf(m.GetProblemId()))
+	}
+	assert.Empty(t, c.IncidentOf("no such problem"))
 	assert.Equal(t, []string{"pod.evicted"}, types(gone), "what it had, so that filters by namespace pass it")
 	assert.Equal(t, older, c.all[len(c.all)-1].GetId(), "the last word has the incident that goes on")
 }

@@ -46,8 +46,8 @@ func New(opts Options) (*Correlator, error) {
 	}, nil
 }
 
-// Observe takes an event, which nobody changes afterwards, and returns the
-// incidents that it opened, changed or resolved, ready to publish, in the order
+// Observe takes an event, of which nobody changes afterwards what it was given
+// with, and returns the incidents that it opened, changed or resolved, ready to publish, in the order
 // in which they are to be published.
 func (c *Correlator) Observe(ev *rightsizerv1.Event, now time.Time) []*rightsizerv1.Incident {
 	if ev.GetProblemId() == "" || ev.GetType() == "" || ev.GetOccurredTime() == nil {
@@ -70,6 +70,17 @@ func (c *Correlator) Observe(ev *rightsizerv1.Event, now time.Time) []*rightsize
 		c.update(p, was)
 	}
 	return c.flush(now)
+}
+
+// IncidentOf is the id of the incident that a problem is in now, also of one that
+// is not listed, since nothing in it is more than info or there was no room; empty
+// where the problem is not remembered.
+func (c *Correlator) IncidentOf(problem string) string {
+	p := c.problems[problem]
+	if p == nil || p.incident == nil {
+		return ""
+	}
+	return p.incident.id
 }
 
 // admit makes the problem of a first event; nil where it is not remembered.

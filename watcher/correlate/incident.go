@@ -157,7 +157,7 @@ func (i *incident) merged(into *rightsizerv1.Incident, now time.Time) *rightsize
 		Confidence: last.GetConfidence(), RootProblemId: last.GetRootProblemId(),
 		Members: last.GetMembers(), MemberCount: last.GetMemberCount(),
 		OpenedTime: last.GetOpenedTime(), UpdatedTime: timestamppb.New(now), ResolvedTime: timestamppb.New(now),
-		Cluster: last.GetCluster(),
+		Cluster: last.GetCluster(), MergedInto: into.GetId(),
 	}
 }
 

@@ -79,12 +79,13 @@ func eventLine(e *rightsizerv1.Event) string {
 	if e.GetFoundAtStart() {
 		start = " found_at_start"
 	}
-	return fmt.Sprintf("%s occurred=%s %s%s %s %s %s/%s/%s container=%q reason=%q %q id=%s problem=%s",
+	return fmt.Sprintf("%s occurred=%s %s%s %s %s %s/%s/%s container=%q reason=%q %q id=%s problem=%s incident=%s",
 		clock(e.GetObservedTime().AsTime()), clock(e.GetOccurredTime().AsTime()),
 		strings.TrimPrefix(e.GetPhase().String(), "PHASE_"), start, e.GetType(),
 		strings.ToLower(strings.TrimPrefix(e.GetSeverity().String(), "SEVERITY_")),
 		e.GetNamespace(), e.GetObject().GetKind(), e.GetObject().GetName(),
-		e.GetContainer(), e.GetReason(), e.GetMessage(), e.GetId(), e.GetProblemId())
+		e.GetContainer(), e.GetReason(), e.GetMessage(), e.GetId(), e.GetProblemId(),
+		e.GetIncidentId())
 }
 
 // play replays what must have no fault in it.
@@ -178,8 +179,20 @@ func TestEventsOfRecordings(t *testing.T) {
 			assert.False(t, e.GetObservedTime().AsTime().Before(last), "in the order of their times")
 			last = e.GetObservedTime().AsTime()
 		}
+		of := map[string]string{} // problem → incident that listed it last
 		for _, in := range out.incidents {
 			assert.NoError(t, protovalidate.Validate(in))
+			for _, m := range in.GetMembers() {
+				if of[m.GetProblemId()] = in.GetId(); in.GetMergedInto() != "" {
+					of[m.GetProblemId()] = in.GetMergedInto()
+				}
+			}
+		}
+		for _, e := range out.events {
+			if e.GetSeverity() >= rightsizerv1.Severity_SEVERITY_WARNING {
+				assert.NotEmptyf(t, e.GetIncidentId(), "in no incident: %s", eventLine(e))
+				assert.NotEmptyf(t, of[e.GetProblemId()], "listed by no incident: %s", eventLine(e))
+			}
 		}
 		for _, e := range out.resyncs {
 			assert.NoError(t, protovalidate.Validate(e))

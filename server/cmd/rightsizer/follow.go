@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
-	"google.golang.org/protobuf/proto"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/gen/go/rightsizer/v1/rightsizerv1connect"
@@ -105,7 +104,7 @@ func (f *follower) once(ctx context.Context) (received bool, err error) {
 func (f *follower) tell(message *rightsizerv1.StreamEventsResponse) {
 	switch m := message.GetMessage().(type) {
 	case *rightsizerv1.StreamEventsResponse_Lost:
-		f.note("lost %s", lostText(m.Lost, f.filter))
+		f.note("lost %s", lostText(m.Lost))
 	case *rightsizerv1.StreamEventsResponse_Resync:
 		f.note("the operator did not see %s since %s: %s", m.Resync.GetScope(),
 			m.Resync.GetSince().AsTime().Local().Format(time.TimeOnly), m.Resync.GetReason())
@@ -118,35 +117,23 @@ func (f *follower) tell(message *rightsizerv1.StreamEventsResponse) {
 	}
 }
 
-// lostText words a loss. Losses are counted by namespace: a filter that is
-// narrower makes the count an upper bound. Where only some namespaces are read, a
-// loss that reaches further back than is remembered makes it a lower one. The
-// message does not say which; with both possible, the count is neither.
-func lostText(lost *rightsizerv1.StreamLost, filter *rightsizerv1.EventFilter) string {
-	narrow := isNarrow(filter)
-	some := len(filter.GetNamespaces()) > 0 || filter.GetAllowedOnly()
+// lostText words a loss.
+func lostText(lost *rightsizerv1.StreamLost) string {
 	about := "about "
-	switch {
-	case lost.GetExact():
+	switch lost.GetBound() {
+	case rightsizerv1.LossBound_LOSS_BOUND_EXACT:
 		about = ""
-	case narrow && !some:
+	case rightsizerv1.LossBound_LOSS_BOUND_AT_MOST:
 		about = "at most "
-	case !narrow:
+	case rightsizerv1.LossBound_LOSS_BOUND_AT_LEAST:
 		about = "at least "
+	case rightsizerv1.LossBound_LOSS_BOUND_ESTIMATE, rightsizerv1.LossBound_LOSS_BOUND_UNSPECIFIED:
 	}
 	events := " events"
 	if lost.GetCount() == 1 {
 		events = " event"
 	}
 	return about + strconv.FormatInt(lost.GetCount(), 10) + events
-}
-
-// isNarrow says whether a filter may ask for less than all of its namespaces.
-func isNarrow(filter *rightsizerv1.EventFilter) bool {
-	rest := &rightsizerv1.EventFilter{}
-	proto.Merge(rest, filter)
-	rest.Namespaces, rest.After, rest.AllowedOnly = nil, "", false
-	return proto.Size(rest) > 0
 }
 
 func (f *follower) note(format string, args ...any) {

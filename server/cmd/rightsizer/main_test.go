@@ -125,22 +125,15 @@ func TestClientGoIsQuietBelowInfo(t *testing.T) {
 }
 
 func TestALossIsWordedAsWhatIsKnown(t *testing.T) {
-	for want, c := range map[string]struct {
-		exact  bool
-		filter *rightsizerv1.EventFilter
-	}{
-		"7 events":          {true, &rightsizerv1.EventFilter{Namespaces: []string{"a"}, EventTypes: []string{"pod.*"}}},
-		"at least 7 events": {false, &rightsizerv1.EventFilter{Namespaces: []string{"a"}, After: "p"}},
-		"at most 7 events":  {false, &rightsizerv1.EventFilter{EventTypes: []string{"pod.*"}}},
-		"about 7 events":    {false, &rightsizerv1.EventFilter{Namespaces: []string{"a"}, Nodes: []string{"n"}}},
+	for want, bound := range map[string]rightsizerv1.LossBound{
+		"7 events":          rightsizerv1.LossBound_LOSS_BOUND_EXACT,
+		"at least 7 events": rightsizerv1.LossBound_LOSS_BOUND_AT_LEAST,
+		"at most 7 events":  rightsizerv1.LossBound_LOSS_BOUND_AT_MOST,
+		"about 7 events":    rightsizerv1.LossBound_LOSS_BOUND_ESTIMATE,
 	} {
-		assert.Equal(t, want, lostText(&rightsizerv1.StreamLost{Count: 7, Exact: c.exact}, c.filter))
+		assert.Equal(t, want, lostText(&rightsizerv1.StreamLost{Count: 7, Bound: bound}))
 	}
-	assert.Equal(t, "at least 7 events", lostText(&rightsizerv1.StreamLost{Count: 7}, nil))
-	assert.Equal(t, "about 7 events", lostText(&rightsizerv1.StreamLost{Count: 7}, &rightsizerv1.EventFilter{
-		AllowedOnly: true, MinSeverity: rightsizerv1.Severity_SEVERITY_ERROR,
-	}))
-	assert.Equal(t, "1 event", lostText(&rightsizerv1.StreamLost{Count: 1, Exact: true}, nil))
+	assert.Equal(t, "1 event", lostText(&rightsizerv1.StreamLost{Count: 1, Exact: true, Bound: rightsizerv1.LossBound_LOSS_BOUND_EXACT}))
 }
 
 func TestKubectlPluginName(t *testing.T) {
@@ -263,7 +256,7 @@ func TestFollowReconnectsWithItsPosition(t *testing.T) {
 			{
 				{Message: &rightsizerv1.StreamEventsResponse_Opened{Opened: &rightsizerv1.StreamOpened{Start: &rightsizerv1.StreamOpened_Reset_{Reset_: &rightsizerv1.StreamReset{Reason: "another epoch"}}}}},
 				message("p3", event("a", "first")), // once more, the same id
-				{Position: "p4", Message: &rightsizerv1.StreamEventsResponse_Lost{Lost: &rightsizerv1.StreamLost{Count: 7, Exact: true}}},
+				{Position: "p4", Message: &rightsizerv1.StreamEventsResponse_Lost{Lost: &rightsizerv1.StreamLost{Count: 7, Exact: true, Bound: rightsizerv1.LossBound_LOSS_BOUND_EXACT}}},
 				message("p5", event("b", "second")),
 			},
 		},

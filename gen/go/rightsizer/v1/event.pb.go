@@ -190,12 +190,20 @@ type Event struct {
 	Reason string `protobuf:"bytes,15,opt,name=reason,proto3" json:"reason,omitempty"`
 	// One sentence for a person. At most 1,024 bytes, cut at a character.
 	Message string `protobuf:"bytes,16,opt,name=message,proto3" json:"message,omitempty"`
-	// Groups events that belong together, 32 hexadecimal digits: the events of
-	// one workload and episode share it.
+	// Groups events by what they happen to, 32 hexadecimal digits: those of one
+	// workload and revision share it, whatever their causes, in every process and
+	// replica. What joins events by their probable cause is incident_id.
 	CorrelationId string `protobuf:"bytes,17,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
 	// Free pairs to filter by, for example qos=Burstable. At most 32 pairs, keys
 	// up to 63 bytes, values up to 256.
 	Tags map[string]string `protobuf:"bytes,18,rep,name=tags,proto3" json:"tags,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Id of the incident that its problem was a member of as this event was
+	// published; empty where no incident has it (an info event that explains
+	// nothing, or no room). An incident that never was more than info is not
+	// listed. Later knowledge may move a problem to another incident, which an
+	// event cannot say any more: ListIncidents with its problem_id tells where it
+	// is now.
+	IncidentId string `protobuf:"bytes,19,opt,name=incident_id,json=incidentId,proto3" json:"incident_id,omitempty"`
 	// What is particular to the type; watcher/README.md says which type carries
 	// which.
 	//
@@ -386,6 +394,13 @@ func (x *Event) GetTags() map[string]string {
 		return x.Tags
 	}
 	return nil
+}
+
+func (x *Event) GetIncidentId() string {
+	if x != nil {
+		return x.IncidentId
+	}
+	return ""
 }
 
 func (x *Event) GetDetails() isEvent_Details {
@@ -2182,7 +2197,7 @@ var File_rightsizer_v1_event_proto protoreflect.FileDescriptor
 
 const file_rightsizer_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x19rightsizer/v1/event.proto\x12\rrightsizer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rightsizer/v1/event_cluster.proto\x1a\x1crightsizer/v1/severity.proto\"\xba\x14\n" +
+	"\x19rightsizer/v1/event.proto\x12\rrightsizer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rightsizer/v1/event_cluster.proto\x1a\x1crightsizer/v1/severity.proto\"\xf5\x14\n" +
 	"\x05Event\x12%\n" +
 	"\x02id\x18\x01 \x01(\tB\x15\xbaH\x12r\x102\x0e^[0-9a-f]{32}$R\x02id\x124\n" +
 	"\n" +
@@ -2206,7 +2221,9 @@ const file_rightsizer_v1_event_proto_rawDesc = "" +
 	"\x06reason\x18\x0f \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06reason\x12\"\n" +
 	"\amessage\x18\x10 \x01(\tB\b\xbaH\x05r\x03(\x80\bR\amessage\x12<\n" +
 	"\x0ecorrelation_id\x18\x11 \x01(\tB\x15\xbaH\x12r\x102\x0e^[0-9a-f]{32}$R\rcorrelationId\x12K\n" +
-	"\x04tags\x18\x12 \x03(\v2\x1e.rightsizer.v1.Event.TagsEntryB\x17\xbaH\x14\x9a\x01\x11\x10 \"\x06r\x04\x10\x01\x18?*\x05r\x03\x18\x80\x02R\x04tags\x12@\n" +
+	"\x04tags\x18\x12 \x03(\v2\x1e.rightsizer.v1.Event.TagsEntryB\x17\xbaH\x14\x9a\x01\x11\x10 \"\x06r\x04\x10\x01\x18?*\x05r\x03\x18\x80\x02R\x04tags\x129\n" +
+	"\vincident_id\x18\x13 \x01(\tB\x18\xbaH\x15r\x132\x11^([0-9a-f]{32})?$R\n" +
+	"incidentId\x12@\n" +
 	"\n" +
 	"oom_killed\x18\x1e \x01(\v2\x1f.rightsizer.v1.OomKilledDetailsH\x00R\toomKilled\x12@\n" +
 	"\n" +

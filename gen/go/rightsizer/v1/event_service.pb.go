@@ -479,7 +479,12 @@ type ListIncidentsRequest struct {
 	// Without namespaces: list what the caller may read instead of refusing.
 	AllowedOnly bool `protobuf:"varint,6,opt,name=allowed_only,json=allowedOnly,proto3" json:"allowed_only,omitempty"`
 	// Id of the cluster to ask; empty is the answering operator's own.
-	Cluster       string `protobuf:"bytes,7,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Cluster string `protobuf:"bytes,7,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	// Only incidents with one of these problems for a member: the way from an
+	// event's problem_id to the incident that has it now. At most 256.
+	ProblemIds []string `protobuf:"bytes,8,rep,name=problem_ids,json=problemIds,proto3" json:"problem_ids,omitempty"`
+	// Only incidents with one of these ids. At most 256.
+	Ids           []string `protobuf:"bytes,9,rep,name=ids,proto3" json:"ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -561,6 +566,20 @@ func (x *ListIncidentsRequest) GetCluster() string {
 		return x.Cluster
 	}
 	return ""
+}
+
+func (x *ListIncidentsRequest) GetProblemIds() []string {
+	if x != nil {
+		return x.ProblemIds
+	}
+	return nil
+}
+
+func (x *ListIncidentsRequest) GetIds() []string {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
 }
 
 // ListIncidentsResponse is one page of incidents, the latest changed first.
@@ -773,7 +792,7 @@ const file_rightsizer_v1_event_service_proto_rawDesc = "" +
 	"\x06events\x18\x01 \x03(\v2\x14.rightsizer.v1.EventB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\x06events\x120\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\rnextPageToken\x12\x1f\n" +
 	"\x06oldest\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06oldest\x12\x1f\n" +
-	"\x06newest\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06newest\"\x85\x03\n" +
+	"\x06newest\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06newest\"\xf6\x03\n" +
 	"\x14ListIncidentsRequest\x12P\n" +
 	"\n" +
 	"namespaces\x18\x01 \x03(\tB0\xbaH-\x92\x01*\x10\x80\x02\"%r#\x18?2\x1f^[a-z0-9]([-a-z0-9]*[a-z0-9])?$R\n" +
@@ -785,7 +804,10 @@ const file_rightsizer_v1_event_service_proto_rawDesc = "" +
 	"\n" +
 	"page_token\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\tpageToken\x12!\n" +
 	"\fallowed_only\x18\x06 \x01(\bR\vallowedOnly\x12\"\n" +
-	"\acluster\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\acluster\"\x8b\x01\n" +
+	"\acluster\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\acluster\x12>\n" +
+	"\vproblem_ids\x18\b \x03(\tB\x1d\xbaH\x1a\x92\x01\x17\x10\x80\x02\"\x12r\x102\x0e^[0-9a-f]{32}$R\n" +
+	"problemIds\x12/\n" +
+	"\x03ids\x18\t \x03(\tB\x1d\xbaH\x1a\x92\x01\x17\x10\x80\x02\"\x12r\x102\x0e^[0-9a-f]{32}$R\x03ids\"\x8b\x01\n" +
 	"\x15ListIncidentsResponse\x12@\n" +
 	"\tincidents\x18\x01 \x03(\v2\x17.rightsizer.v1.IncidentB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\tincidents\x120\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\rnextPageToken\"\x8e\x01\n" +

@@ -81,8 +81,8 @@ type Incident struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identity, 32 hexadecimal digits: the hash of the problem that was its root
 	// when it opened. It stays when a better root comes, and of two incidents that
-	// turn out to be one, that of the older stays. It is not the correlation_id of
-	// events, which names a workload and its revision.
+	// turn out to be one, that of the older stays: see merged_into. Events name it
+	// in incident_id.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Whether it goes on.
 	State IncidentState `protobuf:"varint,2,opt,name=state,proto3,enum=rightsizer.v1.IncidentState" json:"state,omitempty"`
@@ -108,7 +108,10 @@ type Incident struct {
 	// When its last member was over; unset while open.
 	ResolvedTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=resolved_time,json=resolvedTime,proto3" json:"resolved_time,omitempty"`
 	// Id of the cluster.
-	Cluster       string `protobuf:"bytes,13,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Cluster string `protobuf:"bytes,13,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	// Id of the incident that this one became part of; its members go on there.
+	// Set on the last message of an incident that ends so, which is RESOLVED.
+	MergedInto    string `protobuf:"bytes,14,opt,name=merged_into,json=mergedInto,proto3" json:"merged_into,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -230,6 +233,13 @@ func (x *Incident) GetResolvedTime() *timestamppb.Timestamp {
 func (x *Incident) GetCluster() string {
 	if x != nil {
 		return x.Cluster
+	}
+	return ""
+}
+
+func (x *Incident) GetMergedInto() string {
+	if x != nil {
+		return x.MergedInto
 	}
 	return ""
 }
@@ -356,7 +366,7 @@ var File_rightsizer_v1_incident_proto protoreflect.FileDescriptor
 
 const file_rightsizer_v1_incident_proto_rawDesc = "" +
 	"\n" +
-	"\x1crightsizer/v1/incident.proto\x12\rrightsizer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19rightsizer/v1/event.proto\x1a\x1crightsizer/v1/severity.proto\"\xae\x05\n" +
+	"\x1crightsizer/v1/incident.proto\x12\rrightsizer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19rightsizer/v1/event.proto\x1a\x1crightsizer/v1/severity.proto\"\xe9\x05\n" +
 	"\bIncident\x12%\n" +
 	"\x02id\x18\x01 \x01(\tB\x15\xbaH\x12r\x102\x0e^[0-9a-f]{32}$R\x02id\x12>\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x1c.rightsizer.v1.IncidentStateB\n" +
@@ -376,7 +386,9 @@ const file_rightsizer_v1_incident_proto_rawDesc = "" +
 	"openedTime\x12=\n" +
 	"\fupdated_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\vupdatedTime\x12?\n" +
 	"\rresolved_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\fresolvedTime\x12\"\n" +
-	"\acluster\x18\r \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\acluster\"\xca\x03\n" +
+	"\acluster\x18\r \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\acluster\x129\n" +
+	"\vmerged_into\x18\x0e \x01(\tB\x18\xbaH\x15r\x132\x11^([0-9a-f]{32})?$R\n" +
+	"mergedInto\"\xca\x03\n" +
 	"\x0eIncidentMember\x124\n" +
 	"\n" +
 	"problem_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x102\x0e^[0-9a-f]{32}$R\tproblemId\x12\x1b\n" +

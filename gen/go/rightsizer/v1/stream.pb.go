@@ -23,6 +23,69 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// LossBound is what a count of lost events says of their number.
+type LossBound int32
+
+const (
+	// Not set: sent by an operator that is older than this field.
+	LossBound_LOSS_BOUND_UNSPECIFIED LossBound = 0
+	// It is the number.
+	LossBound_LOSS_BOUND_EXACT LossBound = 1
+	// No more than that: the filter is narrower than its namespaces, by which
+	// losses are counted.
+	LossBound_LOSS_BOUND_AT_MOST LossBound = 2
+	// No less than that: the loss reaches further back than is remembered of the
+	// caller's namespaces, or holds incidents across namespaces.
+	LossBound_LOSS_BOUND_AT_LEAST LossBound = 3
+	// Neither: both reasons hold.
+	LossBound_LOSS_BOUND_ESTIMATE LossBound = 4
+)
+
+// Enum value maps for LossBound.
+var (
+	LossBound_name = map[int32]string{
+		0: "LOSS_BOUND_UNSPECIFIED",
+		1: "LOSS_BOUND_EXACT",
+		2: "LOSS_BOUND_AT_MOST",
+		3: "LOSS_BOUND_AT_LEAST",
+		4: "LOSS_BOUND_ESTIMATE",
+	}
+	LossBound_value = map[string]int32{
+		"LOSS_BOUND_UNSPECIFIED": 0,
+		"LOSS_BOUND_EXACT":       1,
+		"LOSS_BOUND_AT_MOST":     2,
+		"LOSS_BOUND_AT_LEAST":    3,
+		"LOSS_BOUND_ESTIMATE":    4,
+	}
+)
+
+func (x LossBound) Enum() *LossBound {
+	p := new(LossBound)
+	*p = x
+	return p
+}
+
+func (x LossBound) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LossBound) Descriptor() protoreflect.EnumDescriptor {
+	return file_rightsizer_v1_stream_proto_enumTypes[0].Descriptor()
+}
+
+func (LossBound) Type() protoreflect.EnumType {
+	return &file_rightsizer_v1_stream_proto_enumTypes[0]
+}
+
+func (x LossBound) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LossBound.Descriptor instead.
+func (LossBound) EnumDescriptor() ([]byte, []int) {
+	return file_rightsizer_v1_stream_proto_rawDescGZIP(), []int{0}
+}
+
 // StreamOpened is the first message of every stream.
 type StreamOpened struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -130,8 +193,8 @@ type StreamOpened_Resumed struct {
 }
 
 type StreamOpened_Reset_ struct {
-	// No usable position: a snapshot of what is wrong now follows, then
-	// `synced`, then live events.
+	// No usable position: a snapshot of what is wrong now follows (events, then
+	// the open incidents), then `synced`, then live events.
 	Reset_ *StreamReset `protobuf:"bytes,2,opt,name=reset,proto3,oneof"`
 }
 
@@ -275,13 +338,14 @@ type StreamLost struct {
 	// Overwritten entries in the namespaces that the caller may read.
 	Count int64 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
 	// True where count is the very number of events that matched the client's
-	// filter; false where a narrower filter makes it an upper bound, or where the
-	// loss reaches further back than is remembered, which makes it a lower one.
+	// filter: bound is EXACT.
 	Exact bool `protobuf:"varint,2,opt,name=exact,proto3" json:"exact,omitempty"`
 	// Position before the first lost entry. Opaque.
 	From string `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
 	// Position of the last lost entry. Opaque.
-	To            string `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
+	To string `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
+	// What count says of the number of lost events that matched the filter.
+	Bound         LossBound `protobuf:"varint,5,opt,name=bound,proto3,enum=rightsizer.v1.LossBound" json:"bound,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -344,10 +408,18 @@ func (x *StreamLost) GetTo() string {
 	return ""
 }
 
+func (x *StreamLost) GetBound() LossBound {
+	if x != nil {
+		return x.Bound
+	}
+	return LossBound_LOSS_BOUND_UNSPECIFIED
+}
+
 // StreamResync says that the operator itself was blind for a while.
 type StreamResync struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What was not watched: a resource (`pods`, `nodes`) or `all`.
+	// What was not watched: a resource by its plural (`pods`, `deployments`,
+	// `events` for Kubernetes Events), or `all`.
 	Scope string `protobuf:"bytes,1,opt,name=scope,proto3" json:"scope,omitempty"`
 	// Why, and what cannot be known. At most 1,024 bytes.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -573,13 +645,14 @@ const file_rightsizer_v1_stream_proto_rawDesc = "" +
 	"\rStreamResumed\"/\n" +
 	"\vStreamReset\x12 \n" +
 	"\x06reason\x18\x01 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\x06reason\"\v\n" +
-	"\tStreamGap\"w\n" +
+	"\tStreamGap\"\xb1\x01\n" +
 	"\n" +
 	"StreamLost\x12\x1d\n" +
 	"\x05count\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x05count\x12\x14\n" +
 	"\x05exact\x18\x02 \x01(\bR\x05exact\x12\x1b\n" +
 	"\x04from\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04from\x12\x17\n" +
-	"\x02to\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\x02to\"\x84\x01\n" +
+	"\x02to\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\x02to\x128\n" +
+	"\x05bound\x18\x05 \x01(\x0e2\x18.rightsizer.v1.LossBoundB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05bound\"\x84\x01\n" +
 	"\fStreamResync\x12 \n" +
 	"\x05scope\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x05scope\x12 \n" +
@@ -592,7 +665,13 @@ const file_rightsizer_v1_stream_proto_rawDesc = "" +
 	"\rStreamClosing\x12\"\n" +
 	"\x06reason\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x06reason\x12#\n" +
-	"\bposition\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\bpositionB\xb9\x01\n" +
+	"\bposition\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\bposition*\x87\x01\n" +
+	"\tLossBound\x12\x1a\n" +
+	"\x16LOSS_BOUND_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10LOSS_BOUND_EXACT\x10\x01\x12\x16\n" +
+	"\x12LOSS_BOUND_AT_MOST\x10\x02\x12\x17\n" +
+	"\x13LOSS_BOUND_AT_LEAST\x10\x03\x12\x17\n" +
+	"\x13LOSS_BOUND_ESTIMATE\x10\x04B\xb9\x01\n" +
 	"\x11com.rightsizer.v1B\vStreamProtoP\x01ZBgithub.com/rightsizer/rightsizer/gen/go/rightsizer/v1;rightsizerv1\xa2\x02\x03RXX\xaa\x02\rRightsizer.V1\xca\x02\rRightsizer\\V1\xe2\x02\x19Rightsizer\\V1\\GPBMetadata\xea\x02\x0eRightsizer::V1b\x06proto3"
 
 var (
@@ -607,29 +686,32 @@ func file_rightsizer_v1_stream_proto_rawDescGZIP() []byte {
 	return file_rightsizer_v1_stream_proto_rawDescData
 }
 
+var file_rightsizer_v1_stream_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_rightsizer_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_rightsizer_v1_stream_proto_goTypes = []any{
-	(*StreamOpened)(nil),          // 0: rightsizer.v1.StreamOpened
-	(*StreamResumed)(nil),         // 1: rightsizer.v1.StreamResumed
-	(*StreamReset)(nil),           // 2: rightsizer.v1.StreamReset
-	(*StreamGap)(nil),             // 3: rightsizer.v1.StreamGap
-	(*StreamLost)(nil),            // 4: rightsizer.v1.StreamLost
-	(*StreamResync)(nil),          // 5: rightsizer.v1.StreamResync
-	(*StreamSynced)(nil),          // 6: rightsizer.v1.StreamSynced
-	(*StreamHeartbeat)(nil),       // 7: rightsizer.v1.StreamHeartbeat
-	(*StreamClosing)(nil),         // 8: rightsizer.v1.StreamClosing
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(LossBound)(0),                // 0: rightsizer.v1.LossBound
+	(*StreamOpened)(nil),          // 1: rightsizer.v1.StreamOpened
+	(*StreamResumed)(nil),         // 2: rightsizer.v1.StreamResumed
+	(*StreamReset)(nil),           // 3: rightsizer.v1.StreamReset
+	(*StreamGap)(nil),             // 4: rightsizer.v1.StreamGap
+	(*StreamLost)(nil),            // 5: rightsizer.v1.StreamLost
+	(*StreamResync)(nil),          // 6: rightsizer.v1.StreamResync
+	(*StreamSynced)(nil),          // 7: rightsizer.v1.StreamSynced
+	(*StreamHeartbeat)(nil),       // 8: rightsizer.v1.StreamHeartbeat
+	(*StreamClosing)(nil),         // 9: rightsizer.v1.StreamClosing
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
 }
 var file_rightsizer_v1_stream_proto_depIdxs = []int32{
-	1, // 0: rightsizer.v1.StreamOpened.resumed:type_name -> rightsizer.v1.StreamResumed
-	2, // 1: rightsizer.v1.StreamOpened.reset:type_name -> rightsizer.v1.StreamReset
-	3, // 2: rightsizer.v1.StreamOpened.gap:type_name -> rightsizer.v1.StreamGap
-	9, // 3: rightsizer.v1.StreamResync.since:type_name -> google.protobuf.Timestamp
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	2,  // 0: rightsizer.v1.StreamOpened.resumed:type_name -> rightsizer.v1.StreamResumed
+	3,  // 1: rightsizer.v1.StreamOpened.reset:type_name -> rightsizer.v1.StreamReset
+	4,  // 2: rightsizer.v1.StreamOpened.gap:type_name -> rightsizer.v1.StreamGap
+	0,  // 3: rightsizer.v1.StreamLost.bound:type_name -> rightsizer.v1.LossBound
+	10, // 4: rightsizer.v1.StreamResync.since:type_name -> google.protobuf.Timestamp
+	5,  // [5:5] is the sub-list for method output_type
+	5,  // [5:5] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_rightsizer_v1_stream_proto_init() }
@@ -647,13 +729,14 @@ func file_rightsizer_v1_stream_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rightsizer_v1_stream_proto_rawDesc), len(file_rightsizer_v1_stream_proto_rawDesc)),
-			NumEnums:      0,
+			NumEnums:      1,
 			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_rightsizer_v1_stream_proto_goTypes,
 		DependencyIndexes: file_rightsizer_v1_stream_proto_depIdxs,
+		EnumInfos:         file_rightsizer_v1_stream_proto_enumTypes,
 		MessageInfos:      file_rightsizer_v1_stream_proto_msgTypes,
 	}.Build()
 	File_rightsizer_v1_stream_proto = out.File

@@ -2,8 +2,8 @@
 // @generated from file rightsizer/v1/stream.proto (package rightsizer.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../buf/validate/validate_pb";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file rightsizer/v1/stream.proto.
  */
 export const file_rightsizer_v1_stream: GenFile = /*@__PURE__*/
-  fileDesc("ChpyaWdodHNpemVyL3YxL3N0cmVhbS5wcm90bxINcmlnaHRzaXplci52MSLQAQoMU3RyZWFtT3BlbmVkEi8KB3Jlc3VtZWQYASABKAsyHC5yaWdodHNpemVyLnYxLlN0cmVhbVJlc3VtZWRIABIrCgVyZXNldBgCIAEoCzIaLnJpZ2h0c2l6ZXIudjEuU3RyZWFtUmVzZXRIABInCgNnYXAYAyABKAsyGC5yaWdodHNpemVyLnYxLlN0cmVhbUdhcEgAEhcKBm9sZGVzdBgEIAEoCUIHukgEcgIYQBIXCgZuZXdlc3QYBSABKAlCB7pIBHICGEBCBwoFc3RhcnQiDwoNU3RyZWFtUmVzdW1lZCInCgtTdHJlYW1SZXNldBIYCgZyZWFzb24YASABKAlCCLpIBXIDKIACIgsKCVN0cmVhbUdhcCJfCgpTdHJlYW1Mb3N0EhYKBWNvdW50GAEgASgDQge6SAQiAigAEg0KBWV4YWN0GAIgASgIEhUKBGZyb20YAyABKAlCB7pIBHICGEASEwoCdG8YBCABKAlCB7pIBHICGEAibgoMU3RyZWFtUmVzeW5jEhkKBXNjb3BlGAEgASgJQgq6SAdyBRABGIABEhgKBnJlYXNvbhgCIAEoCUIIukgFcgMogAgSKQoFc2luY2UYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIikKDFN0cmVhbVN5bmNlZBIZCghwb3NpdGlvbhgBIAEoCUIHukgEcgIYQCIsCg9TdHJlYW1IZWFydGJlYXQSGQoIcG9zaXRpb24YASABKAlCB7pIBHICGEAiRgoNU3RyZWFtQ2xvc2luZxIaCgZyZWFzb24YASABKAlCCrpIB3IFEAEYgAESGQoIcG9zaXRpb24YAiABKAlCB7pIBHICGEBCuQEKEWNvbS5yaWdodHNpemVyLnYxQgtTdHJlYW1Qcm90b1ABWkJnaXRodWIuY29tL3JpZ2h0c2l6ZXIvcmlnaHRzaXplci9nZW4vZ28vcmlnaHRzaXplci92MTtyaWdodHNpemVydjGiAgNSWFiqAg1SaWdodHNpemVyLlYxygINUmlnaHRzaXplclxWMeICGVJpZ2h0c2l6ZXJcVjFcR1BCTWV0YWRhdGHqAg5SaWdodHNpemVyOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("ChpyaWdodHNpemVyL3YxL3N0cmVhbS5wcm90bxINcmlnaHRzaXplci52MSLQAQoMU3RyZWFtT3BlbmVkEi8KB3Jlc3VtZWQYASABKAsyHC5yaWdodHNpemVyLnYxLlN0cmVhbVJlc3VtZWRIABIrCgVyZXNldBgCIAEoCzIaLnJpZ2h0c2l6ZXIudjEuU3RyZWFtUmVzZXRIABInCgNnYXAYAyABKAsyGC5yaWdodHNpemVyLnYxLlN0cmVhbUdhcEgAEhcKBm9sZGVzdBgEIAEoCUIHukgEcgIYQBIXCgZuZXdlc3QYBSABKAlCB7pIBHICGEBCBwoFc3RhcnQiDwoNU3RyZWFtUmVzdW1lZCInCgtTdHJlYW1SZXNldBIYCgZyZWFzb24YASABKAlCCLpIBXIDKIACIgsKCVN0cmVhbUdhcCKSAQoKU3RyZWFtTG9zdBIWCgVjb3VudBgBIAEoA0IHukgEIgIoABINCgVleGFjdBgCIAEoCBIVCgRmcm9tGAMgASgJQge6SARyAhhAEhMKAnRvGAQgASgJQge6SARyAhhAEjEKBWJvdW5kGAUgASgOMhgucmlnaHRzaXplci52MS5Mb3NzQm91bmRCCLpIBYIBAhABIm4KDFN0cmVhbVJlc3luYxIZCgVzY29wZRgBIAEoCUIKukgHcgUQARiAARIYCgZyZWFzb24YAiABKAlCCLpIBXIDKIAIEikKBXNpbmNlGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIpCgxTdHJlYW1TeW5jZWQSGQoIcG9zaXRpb24YASABKAlCB7pIBHICGEAiLAoPU3RyZWFtSGVhcnRiZWF0EhkKCHBvc2l0aW9uGAEgASgJQge6SARyAhhAIkYKDVN0cmVhbUNsb3NpbmcSGgoGcmVhc29uGAEgASgJQgq6SAdyBRABGIABEhkKCHBvc2l0aW9uGAIgASgJQge6SARyAhhAKocBCglMb3NzQm91bmQSGgoWTE9TU19CT1VORF9VTlNQRUNJRklFRBAAEhQKEExPU1NfQk9VTkRfRVhBQ1QQARIWChJMT1NTX0JPVU5EX0FUX01PU1QQAhIXChNMT1NTX0JPVU5EX0FUX0xFQVNUEAMSFwoTTE9TU19CT1VORF9FU1RJTUFURRAEQrkBChFjb20ucmlnaHRzaXplci52MUILU3RyZWFtUHJvdG9QAVpCZ2l0aHViLmNvbS9yaWdodHNpemVyL3JpZ2h0c2l6ZXIvZ2VuL2dvL3JpZ2h0c2l6ZXIvdjE7cmlnaHRzaXplcnYxogIDUlhYqgINUmlnaHRzaXplci5WMcoCDVJpZ2h0c2l6ZXJcVjHiAhlSaWdodHNpemVyXFYxXEdQQk1ldGFkYXRh6gIOUmlnaHRzaXplcjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * StreamOpened is the first message of every stream.
@@ -36,8 +36,8 @@ export type StreamOpened = Message<"rightsizer.v1.StreamOpened"> & {
     case: "resumed";
   } | {
     /**
-     * No usable position: a snapshot of what is wrong now follows, then
-     * `synced`, then live events.
+     * No usable position: a snapshot of what is wrong now follows (events, then
+     * the open incidents), then `synced`, then live events.
      *
      * @generated from field: rightsizer.v1.StreamReset reset = 2;
      */
@@ -144,8 +144,7 @@ export type StreamLost = Message<"rightsizer.v1.StreamLost"> & {
 
   /**
    * True where count is the very number of events that matched the client's
-   * filter; false where a narrower filter makes it an upper bound, or where the
-   * loss reaches further back than is remembered, which makes it a lower one.
+   * filter: bound is EXACT.
    *
    * @generated from field: bool exact = 2;
    */
@@ -164,6 +163,13 @@ export type StreamLost = Message<"rightsizer.v1.StreamLost"> & {
    * @generated from field: string to = 4;
    */
   to: string;
+
+  /**
+   * What count says of the number of lost events that matched the filter.
+   *
+   * @generated from field: rightsizer.v1.LossBound bound = 5;
+   */
+  bound: LossBound;
 };
 
 /**
@@ -180,7 +186,8 @@ export const StreamLostSchema: GenMessage<StreamLost> = /*@__PURE__*/
  */
 export type StreamResync = Message<"rightsizer.v1.StreamResync"> & {
   /**
-   * What was not watched: a resource (`pods`, `nodes`) or `all`.
+   * What was not watched: a resource by its plural (`pods`, `deployments`,
+   * `events` for Kubernetes Events), or `all`.
    *
    * @generated from field: string scope = 1;
    */
@@ -280,4 +287,54 @@ export type StreamClosing = Message<"rightsizer.v1.StreamClosing"> & {
  */
 export const StreamClosingSchema: GenMessage<StreamClosing> = /*@__PURE__*/
   messageDesc(file_rightsizer_v1_stream, 8);
+
+/**
+ * LossBound is what a count of lost events says of their number.
+ *
+ * @generated from enum rightsizer.v1.LossBound
+ */
+export enum LossBound {
+  /**
+   * Not set: sent by an operator that is older than this field.
+   *
+   * @generated from enum value: LOSS_BOUND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It is the number.
+   *
+   * @generated from enum value: LOSS_BOUND_EXACT = 1;
+   */
+  EXACT = 1,
+
+  /**
+   * No more than that: the filter is narrower than its namespaces, by which
+   * losses are counted.
+   *
+   * @generated from enum value: LOSS_BOUND_AT_MOST = 2;
+   */
+  AT_MOST = 2,
+
+  /**
+   * No less than that: the loss reaches further back than is remembered of the
+   * caller's namespaces, or holds incidents across namespaces.
+   *
+   * @generated from enum value: LOSS_BOUND_AT_LEAST = 3;
+   */
+  AT_LEAST = 3,
+
+  /**
+   * Neither: both reasons hold.
+   *
+   * @generated from enum value: LOSS_BOUND_ESTIMATE = 4;
+   */
+  ESTIMATE = 4,
+}
+
+/**
+ * Describes the enum rightsizer.v1.LossBound.
+ */
+export const LossBoundSchema: GenEnum<LossBound> = /*@__PURE__*/
+  enumDesc(file_rightsizer_v1_stream, 0);
 
