@@ -28,27 +28,47 @@ type AuditRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Number in the chain, from 1.
 	Sequence int64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
-	// When it was written.
+	// When it was written. Never before the record ahead of it.
 	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
 	// Who acted: a user, or the operator by its policy.
 	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The actor's groups, sorted; the first 32.
+	ActorGroups []string `protobuf:"bytes,13,rep,name=actor_groups,json=actorGroups,proto3" json:"actor_groups,omitempty"`
+	// Groups of the actor that actor_groups had no room for.
+	ActorGroupsOmitted int32 `protobuf:"varint,14,opt,name=actor_groups_omitted,json=actorGroupsOmitted,proto3" json:"actor_groups_omitted,omitempty"`
 	// What was done: a dotted verb such as remediation.approved.
 	Action string `protobuf:"bytes,4,opt,name=action,proto3" json:"action,omitempty"`
-	// Namespace it was done in.
+	// Namespace it was done in; empty for what is the cluster's or the chain's own.
 	Namespace string `protobuf:"bytes,5,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	// What it was done to, as `Kind/name`.
 	Target string `protobuf:"bytes,6,opt,name=target,proto3" json:"target,omitempty"`
+	// UID of the target.
+	TargetUid string `protobuf:"bytes,15,opt,name=target_uid,json=targetUid,proto3" json:"target_uid,omitempty"`
 	// The remediation it belongs to.
 	Remediation string `protobuf:"bytes,7,opt,name=remediation,proto3" json:"remediation,omitempty"`
+	// State of the remediation before; unset where it is no change of state.
+	StateBefore RemediationState `protobuf:"varint,16,opt,name=state_before,json=stateBefore,proto3,enum=rightsizer.v1.RemediationState" json:"state_before,omitempty"`
+	// State of the remediation after.
+	StateAfter RemediationState `protobuf:"varint,17,opt,name=state_after,json=stateAfter,proto3,enum=rightsizer.v1.RemediationState" json:"state_after,omitempty"`
 	// Why. At most 1,024 bytes.
 	Reason string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
-	// The change as a JSON patch. At most 16 KiB.
+	// Events that caused it, by id, at most 64.
+	CauseEventIds []string `protobuf:"bytes,18,rep,name=cause_event_ids,json=causeEventIds,proto3" json:"cause_event_ids,omitempty"`
+	// The change as a JSON patch. At most 16 KiB. Values other than sizes,
+	// replicas and identities are replaced by `[redacted]`.
 	Diff string `protobuf:"bytes,9,opt,name=diff,proto3" json:"diff,omitempty"`
 	// Evidence that the decision rested on. At most 32 pairs.
 	Evidence map[string]string `protobuf:"bytes,10,rep,name=evidence,proto3" json:"evidence,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Policy and its generation.
+	// Policy that governs it, as `Kind/namespace/name`.
 	Policy string `protobuf:"bytes,11,opt,name=policy,proto3" json:"policy,omitempty"`
-	// Hash over this record and the one before, 64 hexadecimal digits.
+	// Generation of the policy.
+	PolicyGeneration int64 `protobuf:"varint,19,opt,name=policy_generation,json=policyGeneration,proto3" json:"policy_generation,omitempty"`
+	// Replica of the operator that wrote it.
+	Replica string `protobuf:"bytes,20,opt,name=replica,proto3" json:"replica,omitempty"`
+	// Hash of the record before, 64 hexadecimal digits; zeros for the first.
+	PreviousHash string `protobuf:"bytes,21,opt,name=previous_hash,json=previousHash,proto3" json:"previous_hash,omitempty"`
+	// SHA-256 over the stored form of this record, in which previous_hash is, 64
+	// hexadecimal digits.
 	Hash          string `protobuf:"bytes,12,opt,name=hash,proto3" json:"hash,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -105,6 +125,20 @@ func (x *AuditRecord) GetActor() string {
 	return ""
 }
 
+func (x *AuditRecord) GetActorGroups() []string {
+	if x != nil {
+		return x.ActorGroups
+	}
+	return nil
+}
+
+func (x *AuditRecord) GetActorGroupsOmitted() int32 {
+	if x != nil {
+		return x.ActorGroupsOmitted
+	}
+	return 0
+}
+
 func (x *AuditRecord) GetAction() string {
 	if x != nil {
 		return x.Action
@@ -126,6 +160,13 @@ func (x *AuditRecord) GetTarget() string {
 	return ""
 }
 
+func (x *AuditRecord) GetTargetUid() string {
+	if x != nil {
+		return x.TargetUid
+	}
+	return ""
+}
+
 func (x *AuditRecord) GetRemediation() string {
 	if x != nil {
 		return x.Remediation
@@ -133,11 +174,32 @@ func (x *AuditRecord) GetRemediation() string {
 	return ""
 }
 
+func (x *AuditRecord) GetStateBefore() RemediationState {
+	if x != nil {
+		return x.StateBefore
+	}
+	return RemediationState_REMEDIATION_STATE_UNSPECIFIED
+}
+
+func (x *AuditRecord) GetStateAfter() RemediationState {
+	if x != nil {
+		return x.StateAfter
+	}
+	return RemediationState_REMEDIATION_STATE_UNSPECIFIED
+}
+
 func (x *AuditRecord) GetReason() string {
 	if x != nil {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *AuditRecord) GetCauseEventIds() []string {
+	if x != nil {
+		return x.CauseEventIds
+	}
+	return nil
 }
 
 func (x *AuditRecord) GetDiff() string {
@@ -157,6 +219,27 @@ func (x *AuditRecord) GetEvidence() map[string]string {
 func (x *AuditRecord) GetPolicy() string {
 	if x != nil {
 		return x.Policy
+	}
+	return ""
+}
+
+func (x *AuditRecord) GetPolicyGeneration() int64 {
+	if x != nil {
+		return x.PolicyGeneration
+	}
+	return 0
+}
+
+func (x *AuditRecord) GetReplica() string {
+	if x != nil {
+		return x.Replica
+	}
+	return ""
+}
+
+func (x *AuditRecord) GetPreviousHash() string {
+	if x != nil {
+		return x.PreviousHash
 	}
 	return ""
 }
@@ -186,7 +269,14 @@ type ListAuditRecordsRequest struct {
 	// Without namespaces: list what the caller may read instead of refusing.
 	AllowedOnly bool `protobuf:"varint,7,opt,name=allowed_only,json=allowedOnly,proto3" json:"allowed_only,omitempty"`
 	// Id of the cluster to ask; empty is the answering operator's own.
-	Cluster       string `protobuf:"bytes,8,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Cluster string `protobuf:"bytes,8,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	// Only of these actors. At most 64.
+	Actors []string `protobuf:"bytes,9,rep,name=actors,proto3" json:"actors,omitempty"`
+	// Only these actions: exact (`remediation.approved`) or by prefix
+	// (`remediation.*`). At most 64.
+	Actions []string `protobuf:"bytes,10,rep,name=actions,proto3" json:"actions,omitempty"`
+	// Only done to this, as `Kind/name`.
+	Target        string `protobuf:"bytes,11,opt,name=target,proto3" json:"target,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -277,6 +367,27 @@ func (x *ListAuditRecordsRequest) GetCluster() string {
 	return ""
 }
 
+func (x *ListAuditRecordsRequest) GetActors() []string {
+	if x != nil {
+		return x.Actors
+	}
+	return nil
+}
+
+func (x *ListAuditRecordsRequest) GetActions() []string {
+	if x != nil {
+		return x.Actions
+	}
+	return nil
+}
+
+func (x *ListAuditRecordsRequest) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
 // ListAuditRecordsResponse is one page of records.
 type ListAuditRecordsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -336,7 +447,11 @@ func (x *ListAuditRecordsResponse) GetNextPageToken() string {
 type VerifyAuditRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the cluster to ask; empty is the answering operator's own.
-	Cluster       string `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Cluster string `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	// Heads that are known from elsewhere, such as the operator's log: the chain
+	// must hold these records with these hashes. This alone shows that a chain was
+	// made anew, or cut at its end. At most 64.
+	Heads         []*AuditHead `protobuf:"bytes,2,rep,name=heads,proto3" json:"heads,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -378,22 +493,90 @@ func (x *VerifyAuditRequest) GetCluster() string {
 	return ""
 }
 
+func (x *VerifyAuditRequest) GetHeads() []*AuditHead {
+	if x != nil {
+		return x.Heads
+	}
+	return nil
+}
+
+// AuditHead names a record by its number and its hash.
+type AuditHead struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of the record.
+	Sequence int64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// Its hash, 64 hexadecimal digits.
+	Hash          string `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditHead) Reset() {
+	*x = AuditHead{}
+	mi := &file_rightsizer_v1_audit_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditHead) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditHead) ProtoMessage() {}
+
+func (x *AuditHead) ProtoReflect() protoreflect.Message {
+	mi := &file_rightsizer_v1_audit_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditHead.ProtoReflect.Descriptor instead.
+func (*AuditHead) Descriptor() ([]byte, []int) {
+	return file_rightsizer_v1_audit_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *AuditHead) GetSequence() int64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *AuditHead) GetHash() string {
+	if x != nil {
+		return x.Hash
+	}
+	return ""
+}
+
 // VerifyAuditResponse says whether the chain is whole.
 type VerifyAuditResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// True where nothing was found.
+	// True where nothing was found but what is held elsewhere.
 	Valid bool `protobuf:"varint,1,opt,name=valid,proto3" json:"valid,omitempty"`
 	// What does not fit. At most 256.
 	Findings []*AuditFinding `protobuf:"bytes,2,rep,name=findings,proto3" json:"findings,omitempty"`
-	// Records checked.
-	Records       int64 `protobuf:"varint,3,opt,name=records,proto3" json:"records,omitempty"`
+	// Records checked, of each place.
+	Records int64 `protobuf:"varint,3,opt,name=records,proto3" json:"records,omitempty"`
+	// Findings beyond those listed.
+	FindingsOmitted int64 `protobuf:"varint,4,opt,name=findings_omitted,json=findingsOmitted,proto3" json:"findings_omitted,omitempty"`
+	// Number of the first record that the cluster holds; 0 where it holds none.
+	FirstSequence int64 `protobuf:"varint,5,opt,name=first_sequence,json=firstSequence,proto3" json:"first_sequence,omitempty"`
+	// The last record; keep it to verify against later. Unset where there is none.
+	Head          *AuditHead `protobuf:"bytes,6,opt,name=head,proto3" json:"head,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *VerifyAuditResponse) Reset() {
 	*x = VerifyAuditResponse{}
-	mi := &file_rightsizer_v1_audit_service_proto_msgTypes[4]
+	mi := &file_rightsizer_v1_audit_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -405,7 +588,7 @@ func (x *VerifyAuditResponse) String() string {
 func (*VerifyAuditResponse) ProtoMessage() {}
 
 func (x *VerifyAuditResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rightsizer_v1_audit_service_proto_msgTypes[4]
+	mi := &file_rightsizer_v1_audit_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -418,7 +601,7 @@ func (x *VerifyAuditResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyAuditResponse.ProtoReflect.Descriptor instead.
 func (*VerifyAuditResponse) Descriptor() ([]byte, []int) {
-	return file_rightsizer_v1_audit_service_proto_rawDescGZIP(), []int{4}
+	return file_rightsizer_v1_audit_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *VerifyAuditResponse) GetValid() bool {
@@ -442,22 +625,47 @@ func (x *VerifyAuditResponse) GetRecords() int64 {
 	return 0
 }
 
+func (x *VerifyAuditResponse) GetFindingsOmitted() int64 {
+	if x != nil {
+		return x.FindingsOmitted
+	}
+	return 0
+}
+
+func (x *VerifyAuditResponse) GetFirstSequence() int64 {
+	if x != nil {
+		return x.FirstSequence
+	}
+	return 0
+}
+
+func (x *VerifyAuditResponse) GetHead() *AuditHead {
+	if x != nil {
+		return x.Head
+	}
+	return nil
+}
+
 // AuditFinding is one place where the chain does not fit.
 type AuditFinding struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Number of the record.
 	Sequence int64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
-	// What is wrong: edited, missing, truncated, held_elsewhere.
+	// What is wrong: edited, missing, reordered, truncated, rewritten, torn; or
+	// what is not: held_elsewhere.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	// For a person. At most 1,024 bytes.
-	Message       string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	// Where: segment and key of the cluster, or file and line of a directory. At
+	// most 512 bytes.
+	Place         string `protobuf:"bytes,4,opt,name=place,proto3" json:"place,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AuditFinding) Reset() {
 	*x = AuditFinding{}
-	mi := &file_rightsizer_v1_audit_service_proto_msgTypes[5]
+	mi := &file_rightsizer_v1_audit_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -469,7 +677,7 @@ func (x *AuditFinding) String() string {
 func (*AuditFinding) ProtoMessage() {}
 
 func (x *AuditFinding) ProtoReflect() protoreflect.Message {
-	mi := &file_rightsizer_v1_audit_service_proto_msgTypes[5]
+	mi := &file_rightsizer_v1_audit_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -482,7 +690,7 @@ func (x *AuditFinding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditFinding.ProtoReflect.Descriptor instead.
 func (*AuditFinding) Descriptor() ([]byte, []int) {
-	return file_rightsizer_v1_audit_service_proto_rawDescGZIP(), []int{5}
+	return file_rightsizer_v1_audit_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *AuditFinding) GetSequence() int64 {
@@ -506,28 +714,46 @@ func (x *AuditFinding) GetMessage() string {
 	return ""
 }
 
+func (x *AuditFinding) GetPlace() string {
+	if x != nil {
+		return x.Place
+	}
+	return ""
+}
+
 var File_rightsizer_v1_audit_service_proto protoreflect.FileDescriptor
 
 const file_rightsizer_v1_audit_service_proto_rawDesc = "" +
 	"\n" +
-	"!rightsizer/v1/audit_service.proto\x12\rrightsizer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1erightsizer/v1/permission.proto\"\xa5\x04\n" +
+	"!rightsizer/v1/audit_service.proto\x12\rrightsizer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1erightsizer/v1/permission.proto\x1a\x1frightsizer/v1/remediation.proto\"\xcd\b\n" +
 	"\vAuditRecord\x12#\n" +
-	"\bsequence\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x01R\bsequence\x12.\n" +
+	"\bsequence\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\bsequence\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1e\n" +
-	"\x05actor\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\x05actor\x12\x1f\n" +
-	"\x06action\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06action\x12%\n" +
+	"\x05actor\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\x05actor\x122\n" +
+	"\factor_groups\x18\r \x03(\tB\x0f\xbaH\f\x92\x01\t\x10 \"\x05r\x03\x18\xfd\x01R\vactorGroups\x129\n" +
+	"\x14actor_groups_omitted\x18\x0e \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x12actorGroupsOmitted\x12F\n" +
+	"\x06action\x18\x04 \x01(\tB.\xbaH+r)\x18@2%^[a-z][a-z0-9_]*(\\.[a-z][a-z0-9_]*)*$R\x06action\x12%\n" +
 	"\tnamespace\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18?R\tnamespace\x12 \n" +
-	"\x06target\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xbd\x02R\x06target\x12*\n" +
-	"\vremediation\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\vremediation\x12 \n" +
-	"\x06reason\x18\b \x01(\tB\b\xbaH\x05r\x03(\x80\bR\x06reason\x12\x1d\n" +
-	"\x04diff\x18\t \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x01R\x04diff\x12N\n" +
+	"\x06target\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xbd\x02R\x06target\x12'\n" +
+	"\n" +
+	"target_uid\x18\x0f \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\ttargetUid\x12*\n" +
+	"\vremediation\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\vremediation\x12L\n" +
+	"\fstate_before\x18\x10 \x01(\x0e2\x1f.rightsizer.v1.RemediationStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\vstateBefore\x12J\n" +
+	"\vstate_after\x18\x11 \x01(\x0e2\x1f.rightsizer.v1.RemediationStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\n" +
+	"stateAfter\x12 \n" +
+	"\x06reason\x18\b \x01(\tB\b\xbaH\x05r\x03(\x80\bR\x06reason\x126\n" +
+	"\x0fcause_event_ids\x18\x12 \x03(\tB\x0e\xbaH\v\x92\x01\b\x10@\"\x04r\x02\x18 R\rcauseEventIds\x12\x1d\n" +
+	"\x04diff\x18\t \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x01R\x04diff\x12]\n" +
 	"\bevidence\x18\n" +
-	" \x03(\v2(.rightsizer.v1.AuditRecord.EvidenceEntryB\b\xbaH\x05\x9a\x01\x02\x10 R\bevidence\x12 \n" +
-	"\x06policy\x18\v \x01(\tB\b\xbaH\x05r\x03\x18\x90\x03R\x06policy\x12\x1b\n" +
+	" \x03(\v2(.rightsizer.v1.AuditRecord.EvidenceEntryB\x17\xbaH\x14\x9a\x01\x11\x10 \"\x06r\x04\x10\x01\x18?*\x05r\x03(\x80\x04R\bevidence\x12 \n" +
+	"\x06policy\x18\v \x01(\tB\b\xbaH\x05r\x03\x18\x90\x03R\x06policy\x124\n" +
+	"\x11policy_generation\x18\x13 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10policyGeneration\x12\"\n" +
+	"\areplica\x18\x14 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\areplica\x12,\n" +
+	"\rprevious_hash\x18\x15 \x01(\tB\a\xbaH\x04r\x02\x18@R\fpreviousHash\x12\x1b\n" +
 	"\x04hash\x18\f \x01(\tB\a\xbaH\x04r\x02\x18@R\x04hash\x1a;\n" +
 	"\rEvidenceEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa2\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc5\x04\n" +
 	"\x17ListAuditRecordsRequest\x12P\n" +
 	"\n" +
 	"namespaces\x18\x01 \x03(\tB0\xbaH-\x92\x01*\x10\x80\x02\"%r#\x18?2\x1f^[a-z0-9]([-a-z0-9]*[a-z0-9])?$R\n" +
@@ -541,20 +767,32 @@ const file_rightsizer_v1_audit_service_proto_rawDesc = "" +
 	"\n" +
 	"page_token\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\tpageToken\x12!\n" +
 	"\fallowed_only\x18\a \x01(\bR\vallowedOnly\x12\"\n" +
-	"\acluster\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\acluster\"\x8d\x01\n" +
+	"\acluster\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\acluster\x12'\n" +
+	"\x06actors\x18\t \x03(\tB\x0f\xbaH\f\x92\x01\t\x10@\"\x05r\x03\x18\xfd\x01R\x06actors\x12V\n" +
+	"\aactions\x18\n" +
+	" \x03(\tB<\xbaH9\x92\x016\x10@\"2r0\x18@2,^[a-z][a-z0-9_]*(\\.[a-z][a-z0-9_]*)*(\\.\\*)?$R\aactions\x12 \n" +
+	"\x06target\x18\v \x01(\tB\b\xbaH\x05r\x03\x18\xbd\x02R\x06target\"\x8d\x01\n" +
 	"\x18ListAuditRecordsResponse\x12?\n" +
 	"\arecords\x18\x01 \x03(\v2\x1a.rightsizer.v1.AuditRecordB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\arecords\x120\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\rnextPageToken\"8\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\rnextPageToken\"r\n" +
 	"\x12VerifyAuditRequest\x12\"\n" +
-	"\acluster\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\acluster\"\x92\x01\n" +
+	"\acluster\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\acluster\x128\n" +
+	"\x05heads\x18\x02 \x03(\v2\x18.rightsizer.v1.AuditHeadB\b\xbaH\x05\x92\x01\x02\x10@R\x05heads\"[\n" +
+	"\tAuditHead\x12#\n" +
+	"\bsequence\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x01R\bsequence\x12)\n" +
+	"\x04hash\x18\x02 \x01(\tB\x15\xbaH\x12r\x102\x0e^[0-9a-f]{64}$R\x04hash\"\xa4\x02\n" +
 	"\x13VerifyAuditResponse\x12\x14\n" +
 	"\x05valid\x18\x01 \x01(\bR\x05valid\x12B\n" +
 	"\bfindings\x18\x02 \x03(\v2\x1b.rightsizer.v1.AuditFindingB\t\xbaH\x06\x92\x01\x03\x10\x80\x02R\bfindings\x12!\n" +
-	"\arecords\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\arecords\"t\n" +
+	"\arecords\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\arecords\x122\n" +
+	"\x10findings_omitted\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x0ffindingsOmitted\x12.\n" +
+	"\x0efirst_sequence\x18\x05 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\rfirstSequence\x12,\n" +
+	"\x04head\x18\x06 \x01(\v2\x18.rightsizer.v1.AuditHeadR\x04head\"\x94\x01\n" +
 	"\fAuditFinding\x12#\n" +
 	"\bsequence\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\bsequence\x12\x1b\n" +
 	"\x04kind\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18 R\x04kind\x12\"\n" +
-	"\amessage\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\x80\bR\amessage2\xf6\x01\n" +
+	"\amessage\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\x80\bR\amessage\x12\x1e\n" +
+	"\x05place\x18\x04 \x01(\tB\b\xbaH\x05r\x03(\x80\x04R\x05place2\xf6\x01\n" +
 	"\fAuditService\x12y\n" +
 	"\x10ListAuditRecords\x12&.rightsizer.v1.ListAuditRecordsRequest\x1a'.rightsizer.v1.ListAuditRecordsResponse\"\x14\xea\xe0\x18\r\n" +
 	"\x05audit\x12\x04list\x90\x02\x01\x12k\n" +
@@ -574,33 +812,39 @@ func file_rightsizer_v1_audit_service_proto_rawDescGZIP() []byte {
 	return file_rightsizer_v1_audit_service_proto_rawDescData
 }
 
-var file_rightsizer_v1_audit_service_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_rightsizer_v1_audit_service_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_rightsizer_v1_audit_service_proto_goTypes = []any{
 	(*AuditRecord)(nil),              // 0: rightsizer.v1.AuditRecord
 	(*ListAuditRecordsRequest)(nil),  // 1: rightsizer.v1.ListAuditRecordsRequest
 	(*ListAuditRecordsResponse)(nil), // 2: rightsizer.v1.ListAuditRecordsResponse
 	(*VerifyAuditRequest)(nil),       // 3: rightsizer.v1.VerifyAuditRequest
-	(*VerifyAuditResponse)(nil),      // 4: rightsizer.v1.VerifyAuditResponse
-	(*AuditFinding)(nil),             // 5: rightsizer.v1.AuditFinding
-	nil,                              // 6: rightsizer.v1.AuditRecord.EvidenceEntry
-	(*timestamppb.Timestamp)(nil),    // 7: google.protobuf.Timestamp
+	(*AuditHead)(nil),                // 4: rightsizer.v1.AuditHead
+	(*VerifyAuditResponse)(nil),      // 5: rightsizer.v1.VerifyAuditResponse
+	(*AuditFinding)(nil),             // 6: rightsizer.v1.AuditFinding
+	nil,                              // 7: rightsizer.v1.AuditRecord.EvidenceEntry
+	(*timestamppb.Timestamp)(nil),    // 8: google.protobuf.Timestamp
+	(RemediationState)(0),            // 9: rightsizer.v1.RemediationState
 }
 var file_rightsizer_v1_audit_service_proto_depIdxs = []int32{
-	7, // 0: rightsizer.v1.AuditRecord.time:type_name -> google.protobuf.Timestamp
-	6, // 1: rightsizer.v1.AuditRecord.evidence:type_name -> rightsizer.v1.AuditRecord.EvidenceEntry
-	7, // 2: rightsizer.v1.ListAuditRecordsRequest.start_time:type_name -> google.protobuf.Timestamp
-	7, // 3: rightsizer.v1.ListAuditRecordsRequest.end_time:type_name -> google.protobuf.Timestamp
-	0, // 4: rightsizer.v1.ListAuditRecordsResponse.records:type_name -> rightsizer.v1.AuditRecord
-	5, // 5: rightsizer.v1.VerifyAuditResponse.findings:type_name -> rightsizer.v1.AuditFinding
-	1, // 6: rightsizer.v1.AuditService.ListAuditRecords:input_type -> rightsizer.v1.ListAuditRecordsRequest
-	3, // 7: rightsizer.v1.AuditService.VerifyAudit:input_type -> rightsizer.v1.VerifyAuditRequest
-	2, // 8: rightsizer.v1.AuditService.ListAuditRecords:output_type -> rightsizer.v1.ListAuditRecordsResponse
-	4, // 9: rightsizer.v1.AuditService.VerifyAudit:output_type -> rightsizer.v1.VerifyAuditResponse
-	8, // [8:10] is the sub-list for method output_type
-	6, // [6:8] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	8,  // 0: rightsizer.v1.AuditRecord.time:type_name -> google.protobuf.Timestamp
+	9,  // 1: rightsizer.v1.AuditRecord.state_before:type_name -> rightsizer.v1.RemediationState
+	9,  // 2: rightsizer.v1.AuditRecord.state_after:type_name -> rightsizer.v1.RemediationState
+	7,  // 3: rightsizer.v1.AuditRecord.evidence:type_name -> rightsizer.v1.AuditRecord.EvidenceEntry
+	8,  // 4: rightsizer.v1.ListAuditRecordsRequest.start_time:type_name -> google.protobuf.Timestamp
+	8,  // 5: rightsizer.v1.ListAuditRecordsRequest.end_time:type_name -> google.protobuf.Timestamp
+	0,  // 6: rightsizer.v1.ListAuditRecordsResponse.records:type_name -> rightsizer.v1.AuditRecord
+	4,  // 7: rightsizer.v1.VerifyAuditRequest.heads:type_name -> rightsizer.v1.AuditHead
+	6,  // 8: rightsizer.v1.VerifyAuditResponse.findings:type_name -> rightsizer.v1.AuditFinding
+	4,  // 9: rightsizer.v1.VerifyAuditResponse.head:type_name -> rightsizer.v1.AuditHead
+	1,  // 10: rightsizer.v1.AuditService.ListAuditRecords:input_type -> rightsizer.v1.ListAuditRecordsRequest
+	3,  // 11: rightsizer.v1.AuditService.VerifyAudit:input_type -> rightsizer.v1.VerifyAuditRequest
+	2,  // 12: rightsizer.v1.AuditService.ListAuditRecords:output_type -> rightsizer.v1.ListAuditRecordsResponse
+	5,  // 13: rightsizer.v1.AuditService.VerifyAudit:output_type -> rightsizer.v1.VerifyAuditResponse
+	12, // [12:14] is the sub-list for method output_type
+	10, // [10:12] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_rightsizer_v1_audit_service_proto_init() }
@@ -609,13 +853,14 @@ func file_rightsizer_v1_audit_service_proto_init() {
 		return
 	}
 	file_rightsizer_v1_permission_proto_init()
+	file_rightsizer_v1_remediation_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rightsizer_v1_audit_service_proto_rawDesc), len(file_rightsizer_v1_audit_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

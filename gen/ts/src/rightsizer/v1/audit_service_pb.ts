@@ -8,13 +8,15 @@ import { file_buf_validate_validate } from "../../buf/validate/validate_pb";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_rightsizer_v1_permission } from "./permission_pb";
+import type { RemediationState } from "./remediation_pb";
+import { file_rightsizer_v1_remediation } from "./remediation_pb";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file rightsizer/v1/audit_service.proto.
  */
 export const file_rightsizer_v1_audit_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFyaWdodHNpemVyL3YxL2F1ZGl0X3NlcnZpY2UucHJvdG8SDXJpZ2h0c2l6ZXIudjEitAMKC0F1ZGl0UmVjb3JkEhkKCHNlcXVlbmNlGAEgASgDQge6SAQiAigBEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKBWFjdG9yGAMgASgJQgi6SAVyAxj9ARIXCgZhY3Rpb24YBCABKAlCB7pIBHICGEASGgoJbmFtZXNwYWNlGAUgASgJQge6SARyAhg/EhgKBnRhcmdldBgGIAEoCUIIukgFcgMYvQISHQoLcmVtZWRpYXRpb24YByABKAlCCLpIBXIDGP0BEhgKBnJlYXNvbhgIIAEoCUIIukgFcgMogAgSFwoEZGlmZhgJIAEoCUIJukgGcgQogIABEkQKCGV2aWRlbmNlGAogAygLMigucmlnaHRzaXplci52MS5BdWRpdFJlY29yZC5FdmlkZW5jZUVudHJ5Qgi6SAWaAQIQIBIYCgZwb2xpY3kYCyABKAlCCLpIBXIDGJADEhUKBGhhc2gYDCABKAlCB7pIBHICGEAaLwoNRXZpZGVuY2VFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIsoCChdMaXN0QXVkaXRSZWNvcmRzUmVxdWVzdBJECgpuYW1lc3BhY2VzGAEgAygJQjC6SC2SASoQgAIiJXIjGD8yH15bYS16MC05XShbLWEtejAtOV0qW2EtejAtOV0pPyQSHQoLcmVtZWRpYXRpb24YAiABKAlCCLpIBXIDGP0BEi4KCnN0YXJ0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIdCglwYWdlX3NpemUYBSABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgGIAEoCUIIukgFcgMYgAISFAoMYWxsb3dlZF9vbmx5GAcgASgIEhkKB2NsdXN0ZXIYCCABKAlCCLpIBXIDGIABInUKGExpc3RBdWRpdFJlY29yZHNSZXNwb25zZRI2CgdyZWNvcmRzGAEgAygLMhoucmlnaHRzaXplci52MS5BdWRpdFJlY29yZEIJukgGkgEDEOgHEiEKD25leHRfcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAIiLwoSVmVyaWZ5QXVkaXRSZXF1ZXN0EhkKB2NsdXN0ZXIYASABKAlCCLpIBXIDGIABIngKE1ZlcmlmeUF1ZGl0UmVzcG9uc2USDQoFdmFsaWQYASABKAgSOAoIZmluZGluZ3MYAiADKAsyGy5yaWdodHNpemVyLnYxLkF1ZGl0RmluZGluZ0IJukgGkgEDEIACEhgKB3JlY29yZHMYAyABKANCB7pIBCICKAAiWwoMQXVkaXRGaW5kaW5nEhkKCHNlcXVlbmNlGAEgASgDQge6SAQiAigAEhUKBGtpbmQYAiABKAlCB7pIBHICGCASGQoHbWVzc2FnZRgDIAEoCUIIukgFcgMogAgy9gEKDEF1ZGl0U2VydmljZRJ5ChBMaXN0QXVkaXRSZWNvcmRzEiYucmlnaHRzaXplci52MS5MaXN0QXVkaXRSZWNvcmRzUmVxdWVzdBonLnJpZ2h0c2l6ZXIudjEuTGlzdEF1ZGl0UmVjb3Jkc1Jlc3BvbnNlIhSQAgHq4BgNCgVhdWRpdBIEbGlzdBJrCgtWZXJpZnlBdWRpdBIhLnJpZ2h0c2l6ZXIudjEuVmVyaWZ5QXVkaXRSZXF1ZXN0GiIucmlnaHRzaXplci52MS5WZXJpZnlBdWRpdFJlc3BvbnNlIhWQAgHq4BgOCgVhdWRpdBIDZ2V0GAFCvwEKEWNvbS5yaWdodHNpemVyLnYxQhFBdWRpdFNlcnZpY2VQcm90b1ABWkJnaXRodWIuY29tL3JpZ2h0c2l6ZXIvcmlnaHRzaXplci9nZW4vZ28vcmlnaHRzaXplci92MTtyaWdodHNpemVydjGiAgNSWFiqAg1SaWdodHNpemVyLlYxygINUmlnaHRzaXplclxWMeICGVJpZ2h0c2l6ZXJcVjFcR1BCTWV0YWRhdGHqAg5SaWdodHNpemVyOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_rightsizer_v1_permission]);
+  fileDesc("CiFyaWdodHNpemVyL3YxL2F1ZGl0X3NlcnZpY2UucHJvdG8SDXJpZ2h0c2l6ZXIudjEi3wYKC0F1ZGl0UmVjb3JkEhkKCHNlcXVlbmNlGAEgASgDQge6SAQiAigAEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKBWFjdG9yGAMgASgJQgi6SAVyAxj9ARIlCgxhY3Rvcl9ncm91cHMYDSADKAlCD7pIDJIBCRAgIgVyAxj9ARIlChRhY3Rvcl9ncm91cHNfb21pdHRlZBgOIAEoBUIHukgEGgIoABI+CgZhY3Rpb24YBCABKAlCLrpIK3IpGEAyJV5bYS16XVthLXowLTlfXSooXC5bYS16XVthLXowLTlfXSopKiQSGgoJbmFtZXNwYWNlGAUgASgJQge6SARyAhg/EhgKBnRhcmdldBgGIAEoCUIIukgFcgMYvQISHAoKdGFyZ2V0X3VpZBgPIAEoCUIIukgFcgMYgAESHQoLcmVtZWRpYXRpb24YByABKAlCCLpIBXIDGP0BEj8KDHN0YXRlX2JlZm9yZRgQIAEoDjIfLnJpZ2h0c2l6ZXIudjEuUmVtZWRpYXRpb25TdGF0ZUIIukgFggECEAESPgoLc3RhdGVfYWZ0ZXIYESABKA4yHy5yaWdodHNpemVyLnYxLlJlbWVkaWF0aW9uU3RhdGVCCLpIBYIBAhABEhgKBnJlYXNvbhgIIAEoCUIIukgFcgMogAgSJwoPY2F1c2VfZXZlbnRfaWRzGBIgAygJQg66SAuSAQgQQCIEcgIYIBIXCgRkaWZmGAkgASgJQgm6SAZyBCiAgAESUwoIZXZpZGVuY2UYCiADKAsyKC5yaWdodHNpemVyLnYxLkF1ZGl0UmVjb3JkLkV2aWRlbmNlRW50cnlCF7pIFJoBERAgIgZyBBABGD8qBXIDKIAEEhgKBnBvbGljeRgLIAEoCUIIukgFcgMYkAMSIgoRcG9saWN5X2dlbmVyYXRpb24YEyABKANCB7pIBCICKAASGQoHcmVwbGljYRgUIAEoCUIIukgFcgMY/QESHgoNcHJldmlvdXNfaGFzaBgVIAEoCUIHukgEcgIYQBIVCgRoYXNoGAwgASgJQge6SARyAhhAGi8KDUV2aWRlbmNlRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLUAwoXTGlzdEF1ZGl0UmVjb3Jkc1JlcXVlc3QSRAoKbmFtZXNwYWNlcxgBIAMoCUIwukgtkgEqEIACIiVyIxg/Mh9eW2EtejAtOV0oWy1hLXowLTldKlthLXowLTldKT8kEh0KC3JlbWVkaWF0aW9uGAIgASgJQgi6SAVyAxj9ARIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHQoJcGFnZV9zaXplGAUgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YBiABKAlCCLpIBXIDGIACEhQKDGFsbG93ZWRfb25seRgHIAEoCBIZCgdjbHVzdGVyGAggASgJQgi6SAVyAxiAARIfCgZhY3RvcnMYCSADKAlCD7pIDJIBCRBAIgVyAxj9ARJNCgdhY3Rpb25zGAogAygJQjy6SDmSATYQQCIycjAYQDIsXlthLXpdW2EtejAtOV9dKihcLlthLXpdW2EtejAtOV9dKikqKFwuXCopPyQSGAoGdGFyZ2V0GAsgASgJQgi6SAVyAxi9AiJ1ChhMaXN0QXVkaXRSZWNvcmRzUmVzcG9uc2USNgoHcmVjb3JkcxgBIAMoCzIaLnJpZ2h0c2l6ZXIudjEuQXVkaXRSZWNvcmRCCbpIBpIBAxDoBxIhCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIACImIKElZlcmlmeUF1ZGl0UmVxdWVzdBIZCgdjbHVzdGVyGAEgASgJQgi6SAVyAxiAARIxCgVoZWFkcxgCIAMoCzIYLnJpZ2h0c2l6ZXIudjEuQXVkaXRIZWFkQgi6SAWSAQIQQCJLCglBdWRpdEhlYWQSGQoIc2VxdWVuY2UYASABKANCB7pIBCICKAESIwoEaGFzaBgCIAEoCUIVukgSchAyDl5bMC05YS1mXXs2NH0kIuQBChNWZXJpZnlBdWRpdFJlc3BvbnNlEg0KBXZhbGlkGAEgASgIEjgKCGZpbmRpbmdzGAIgAygLMhsucmlnaHRzaXplci52MS5BdWRpdEZpbmRpbmdCCbpIBpIBAxCAAhIYCgdyZWNvcmRzGAMgASgDQge6SAQiAigAEiEKEGZpbmRpbmdzX29taXR0ZWQYBCABKANCB7pIBCICKAASHwoOZmlyc3Rfc2VxdWVuY2UYBSABKANCB7pIBCICKAASJgoEaGVhZBgGIAEoCzIYLnJpZ2h0c2l6ZXIudjEuQXVkaXRIZWFkInQKDEF1ZGl0RmluZGluZxIZCghzZXF1ZW5jZRgBIAEoA0IHukgEIgIoABIVCgRraW5kGAIgASgJQge6SARyAhggEhkKB21lc3NhZ2UYAyABKAlCCLpIBXIDKIAIEhcKBXBsYWNlGAQgASgJQgi6SAVyAyiABDL2AQoMQXVkaXRTZXJ2aWNlEnkKEExpc3RBdWRpdFJlY29yZHMSJi5yaWdodHNpemVyLnYxLkxpc3RBdWRpdFJlY29yZHNSZXF1ZXN0GicucmlnaHRzaXplci52MS5MaXN0QXVkaXRSZWNvcmRzUmVzcG9uc2UiFJACAergGA0KBWF1ZGl0EgRsaXN0EmsKC1ZlcmlmeUF1ZGl0EiEucmlnaHRzaXplci52MS5WZXJpZnlBdWRpdFJlcXVlc3QaIi5yaWdodHNpemVyLnYxLlZlcmlmeUF1ZGl0UmVzcG9uc2UiFZACAergGA4KBWF1ZGl0EgNnZXQYAUK/AQoRY29tLnJpZ2h0c2l6ZXIudjFCEUF1ZGl0U2VydmljZVByb3RvUAFaQmdpdGh1Yi5jb20vcmlnaHRzaXplci9yaWdodHNpemVyL2dlbi9nby9yaWdodHNpemVyL3YxO3JpZ2h0c2l6ZXJ2MaICA1JYWKoCDVJpZ2h0c2l6ZXIuVjHKAg1SaWdodHNpemVyXFYx4gIZUmlnaHRzaXplclxWMVxHUEJNZXRhZGF0YeoCDlJpZ2h0c2l6ZXI6OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_rightsizer_v1_permission, file_rightsizer_v1_remediation]);
 
 /**
  * AuditRecord is one link of the chain.
@@ -30,7 +32,7 @@ export type AuditRecord = Message<"rightsizer.v1.AuditRecord"> & {
   sequence: bigint;
 
   /**
-   * When it was written.
+   * When it was written. Never before the record ahead of it.
    *
    * @generated from field: google.protobuf.Timestamp time = 2;
    */
@@ -44,6 +46,20 @@ export type AuditRecord = Message<"rightsizer.v1.AuditRecord"> & {
   actor: string;
 
   /**
+   * The actor's groups, sorted; the first 32.
+   *
+   * @generated from field: repeated string actor_groups = 13;
+   */
+  actorGroups: string[];
+
+  /**
+   * Groups of the actor that actor_groups had no room for.
+   *
+   * @generated from field: int32 actor_groups_omitted = 14;
+   */
+  actorGroupsOmitted: number;
+
+  /**
    * What was done: a dotted verb such as remediation.approved.
    *
    * @generated from field: string action = 4;
@@ -51,7 +67,7 @@ export type AuditRecord = Message<"rightsizer.v1.AuditRecord"> & {
   action: string;
 
   /**
-   * Namespace it was done in.
+   * Namespace it was done in; empty for what is the cluster's or the chain's own.
    *
    * @generated from field: string namespace = 5;
    */
@@ -65,11 +81,32 @@ export type AuditRecord = Message<"rightsizer.v1.AuditRecord"> & {
   target: string;
 
   /**
+   * UID of the target.
+   *
+   * @generated from field: string target_uid = 15;
+   */
+  targetUid: string;
+
+  /**
    * The remediation it belongs to.
    *
    * @generated from field: string remediation = 7;
    */
   remediation: string;
+
+  /**
+   * State of the remediation before; unset where it is no change of state.
+   *
+   * @generated from field: rightsizer.v1.RemediationState state_before = 16;
+   */
+  stateBefore: RemediationState;
+
+  /**
+   * State of the remediation after.
+   *
+   * @generated from field: rightsizer.v1.RemediationState state_after = 17;
+   */
+  stateAfter: RemediationState;
 
   /**
    * Why. At most 1,024 bytes.
@@ -79,7 +116,15 @@ export type AuditRecord = Message<"rightsizer.v1.AuditRecord"> & {
   reason: string;
 
   /**
-   * The change as a JSON patch. At most 16 KiB.
+   * Events that caused it, by id, at most 64.
+   *
+   * @generated from field: repeated string cause_event_ids = 18;
+   */
+  causeEventIds: string[];
+
+  /**
+   * The change as a JSON patch. At most 16 KiB. Values other than sizes,
+   * replicas and identities are replaced by `[redacted]`.
    *
    * @generated from field: string diff = 9;
    */
@@ -93,14 +138,36 @@ export type AuditRecord = Message<"rightsizer.v1.AuditRecord"> & {
   evidence: { [key: string]: string };
 
   /**
-   * Policy and its generation.
+   * Policy that governs it, as `Kind/namespace/name`.
    *
    * @generated from field: string policy = 11;
    */
   policy: string;
 
   /**
-   * Hash over this record and the one before, 64 hexadecimal digits.
+   * Generation of the policy.
+   *
+   * @generated from field: int64 policy_generation = 19;
+   */
+  policyGeneration: bigint;
+
+  /**
+   * Replica of the operator that wrote it.
+   *
+   * @generated from field: string replica = 20;
+   */
+  replica: string;
+
+  /**
+   * Hash of the record before, 64 hexadecimal digits; zeros for the first.
+   *
+   * @generated from field: string previous_hash = 21;
+   */
+  previousHash: string;
+
+  /**
+   * SHA-256 over the stored form of this record, in which previous_hash is, 64
+   * hexadecimal digits.
    *
    * @generated from field: string hash = 12;
    */
@@ -175,6 +242,28 @@ export type ListAuditRecordsRequest = Message<"rightsizer.v1.ListAuditRecordsReq
    * @generated from field: string cluster = 8;
    */
   cluster: string;
+
+  /**
+   * Only of these actors. At most 64.
+   *
+   * @generated from field: repeated string actors = 9;
+   */
+  actors: string[];
+
+  /**
+   * Only these actions: exact (`remediation.approved`) or by prefix
+   * (`remediation.*`). At most 64.
+   *
+   * @generated from field: repeated string actions = 10;
+   */
+  actions: string[];
+
+  /**
+   * Only done to this, as `Kind/name`.
+   *
+   * @generated from field: string target = 11;
+   */
+  target: string;
 };
 
 /**
@@ -224,6 +313,15 @@ export type VerifyAuditRequest = Message<"rightsizer.v1.VerifyAuditRequest"> & {
    * @generated from field: string cluster = 1;
    */
   cluster: string;
+
+  /**
+   * Heads that are known from elsewhere, such as the operator's log: the chain
+   * must hold these records with these hashes. This alone shows that a chain was
+   * made anew, or cut at its end. At most 64.
+   *
+   * @generated from field: repeated rightsizer.v1.AuditHead heads = 2;
+   */
+  heads: AuditHead[];
 };
 
 /**
@@ -234,13 +332,41 @@ export const VerifyAuditRequestSchema: GenMessage<VerifyAuditRequest> = /*@__PUR
   messageDesc(file_rightsizer_v1_audit_service, 3);
 
 /**
+ * AuditHead names a record by its number and its hash.
+ *
+ * @generated from message rightsizer.v1.AuditHead
+ */
+export type AuditHead = Message<"rightsizer.v1.AuditHead"> & {
+  /**
+   * Number of the record.
+   *
+   * @generated from field: int64 sequence = 1;
+   */
+  sequence: bigint;
+
+  /**
+   * Its hash, 64 hexadecimal digits.
+   *
+   * @generated from field: string hash = 2;
+   */
+  hash: string;
+};
+
+/**
+ * Describes the message rightsizer.v1.AuditHead.
+ * Use `create(AuditHeadSchema)` to create a new message.
+ */
+export const AuditHeadSchema: GenMessage<AuditHead> = /*@__PURE__*/
+  messageDesc(file_rightsizer_v1_audit_service, 4);
+
+/**
  * VerifyAuditResponse says whether the chain is whole.
  *
  * @generated from message rightsizer.v1.VerifyAuditResponse
  */
 export type VerifyAuditResponse = Message<"rightsizer.v1.VerifyAuditResponse"> & {
   /**
-   * True where nothing was found.
+   * True where nothing was found but what is held elsewhere.
    *
    * @generated from field: bool valid = 1;
    */
@@ -254,11 +380,32 @@ export type VerifyAuditResponse = Message<"rightsizer.v1.VerifyAuditResponse"> &
   findings: AuditFinding[];
 
   /**
-   * Records checked.
+   * Records checked, of each place.
    *
    * @generated from field: int64 records = 3;
    */
   records: bigint;
+
+  /**
+   * Findings beyond those listed.
+   *
+   * @generated from field: int64 findings_omitted = 4;
+   */
+  findingsOmitted: bigint;
+
+  /**
+   * Number of the first record that the cluster holds; 0 where it holds none.
+   *
+   * @generated from field: int64 first_sequence = 5;
+   */
+  firstSequence: bigint;
+
+  /**
+   * The last record; keep it to verify against later. Unset where there is none.
+   *
+   * @generated from field: rightsizer.v1.AuditHead head = 6;
+   */
+  head?: AuditHead | undefined;
 };
 
 /**
@@ -266,7 +413,7 @@ export type VerifyAuditResponse = Message<"rightsizer.v1.VerifyAuditResponse"> &
  * Use `create(VerifyAuditResponseSchema)` to create a new message.
  */
 export const VerifyAuditResponseSchema: GenMessage<VerifyAuditResponse> = /*@__PURE__*/
-  messageDesc(file_rightsizer_v1_audit_service, 4);
+  messageDesc(file_rightsizer_v1_audit_service, 5);
 
 /**
  * AuditFinding is one place where the chain does not fit.
@@ -282,7 +429,8 @@ export type AuditFinding = Message<"rightsizer.v1.AuditFinding"> & {
   sequence: bigint;
 
   /**
-   * What is wrong: edited, missing, truncated, held_elsewhere.
+   * What is wrong: edited, missing, reordered, truncated, rewritten, torn; or
+   * what is not: held_elsewhere.
    *
    * @generated from field: string kind = 2;
    */
@@ -294,6 +442,14 @@ export type AuditFinding = Message<"rightsizer.v1.AuditFinding"> & {
    * @generated from field: string message = 3;
    */
   message: string;
+
+  /**
+   * Where: segment and key of the cluster, or file and line of a directory. At
+   * most 512 bytes.
+   *
+   * @generated from field: string place = 4;
+   */
+  place: string;
 };
 
 /**
@@ -301,7 +457,7 @@ export type AuditFinding = Message<"rightsizer.v1.AuditFinding"> & {
  * Use `create(AuditFindingSchema)` to create a new message.
  */
 export const AuditFindingSchema: GenMessage<AuditFinding> = /*@__PURE__*/
-  messageDesc(file_rightsizer_v1_audit_service, 5);
+  messageDesc(file_rightsizer_v1_audit_service, 6);
 
 /**
  * AuditService shows what was done, by whom and why, and whether the record is
