@@ -12,7 +12,6 @@ import (
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/watcher"
-	"github.com/rightsizer/rightsizer/watcher/detect"
 )
 
 // restConfig finds the cluster: the named kubeconfig (a list as KUBECONFIG may
@@ -55,16 +54,8 @@ func (a *App) watch(publisher Publisher, registerer prometheus.Registerer) (Clus
 	w, err := watcher.New(watcher.Options{
 		Config: kube, Publisher: publisher, OnSynced: publisher.Synced, Registerer: registerer,
 		ClusterID: a.cfg.ClusterID, ClusterName: a.cfg.ClusterName, Environment: a.cfg.Environment, DisableWatchList: a.cfg.DisableWatchList,
-		Logger: a.logger.With(slog.String("component", "watcher")),
-		Thresholds: detect.Thresholds{
-			CrashLoopRestarts: a.cfg.CrashLoopRestarts, CrashLoopReset: a.cfg.CrashLoopReset,
-			CrashLoopCriticalRestarts: a.cfg.CrashLoopCriticalRestarts, OOMCriticalKills: a.cfg.OOMCriticalKills,
-			NodeStartGrace: a.cfg.NodeStartGrace, NodeFullPercent: a.cfg.NodeFullPercent,
-			UnavailableAfter: a.cfg.UnavailableAfter, HPAFailingAfter: a.cfg.HPAFailingAfter,
-			PDBBlockingAfter:   a.cfg.PDBBlockingAfter,
-			UnschedulableAfter: a.cfg.UnschedulableAfter, PendingAfter: a.cfg.PendingAfter,
-			ProbeFailures: a.cfg.ProbeFailures, ProbeQuiet: a.cfg.ProbeQuiet, EvidenceQuiet: a.cfg.EvidenceQuiet,
-		},
+		Logger:     a.logger.With(slog.String("component", "watcher")),
+		Thresholds: thresholds(&a.cfg), Incidents: incidentOptions(&a.cfg), MaxProblems: a.cfg.MaxProblems,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("watcher: %w", err)

@@ -49,6 +49,13 @@ type Config struct {
 	ProbeQuiet                time.Duration
 	EvidenceQuiet             time.Duration
 
+	IncidentLinger      time.Duration
+	IncidentKeep        time.Duration
+	IncidentSettle      time.Duration
+	MaxIncidents        int
+	MaxIncidentProblems int
+	MaxProblems         int
+
 	LogLevel  string
 	LogFormat string
 }

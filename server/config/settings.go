@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
@@ -13,12 +14,12 @@ const maxStreamsKey = "max-streams"
 
 // Settings is the table of all settings, in the order of the reference.
 func Settings() []Setting {
-	return append(append(append([]Setting{
+	return slices.Concat([]Setting{
 		{
 			Key: ConfigKey, Kind: "file", Bounds: "YAML, at most 1 MiB",
 			Help: "File of settings: one key a line, named like the flags without their dashes. No file is read unless named.",
 		},
-	}, clusterSettings()...), serverSettings()...), behaviourSettings()...)
+	}, clusterSettings(), serverSettings(), behaviourSettings(), incidentSettings(), logSettings())
 }
 
 func clusterSettings() []Setting {
@@ -105,6 +106,28 @@ func behaviourSettings() []Setting {
 			"How long a ready container's probe must not be told as failed for the problem to be over."),
 		span("evidence-quiet", 10*time.Minute, time.Minute, time.Hour, func(c *Config) *time.Duration { return &c.EvidenceQuiet },
 			"How long Kubernetes Events must not repeat a failure of a volume or a sandbox for it to be over."),
+	}
+}
+
+func incidentSettings() []Setting {
+	return []Setting{
+		span("incident-linger", 10*time.Minute, time.Second, 24*time.Hour, func(c *Config) *time.Duration { return &c.IncidentLinger },
+			"How long something that happened at one moment keeps its incident open."),
+		span("incident-keep", time.Hour, 10*time.Minute, 7*24*time.Hour, func(c *Config) *time.Duration { return &c.IncidentKeep },
+			"How long a resolved incident stays listed."),
+		span("incident-settle", time.Second, 0, time.Minute, func(c *Config) *time.Duration { return &c.IncidentSettle },
+			"Least time between two messages of an incident that changed only in detail; a large one waits up to 5 times as long. What opens, ends or worsens one is told at once."),
+		number("max-incidents", 1024, 1, 100_000, func(c *Config) *int { return &c.MaxIncidents },
+			"Incidents listed at a time; the longest resolved go first, and if all are open, further ones wait."),
+		number("max-incident-problems", 8192, 16, 1_000_000, func(c *Config) *int { return &c.MaxIncidentProblems },
+			"Problems remembered to join others with, about 1.1 KiB each; what is over goes first."),
+		number("max-problems", 4096, 1, 100_000, func(c *Config) *int { return &c.MaxProblems },
+			"Problems listed at a time, for lists and snapshots, about 1.3 KiB each; further ones are published all the same."),
+	}
+}
+
+func logSettings() []Setting {
+	return []Setting{
 		choice("log-level", "info", []string{"debug", "info", "warn", "error"}, func(c *Config) *string { return &c.LogLevel },
 			"The least level to log."),
 		choice("log-format", "auto", []string{"auto", "text", "json"}, func(c *Config) *string { return &c.LogFormat },

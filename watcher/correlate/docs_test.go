@@ -3,6 +3,7 @@ package correlate_test
 import (
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -76,5 +77,14 @@ func TestRulesAreWellFormed(t *testing.T) {
 			assert.Less(t, l.Confidence, 100, "nothing here is certain")
 			assert.GreaterOrEqual(t, l.After, 10*time.Minute, "what comes late must still find its cause")
 		}
+	}
+}
+
+// The settings in README.md are all of them, by name.
+func TestReadmeListsTheSettings(t *testing.T) {
+	raw, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	for field := range reflect.TypeFor[correlate.Options]().Fields() {
+		assert.Contains(t, string(raw), "| `"+field.Name+"` | `--")
 	}
 }

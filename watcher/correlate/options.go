@@ -31,6 +31,9 @@ type Options struct {
 	MaxProblems int
 }
 
+// DefaultOptions returns the defaults.
+func DefaultOptions() Options { return Options{}.withDefaults() }
+
 func (o Options) withDefaults() Options {
 	o.Linger = cmp.Or(o.Linger, 10*time.Minute)
 	o.Keep = cmp.Or(o.Keep, time.Hour)
