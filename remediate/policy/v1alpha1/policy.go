@@ -12,7 +12,6 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Ceiling",type=string,JSONPath=`.spec.riskCeiling`,priority=1
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,priority=1
-// +kubebuilder:printcolumn:name="Workloads",type=integer,JSONPath=`.status.workloads`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type RightSizerPolicy struct {
 	metav1.TypeMeta   `json:",inline"`
@@ -54,7 +53,6 @@ type RightSizerPolicySpec struct {
 // +kubebuilder:printcolumn:name="Ceiling",type=string,JSONPath=`.spec.riskCeiling`,priority=1
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,priority=1
-// +kubebuilder:printcolumn:name="Workloads",type=integer,JSONPath=`.status.workloads`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type ClusterRightSizerPolicy struct {
 	metav1.TypeMeta   `json:",inline"`
@@ -191,11 +189,6 @@ type PolicyStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-
-	// How many workloads it governs.
-	// +optional
-	// +kubebuilder:validation:Minimum=0
-	Workloads int32 `json:"workloads,omitempty"`
 
 	// Accepted: the operator can follow it. Ready: it is in force.
 	// +optional

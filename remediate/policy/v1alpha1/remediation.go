@@ -101,6 +101,11 @@ type RemediationSpec struct {
 	// +kubebuilder:validation:MaxLength=1024
 	Reason string `json:"reason,omitempty"`
 
+	// Whether it restarts, evicts or replaces pods, which the disruption budgets
+	// count.
+	// +optional
+	Disruptive bool `json:"disruptive,omitempty"`
+
 	// How risky it is.
 	Risk RiskLevel `json:"risk"`
 

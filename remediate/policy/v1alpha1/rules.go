@@ -149,7 +149,7 @@ type Verification struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100
 	// +kubebuilder:default=25
-	MaxThrottledPercent int32 `json:"maxThrottledPercent,omitempty"`
+	MaxThrottledPercent *int32 `json:"maxThrottledPercent,omitempty"`
 
 	// Used share of the memory limit at the end of the window that is put up
 	// with, in percent, where it is known.
