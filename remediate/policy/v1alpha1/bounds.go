@@ -9,17 +9,21 @@ type Bounds struct {
 	// Limits to CPU requests and limits of every container.
 	// +optional
 	// +kubebuilder:default={}
-	// +kubebuilder:validation:XValidation:rule="!has(self.min) || (isQuantity(string(self.min)) && quantity(string(self.min)).compareTo(quantity('1m')) >= 0)",message="min must be an amount of CPU of at least 1m, such as 50m"
+	// +kubebuilder:validation:XValidation:rule="!has(self.min) || quantity(string(self.min)).compareTo(quantity('1m')) >= 0",message="min must be an amount of CPU of at least 1m, such as 50m"
+	// +kubebuilder:validation:XValidation:rule="!has(self.min) || !has(self.max) || quantity(string(self.min)).compareTo(quantity(string(self.max))) <= 0",message="min must not be more than max"
 	CPU ResourceBounds `json:"cpu,omitempty"`
 
 	// Limits to memory requests and limits of every container.
 	// +optional
 	// +kubebuilder:default={}
-	// +kubebuilder:validation:XValidation:rule="!has(self.min) || (isQuantity(string(self.min)) && quantity(string(self.min)).compareTo(quantity('1Mi')) >= 0)",message="min must be an amount of memory of at least 1Mi, such as 64Mi"
-	// +kubebuilder:validation:XValidation:rule="!has(self.max) || (isQuantity(string(self.max)) && quantity(string(self.max)).compareTo(quantity('1Mi')) >= 0)",message="max must be an amount of memory of at least 1Mi, such as 2Gi"
+	// +kubebuilder:validation:XValidation:rule="!has(self.min) || quantity(string(self.min)).compareTo(quantity('1Mi')) >= 0",message="min must be an amount of memory of at least 1Mi, such as 64Mi"
+	// +kubebuilder:validation:XValidation:rule="!has(self.max) || quantity(string(self.max)).compareTo(quantity('1Mi')) >= 0",message="max must be an amount of memory of at least 1Mi, such as 2Gi"
+	// +kubebuilder:validation:XValidation:rule="!has(self.min) || !has(self.max) || quantity(string(self.min)).compareTo(quantity(string(self.max))) <= 0",message="min must not be more than max"
 	Memory ResourceBounds `json:"memory,omitempty"`
 
-	// Limits for single containers, in place of those for every container.
+	// Limits for single containers, in place of those for every container. (That
+	// min is not more than max is found out by the operator here, which then does
+	// not accept the policy: for the API server it costs too much in a list.)
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -57,8 +61,6 @@ type ContainerBounds struct {
 }
 
 // ResourceBounds are limits for one resource.
-//
-// +kubebuilder:validation:XValidation:rule="!has(self.min) || !has(self.max) || !isQuantity(string(self.min)) || !isQuantity(string(self.max)) || quantity(string(self.min)).compareTo(quantity(string(self.max))) <= 0",message="min must not be more than max"
 type ResourceBounds struct {
 	// Least that may be set.
 	// +optional
