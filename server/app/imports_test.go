@@ -22,6 +22,8 @@ var allowed = map[string][]string{
 	"watcher":               {"gen", "watcher/convert", "watcher/detect"},
 	"watcher/convert":       {"gen", "watcher/object"},
 	"watcher/detect":        {"gen", "watcher/object"},
+	"watcher/usage":         {"gen"},
+	"watcher/recommend":     {"gen", "watcher/object", "watcher/usage"},
 	"remediate":             {"gen"},
 	"remediate/policy":      {"gen"},
 	"remediate/guard":       {"gen", "remediate/policy"},

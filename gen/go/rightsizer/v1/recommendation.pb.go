@@ -24,6 +24,67 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// RecommendationState is what a recommendation is worth.
+type RecommendationState int32
+
+const (
+	// Not set. Never sent.
+	RecommendationState_RECOMMENDATION_STATE_UNSPECIFIED RecommendationState = 0
+	// Nothing was measured; there is no target.
+	RecommendationState_RECOMMENDATION_STATE_NO_DATA RecommendationState = 1
+	// Too little was measured to change anything but after an OOM kill.
+	RecommendationState_RECOMMENDATION_STATE_WARMING_UP RecommendationState = 2
+	// The newest sample is too old; nothing shrinks.
+	RecommendationState_RECOMMENDATION_STATE_STALE RecommendationState = 3
+	// The target stands.
+	RecommendationState_RECOMMENDATION_STATE_READY RecommendationState = 4
+)
+
+// Enum value maps for RecommendationState.
+var (
+	RecommendationState_name = map[int32]string{
+		0: "RECOMMENDATION_STATE_UNSPECIFIED",
+		1: "RECOMMENDATION_STATE_NO_DATA",
+		2: "RECOMMENDATION_STATE_WARMING_UP",
+		3: "RECOMMENDATION_STATE_STALE",
+		4: "RECOMMENDATION_STATE_READY",
+	}
+	RecommendationState_value = map[string]int32{
+		"RECOMMENDATION_STATE_UNSPECIFIED": 0,
+		"RECOMMENDATION_STATE_NO_DATA":     1,
+		"RECOMMENDATION_STATE_WARMING_UP":  2,
+		"RECOMMENDATION_STATE_STALE":       3,
+		"RECOMMENDATION_STATE_READY":       4,
+	}
+)
+
+func (x RecommendationState) Enum() *RecommendationState {
+	p := new(RecommendationState)
+	*p = x
+	return p
+}
+
+func (x RecommendationState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RecommendationState) Descriptor() protoreflect.EnumDescriptor {
+	return file_rightsizer_v1_recommendation_proto_enumTypes[0].Descriptor()
+}
+
+func (RecommendationState) Type() protoreflect.EnumType {
+	return &file_rightsizer_v1_recommendation_proto_enumTypes[0]
+}
+
+func (x RecommendationState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RecommendationState.Descriptor instead.
+func (RecommendationState) EnumDescriptor() ([]byte, []int) {
+	return file_rightsizer_v1_recommendation_proto_rawDescGZIP(), []int{0}
+}
+
 // Recommendation is the proposed size of one container of a workload.
 type Recommendation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -57,14 +118,16 @@ type Recommendation struct {
 	OomKills int32 `protobuf:"varint,14,opt,name=oom_kills,json=oomKills,proto3" json:"oom_kills,omitempty"`
 	// Highest use seen while starting.
 	StartupPeak *Resources `protobuf:"bytes,15,opt,name=startup_peak,json=startupPeak,proto3" json:"startup_peak,omitempty"`
-	// What bound the target: LimitRange, quota, node size, floor. At most 16.
+	// What bound the target, as `resource: what`, for example `memory: LimitRange
+	// max 2 GiB`. At most 16.
 	BoundBy []string `protobuf:"bytes,16,rep,name=bound_by,json=boundBy,proto3" json:"bound_by,omitempty"`
 	// The formula with its numbers, so that a person can recompute it. At most
 	// 4,096 bytes.
 	Explanation string `protobuf:"bytes,17,opt,name=explanation,proto3" json:"explanation,omitempty"`
 	// Whether it takes a restart to get there.
 	RestartRequired bool `protobuf:"varint,18,opt,name=restart_required,json=restartRequired,proto3" json:"restart_required,omitempty"`
-	// Expected change of cost in US dollars per month; negative saves.
+	// Expected change of cost of all replicas in US dollars per month; negative
+	// saves.
 	MonthlyCostDelta float64 `protobuf:"fixed64,19,opt,name=monthly_cost_delta,json=monthlyCostDelta,proto3" json:"monthly_cost_delta,omitempty"`
 	// When it was computed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
@@ -72,7 +135,26 @@ type Recommendation struct {
 	OomRisk float64 `protobuf:"fixed64,21,opt,name=oom_risk,json=oomRisk,proto3" json:"oom_risk,omitempty"`
 	// Where the prices come from: a provider's list by instance type, or the
 	// configuration.
-	PriceSource   string `protobuf:"bytes,22,opt,name=price_source,json=priceSource,proto3" json:"price_source,omitempty"`
+	PriceSource string `protobuf:"bytes,22,opt,name=price_source,json=priceSource,proto3" json:"price_source,omitempty"`
+	// What it is worth.
+	State RecommendationState `protobuf:"varint,23,opt,name=state,proto3,enum=rightsizer.v1.RecommendationState" json:"state,omitempty"`
+	// Whether the CPU proposed differs enough from what is in force, and for long
+	// enough, to be worth a change now.
+	CpuChangeDue bool `protobuf:"varint,24,opt,name=cpu_change_due,json=cpuChangeDue,proto3" json:"cpu_change_due,omitempty"`
+	// The same of memory.
+	MemoryChangeDue bool `protobuf:"varint,25,opt,name=memory_change_due,json=memoryChangeDue,proto3" json:"memory_change_due,omitempty"`
+	// The terms of the formula in the order in which they apply. At most 32.
+	Terms []*FormulaTerm `protobuf:"bytes,26,rep,name=terms,proto3" json:"terms,omitempty"`
+	// Cost of all replicas as requested now in US dollars per month.
+	CurrentMonthlyCost float64 `protobuf:"fixed64,27,opt,name=current_monthly_cost,json=currentMonthlyCost,proto3" json:"current_monthly_cost,omitempty"`
+	// Cost of all replicas as recommended in US dollars per month.
+	RecommendedMonthlyCost float64 `protobuf:"fixed64,28,opt,name=recommended_monthly_cost,json=recommendedMonthlyCost,proto3" json:"recommended_monthly_cost,omitempty"`
+	// Replicas that the costs are of.
+	Replicas int32 `protobuf:"varint,29,opt,name=replicas,proto3" json:"replicas,omitempty"`
+	// Expected share of the requested CPU that is not used, 0 to 1.
+	CpuSlack float64 `protobuf:"fixed64,30,opt,name=cpu_slack,json=cpuSlack,proto3" json:"cpu_slack,omitempty"`
+	// Expected share of the requested memory that is not used, 0 to 1.
+	MemorySlack   float64 `protobuf:"fixed64,31,opt,name=memory_slack,json=memorySlack,proto3" json:"memory_slack,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -261,6 +343,151 @@ func (x *Recommendation) GetPriceSource() string {
 	return ""
 }
 
+func (x *Recommendation) GetState() RecommendationState {
+	if x != nil {
+		return x.State
+	}
+	return RecommendationState_RECOMMENDATION_STATE_UNSPECIFIED
+}
+
+func (x *Recommendation) GetCpuChangeDue() bool {
+	if x != nil {
+		return x.CpuChangeDue
+	}
+	return false
+}
+
+func (x *Recommendation) GetMemoryChangeDue() bool {
+	if x != nil {
+		return x.MemoryChangeDue
+	}
+	return false
+}
+
+func (x *Recommendation) GetTerms() []*FormulaTerm {
+	if x != nil {
+		return x.Terms
+	}
+	return nil
+}
+
+func (x *Recommendation) GetCurrentMonthlyCost() float64 {
+	if x != nil {
+		return x.CurrentMonthlyCost
+	}
+	return 0
+}
+
+func (x *Recommendation) GetRecommendedMonthlyCost() float64 {
+	if x != nil {
+		return x.RecommendedMonthlyCost
+	}
+	return 0
+}
+
+func (x *Recommendation) GetReplicas() int32 {
+	if x != nil {
+		return x.Replicas
+	}
+	return 0
+}
+
+func (x *Recommendation) GetCpuSlack() float64 {
+	if x != nil {
+		return x.CpuSlack
+	}
+	return 0
+}
+
+func (x *Recommendation) GetMemorySlack() float64 {
+	if x != nil {
+		return x.MemorySlack
+	}
+	return 0
+}
+
+// FormulaTerm is one number of the formula.
+type FormulaTerm struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it sizes: `cpu` or `memory`.
+	Resource string `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
+	// Name in the formula, in snake_case, for example `day_max`.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Its value, in the unit.
+	Value float64 `protobuf:"fixed64,3,opt,name=value,proto3" json:"value,omitempty"`
+	// `millicores`, `bytes`, `hours`, or empty for a plain number.
+	Unit string `protobuf:"bytes,4,opt,name=unit,proto3" json:"unit,omitempty"`
+	// What it is, for a person.
+	Meaning       string `protobuf:"bytes,5,opt,name=meaning,proto3" json:"meaning,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FormulaTerm) Reset() {
+	*x = FormulaTerm{}
+	mi := &file_rightsizer_v1_recommendation_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FormulaTerm) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FormulaTerm) ProtoMessage() {}
+
+func (x *FormulaTerm) ProtoReflect() protoreflect.Message {
+	mi := &file_rightsizer_v1_recommendation_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FormulaTerm.ProtoReflect.Descriptor instead.
+func (*FormulaTerm) Descriptor() ([]byte, []int) {
+	return file_rightsizer_v1_recommendation_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *FormulaTerm) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *FormulaTerm) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *FormulaTerm) GetValue() float64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *FormulaTerm) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *FormulaTerm) GetMeaning() string {
+	if x != nil {
+		return x.Meaning
+	}
+	return ""
+}
+
 // Savings is the cost of one scope, now and as recommended.
 type Savings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -280,7 +507,7 @@ type Savings struct {
 
 func (x *Savings) Reset() {
 	*x = Savings{}
-	mi := &file_rightsizer_v1_recommendation_proto_msgTypes[1]
+	mi := &file_rightsizer_v1_recommendation_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -292,7 +519,7 @@ func (x *Savings) String() string {
 func (*Savings) ProtoMessage() {}
 
 func (x *Savings) ProtoReflect() protoreflect.Message {
-	mi := &file_rightsizer_v1_recommendation_proto_msgTypes[1]
+	mi := &file_rightsizer_v1_recommendation_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -305,7 +532,7 @@ func (x *Savings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Savings.ProtoReflect.Descriptor instead.
 func (*Savings) Descriptor() ([]byte, []int) {
-	return file_rightsizer_v1_recommendation_proto_rawDescGZIP(), []int{1}
+	return file_rightsizer_v1_recommendation_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Savings) GetScope() string {
@@ -347,7 +574,7 @@ var File_rightsizer_v1_recommendation_proto protoreflect.FileDescriptor
 
 const file_rightsizer_v1_recommendation_proto_rawDesc = "" +
 	"\n" +
-	"\"rightsizer/v1/recommendation.proto\x12\rrightsizer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1brightsizer/v1/cluster.proto\x1a\x19rightsizer/v1/event.proto\"\xcd\t\n" +
+	"\"rightsizer/v1/recommendation.proto\x12\rrightsizer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1brightsizer/v1/cluster.proto\x1a\x19rightsizer/v1/event.proto\"\xc6\r\n" +
 	"\x0eRecommendation\x12%\n" +
 	"\tnamespace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18?R\tnamespace\x12>\n" +
 	"\bworkload\x18\x02 \x01(\v2\x1a.rightsizer.v1.WorkloadRefB\x06\xbaH\x03\xc8\x01\x01R\bworkload\x12%\n" +
@@ -376,13 +603,35 @@ const file_rightsizer_v1_recommendation_proto_rawDesc = "" +
 	"\vupdate_time\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x122\n" +
 	"\boom_risk\x18\x15 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00R\aoomRisk\x12+\n" +
-	"\fprice_source\x18\x16 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\vpriceSource\"\x86\x02\n" +
+	"\fprice_source\x18\x16 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\vpriceSource\x12B\n" +
+	"\x05state\x18\x17 \x01(\x0e2\".rightsizer.v1.RecommendationStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12$\n" +
+	"\x0ecpu_change_due\x18\x18 \x01(\bR\fcpuChangeDue\x12*\n" +
+	"\x11memory_change_due\x18\x19 \x01(\bR\x0fmemoryChangeDue\x12:\n" +
+	"\x05terms\x18\x1a \x03(\v2\x1a.rightsizer.v1.FormulaTermB\b\xbaH\x05\x92\x01\x02\x10 R\x05terms\x12B\n" +
+	"\x14current_monthly_cost\x18\x1b \x01(\x01B\x10\xbaH\r\x12\v@\x01)\x00\x00\x00\x00\x00\x00\x00\x00R\x12currentMonthlyCost\x12J\n" +
+	"\x18recommended_monthly_cost\x18\x1c \x01(\x01B\x10\xbaH\r\x12\v@\x01)\x00\x00\x00\x00\x00\x00\x00\x00R\x16recommendedMonthlyCost\x12#\n" +
+	"\breplicas\x18\x1d \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\breplicas\x124\n" +
+	"\tcpu_slack\x18\x1e \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00R\bcpuSlack\x12:\n" +
+	"\fmemory_slack\x18\x1f \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00R\vmemorySlack\"\xd6\x01\n" +
+	"\vFormulaTerm\x12.\n" +
+	"\bresource\x18\x01 \x01(\tB\x12\xbaH\x0fr\rR\x03cpuR\x06memoryR\bresource\x12\x1d\n" +
+	"\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12\x1d\n" +
+	"\x05value\x18\x03 \x01(\x01B\a\xbaH\x04\x12\x02@\x01R\x05value\x125\n" +
+	"\x04unit\x18\x04 \x01(\tB!\xbaH\x1er\x1cR\x00R\n" +
+	"millicoresR\x05bytesR\x05hoursR\x04unit\x12\"\n" +
+	"\ameaning\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\ameaning\"\x86\x02\n" +
 	"\aSavings\x12\x1e\n" +
 	"\x05scope\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x90\x03R\x05scope\x12@\n" +
 	"\x14current_monthly_cost\x18\x02 \x01(\x01B\x0e\xbaH\v\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00R\x12currentMonthlyCost\x12H\n" +
 	"\x18recommended_monthly_cost\x18\x03 \x01(\x01B\x0e\xbaH\v\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00R\x16recommendedMonthlyCost\x12\"\n" +
 	"\aformula\x18\x04 \x01(\tB\b\xbaH\x05r\x03(\x80 R\aformula\x12+\n" +
-	"\fprice_source\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\vpriceSourceB\xc1\x01\n" +
+	"\fprice_source\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\vpriceSource*\xc2\x01\n" +
+	"\x13RecommendationState\x12$\n" +
+	" RECOMMENDATION_STATE_UNSPECIFIED\x10\x00\x12 \n" +
+	"\x1cRECOMMENDATION_STATE_NO_DATA\x10\x01\x12#\n" +
+	"\x1fRECOMMENDATION_STATE_WARMING_UP\x10\x02\x12\x1e\n" +
+	"\x1aRECOMMENDATION_STATE_STALE\x10\x03\x12\x1e\n" +
+	"\x1aRECOMMENDATION_STATE_READY\x10\x04B\xc1\x01\n" +
 	"\x11com.rightsizer.v1B\x13RecommendationProtoP\x01ZBgithub.com/rightsizer/rightsizer/gen/go/rightsizer/v1;rightsizerv1\xa2\x02\x03RXX\xaa\x02\rRightsizer.V1\xca\x02\rRightsizer\\V1\xe2\x02\x19Rightsizer\\V1\\GPBMetadata\xea\x02\x0eRightsizer::V1b\x06proto3"
 
 var (
@@ -397,34 +646,39 @@ func file_rightsizer_v1_recommendation_proto_rawDescGZIP() []byte {
 	return file_rightsizer_v1_recommendation_proto_rawDescData
 }
 
-var file_rightsizer_v1_recommendation_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_rightsizer_v1_recommendation_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_rightsizer_v1_recommendation_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_rightsizer_v1_recommendation_proto_goTypes = []any{
-	(*Recommendation)(nil),        // 0: rightsizer.v1.Recommendation
-	(*Savings)(nil),               // 1: rightsizer.v1.Savings
-	(*WorkloadRef)(nil),           // 2: rightsizer.v1.WorkloadRef
-	(ContainerKind)(0),            // 3: rightsizer.v1.ContainerKind
-	(*Resources)(nil),             // 4: rightsizer.v1.Resources
-	(*durationpb.Duration)(nil),   // 5: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
+	(RecommendationState)(0),      // 0: rightsizer.v1.RecommendationState
+	(*Recommendation)(nil),        // 1: rightsizer.v1.Recommendation
+	(*FormulaTerm)(nil),           // 2: rightsizer.v1.FormulaTerm
+	(*Savings)(nil),               // 3: rightsizer.v1.Savings
+	(*WorkloadRef)(nil),           // 4: rightsizer.v1.WorkloadRef
+	(ContainerKind)(0),            // 5: rightsizer.v1.ContainerKind
+	(*Resources)(nil),             // 6: rightsizer.v1.Resources
+	(*durationpb.Duration)(nil),   // 7: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
 }
 var file_rightsizer_v1_recommendation_proto_depIdxs = []int32{
-	2,  // 0: rightsizer.v1.Recommendation.workload:type_name -> rightsizer.v1.WorkloadRef
-	3,  // 1: rightsizer.v1.Recommendation.container_kind:type_name -> rightsizer.v1.ContainerKind
-	4,  // 2: rightsizer.v1.Recommendation.current_requests:type_name -> rightsizer.v1.Resources
-	4,  // 3: rightsizer.v1.Recommendation.current_limits:type_name -> rightsizer.v1.Resources
-	4,  // 4: rightsizer.v1.Recommendation.target_requests:type_name -> rightsizer.v1.Resources
-	4,  // 5: rightsizer.v1.Recommendation.target_limits:type_name -> rightsizer.v1.Resources
-	4,  // 6: rightsizer.v1.Recommendation.lower_bound:type_name -> rightsizer.v1.Resources
-	4,  // 7: rightsizer.v1.Recommendation.upper_bound:type_name -> rightsizer.v1.Resources
-	5,  // 8: rightsizer.v1.Recommendation.data_age:type_name -> google.protobuf.Duration
-	5,  // 9: rightsizer.v1.Recommendation.data_span:type_name -> google.protobuf.Duration
-	4,  // 10: rightsizer.v1.Recommendation.startup_peak:type_name -> rightsizer.v1.Resources
-	6,  // 11: rightsizer.v1.Recommendation.update_time:type_name -> google.protobuf.Timestamp
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	4,  // 0: rightsizer.v1.Recommendation.workload:type_name -> rightsizer.v1.WorkloadRef
+	5,  // 1: rightsizer.v1.Recommendation.container_kind:type_name -> rightsizer.v1.ContainerKind
+	6,  // 2: rightsizer.v1.Recommendation.current_requests:type_name -> rightsizer.v1.Resources
+	6,  // 3: rightsizer.v1.Recommendation.current_limits:type_name -> rightsizer.v1.Resources
+	6,  // 4: rightsizer.v1.Recommendation.target_requests:type_name -> rightsizer.v1.Resources
+	6,  // 5: rightsizer.v1.Recommendation.target_limits:type_name -> rightsizer.v1.Resources
+	6,  // 6: rightsizer.v1.Recommendation.lower_bound:type_name -> rightsizer.v1.Resources
+	6,  // 7: rightsizer.v1.Recommendation.upper_bound:type_name -> rightsizer.v1.Resources
+	7,  // 8: rightsizer.v1.Recommendation.data_age:type_name -> google.protobuf.Duration
+	7,  // 9: rightsizer.v1.Recommendation.data_span:type_name -> google.protobuf.Duration
+	6,  // 10: rightsizer.v1.Recommendation.startup_peak:type_name -> rightsizer.v1.Resources
+	8,  // 11: rightsizer.v1.Recommendation.update_time:type_name -> google.protobuf.Timestamp
+	0,  // 12: rightsizer.v1.Recommendation.state:type_name -> rightsizer.v1.RecommendationState
+	2,  // 13: rightsizer.v1.Recommendation.terms:type_name -> rightsizer.v1.FormulaTerm
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_rightsizer_v1_recommendation_proto_init() }
@@ -439,13 +693,14 @@ func file_rightsizer_v1_recommendation_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rightsizer_v1_recommendation_proto_rawDesc), len(file_rightsizer_v1_recommendation_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   2,
+			NumEnums:      1,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_rightsizer_v1_recommendation_proto_goTypes,
 		DependencyIndexes: file_rightsizer_v1_recommendation_proto_depIdxs,
+		EnumInfos:         file_rightsizer_v1_recommendation_proto_enumTypes,
 		MessageInfos:      file_rightsizer_v1_recommendation_proto_msgTypes,
 	}.Build()
 	File_rightsizer_v1_recommendation_proto = out.File

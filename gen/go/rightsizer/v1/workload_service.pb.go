@@ -358,7 +358,13 @@ type ListRecommendationsRequest struct {
 	// Without namespaces: list what the caller may read instead of refusing.
 	AllowedOnly bool `protobuf:"varint,5,opt,name=allowed_only,json=allowedOnly,proto3" json:"allowed_only,omitempty"`
 	// Id of the cluster to ask; empty is the answering operator's own.
-	Cluster       string `protobuf:"bytes,6,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Cluster string `protobuf:"bytes,6,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	// Order: empty or `name` (namespace, kind, name, container), `savings` (what
+	// saves most first), `oom_risk`, `memory_change`, `cpu_change` (the largest
+	// difference from what is in force first).
+	OrderBy string `protobuf:"bytes,7,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
+	// Only those of which a change is due.
+	ChangeDue     bool `protobuf:"varint,8,opt,name=change_due,json=changeDue,proto3" json:"change_due,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -435,13 +441,29 @@ func (x *ListRecommendationsRequest) GetCluster() string {
 	return ""
 }
 
+func (x *ListRecommendationsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
+	}
+	return ""
+}
+
+func (x *ListRecommendationsRequest) GetChangeDue() bool {
+	if x != nil {
+		return x.ChangeDue
+	}
+	return false
+}
+
 // ListRecommendationsResponse is one page of recommendations.
 type ListRecommendationsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The recommendations by namespace, workload and container.
+	// The recommendations in the order asked for.
 	Recommendations []*Recommendation `protobuf:"bytes,1,rep,name=recommendations,proto3" json:"recommendations,omitempty"`
 	// Token of the next page; empty on the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// How many match in all.
+	TotalSize     int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -488,6 +510,13 @@ func (x *ListRecommendationsResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListRecommendationsResponse) GetTotalSize() int32 {
+	if x != nil {
+		return x.TotalSize
+	}
+	return 0
 }
 
 // GetRecommendationRequest names one container of a workload.
@@ -770,7 +799,7 @@ const file_rightsizer_v1_workload_service_proto_rawDesc = "" +
 	"\x13GetWorkloadResponse\x123\n" +
 	"\bworkload\x18\x01 \x01(\v2\x17.rightsizer.v1.WorkloadR\bworkload\x129\n" +
 	"\x04pods\x18\x02 \x03(\v2\x1a.rightsizer.v1.WorkloadPodB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\x04pods\x12;\n" +
-	"\bproblems\x18\x03 \x03(\v2\x14.rightsizer.v1.EventB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\bproblems\"\xb7\x02\n" +
+	"\bproblems\x18\x03 \x03(\v2\x14.rightsizer.v1.EventB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\bproblems\"\xae\x03\n" +
 	"\x1aListRecommendationsRequest\x12P\n" +
 	"\n" +
 	"namespaces\x18\x01 \x03(\tB0\xbaH-\x92\x01*\x10\x80\x02\"%r#\x18?2\x1f^[a-z0-9]([-a-z0-9]*[a-z0-9])?$R\n" +
@@ -782,10 +811,16 @@ const file_rightsizer_v1_workload_service_proto_rawDesc = "" +
 	"\n" +
 	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12!\n" +
 	"\fallowed_only\x18\x05 \x01(\bR\vallowedOnly\x12\"\n" +
-	"\acluster\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\acluster\"\xa3\x01\n" +
+	"\acluster\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\acluster\x12V\n" +
+	"\border_by\x18\a \x01(\tB;\xbaH8r6R\x00R\x04nameR\asavingsR\boom_riskR\rmemory_changeR\n" +
+	"cpu_changeR\aorderBy\x12\x1d\n" +
+	"\n" +
+	"change_due\x18\b \x01(\bR\tchangeDue\"\xcb\x01\n" +
 	"\x1bListRecommendationsResponse\x12R\n" +
 	"\x0frecommendations\x18\x01 \x03(\v2\x1d.rightsizer.v1.RecommendationB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\x0frecommendations\x120\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\rnextPageToken\"\xcf\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\rnextPageToken\x12&\n" +
+	"\n" +
+	"total_size\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\ttotalSize\"\xcf\x01\n" +
 	"\x18GetRecommendationRequest\x12'\n" +
 	"\tnamespace\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\tnamespace\x12\x1d\n" +
 	"\x04kind\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x04kind\x12\x1e\n" +

@@ -2,8 +2,8 @@
 // @generated from file rightsizer/v1/recommendation.proto (package rightsizer.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../buf/validate/validate_pb";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file rightsizer/v1/recommendation.proto.
  */
 export const file_rightsizer_v1_recommendation: GenFile = /*@__PURE__*/
-  fileDesc("CiJyaWdodHNpemVyL3YxL3JlY29tbWVuZGF0aW9uLnByb3RvEg1yaWdodHNpemVyLnYxIrcHCg5SZWNvbW1lbmRhdGlvbhIaCgluYW1lc3BhY2UYASABKAlCB7pIBHICGD8SNAoId29ya2xvYWQYAiABKAsyGi5yaWdodHNpemVyLnYxLldvcmtsb2FkUmVmQga6SAPIAQESGgoJY29udGFpbmVyGAMgASgJQge6SARyAhg/Ej4KDmNvbnRhaW5lcl9raW5kGAQgASgOMhwucmlnaHRzaXplci52MS5Db250YWluZXJLaW5kQgi6SAWCAQIQARIyChBjdXJyZW50X3JlcXVlc3RzGAUgASgLMhgucmlnaHRzaXplci52MS5SZXNvdXJjZXMSMAoOY3VycmVudF9saW1pdHMYBiABKAsyGC5yaWdodHNpemVyLnYxLlJlc291cmNlcxIxCg90YXJnZXRfcmVxdWVzdHMYByABKAsyGC5yaWdodHNpemVyLnYxLlJlc291cmNlcxIvCg10YXJnZXRfbGltaXRzGAggASgLMhgucmlnaHRzaXplci52MS5SZXNvdXJjZXMSLQoLbG93ZXJfYm91bmQYCSABKAsyGC5yaWdodHNpemVyLnYxLlJlc291cmNlcxItCgt1cHBlcl9ib3VuZBgKIAEoCzIYLnJpZ2h0c2l6ZXIudjEuUmVzb3VyY2VzEisKCmNvbmZpZGVuY2UYCyABKAFCF7pIFBISGQAAAAAAAPA/KQAAAAAAAAAAEisKCGRhdGFfYWdlGAwgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiwKCWRhdGFfc3BhbhgNIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIaCglvb21fa2lsbHMYDiABKAVCB7pIBBoCKAASLgoMc3RhcnR1cF9wZWFrGA8gASgLMhgucmlnaHRzaXplci52MS5SZXNvdXJjZXMSIQoIYm91bmRfYnkYECADKAlCD7pIDJIBCRAQIgVyAxiAARIdCgtleHBsYW5hdGlvbhgRIAEoCUIIukgFcgMogCASGAoQcmVzdGFydF9yZXF1aXJlZBgSIAEoCBIjChJtb250aGx5X2Nvc3RfZGVsdGEYEyABKAFCB7pIBBICQAESLwoLdXBkYXRlX3RpbWUYFCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKCG9vbV9yaXNrGBUgASgBQhe6SBQSEhkAAAAAAADwPykAAAAAAAAAABIeCgxwcmljZV9zb3VyY2UYFiABKAlCCLpIBXIDGIABIr0BCgdTYXZpbmdzEhcKBXNjb3BlGAEgASgJQgi6SAVyAxiQAxIsChRjdXJyZW50X21vbnRobHlfY29zdBgCIAEoAUIOukgLEgkpAAAAAAAAAAASMAoYcmVjb21tZW5kZWRfbW9udGhseV9jb3N0GAMgASgBQg66SAsSCSkAAAAAAAAAABIZCgdmb3JtdWxhGAQgASgJQgi6SAVyAyiAIBIeCgxwcmljZV9zb3VyY2UYBSABKAlCCLpIBXIDGIABQsEBChFjb20ucmlnaHRzaXplci52MUITUmVjb21tZW5kYXRpb25Qcm90b1ABWkJnaXRodWIuY29tL3JpZ2h0c2l6ZXIvcmlnaHRzaXplci9nZW4vZ28vcmlnaHRzaXplci92MTtyaWdodHNpemVydjGiAgNSWFiqAg1SaWdodHNpemVyLlYxygINUmlnaHRzaXplclxWMeICGVJpZ2h0c2l6ZXJcVjFcR1BCTWV0YWRhdGHqAg5SaWdodHNpemVyOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_rightsizer_v1_cluster, file_rightsizer_v1_event]);
+  fileDesc("CiJyaWdodHNpemVyL3YxL3JlY29tbWVuZGF0aW9uLnByb3RvEg1yaWdodHNpemVyLnYxIrYKCg5SZWNvbW1lbmRhdGlvbhIaCgluYW1lc3BhY2UYASABKAlCB7pIBHICGD8SNAoId29ya2xvYWQYAiABKAsyGi5yaWdodHNpemVyLnYxLldvcmtsb2FkUmVmQga6SAPIAQESGgoJY29udGFpbmVyGAMgASgJQge6SARyAhg/Ej4KDmNvbnRhaW5lcl9raW5kGAQgASgOMhwucmlnaHRzaXplci52MS5Db250YWluZXJLaW5kQgi6SAWCAQIQARIyChBjdXJyZW50X3JlcXVlc3RzGAUgASgLMhgucmlnaHRzaXplci52MS5SZXNvdXJjZXMSMAoOY3VycmVudF9saW1pdHMYBiABKAsyGC5yaWdodHNpemVyLnYxLlJlc291cmNlcxIxCg90YXJnZXRfcmVxdWVzdHMYByABKAsyGC5yaWdodHNpemVyLnYxLlJlc291cmNlcxIvCg10YXJnZXRfbGltaXRzGAggASgLMhgucmlnaHRzaXplci52MS5SZXNvdXJjZXMSLQoLbG93ZXJfYm91bmQYCSABKAsyGC5yaWdodHNpemVyLnYxLlJlc291cmNlcxItCgt1cHBlcl9ib3VuZBgKIAEoCzIYLnJpZ2h0c2l6ZXIudjEuUmVzb3VyY2VzEisKCmNvbmZpZGVuY2UYCyABKAFCF7pIFBISGQAAAAAAAPA/KQAAAAAAAAAAEisKCGRhdGFfYWdlGAwgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiwKCWRhdGFfc3BhbhgNIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIaCglvb21fa2lsbHMYDiABKAVCB7pIBBoCKAASLgoMc3RhcnR1cF9wZWFrGA8gASgLMhgucmlnaHRzaXplci52MS5SZXNvdXJjZXMSIQoIYm91bmRfYnkYECADKAlCD7pIDJIBCRAQIgVyAxiAARIdCgtleHBsYW5hdGlvbhgRIAEoCUIIukgFcgMogCASGAoQcmVzdGFydF9yZXF1aXJlZBgSIAEoCBIjChJtb250aGx5X2Nvc3RfZGVsdGEYEyABKAFCB7pIBBICQAESLwoLdXBkYXRlX3RpbWUYFCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKCG9vbV9yaXNrGBUgASgBQhe6SBQSEhkAAAAAAADwPykAAAAAAAAAABIeCgxwcmljZV9zb3VyY2UYFiABKAlCCLpIBXIDGIABEjsKBXN0YXRlGBcgASgOMiIucmlnaHRzaXplci52MS5SZWNvbW1lbmRhdGlvblN0YXRlQgi6SAWCAQIQARIWCg5jcHVfY2hhbmdlX2R1ZRgYIAEoCBIZChFtZW1vcnlfY2hhbmdlX2R1ZRgZIAEoCBIzCgV0ZXJtcxgaIAMoCzIaLnJpZ2h0c2l6ZXIudjEuRm9ybXVsYVRlcm1CCLpIBZIBAhAgEi4KFGN1cnJlbnRfbW9udGhseV9jb3N0GBsgASgBQhC6SA0SC0ABKQAAAAAAAAAAEjIKGHJlY29tbWVuZGVkX21vbnRobHlfY29zdBgcIAEoAUIQukgNEgtAASkAAAAAAAAAABIZCghyZXBsaWNhcxgdIAEoBUIHukgEGgIoABIqCgljcHVfc2xhY2sYHiABKAFCF7pIFBISGQAAAAAAAPA/KQAAAAAAAAAAEi0KDG1lbW9yeV9zbGFjaxgfIAEoAUIXukgUEhIZAAAAAAAA8D8pAAAAAAAAAAAisAEKC0Zvcm11bGFUZXJtEiQKCHJlc291cmNlGAEgASgJQhK6SA9yDVIDY3B1UgZtZW1vcnkSFwoEbmFtZRgCIAEoCUIJukgGcgQQARhAEhYKBXZhbHVlGAMgASgBQge6SAQSAkABEi8KBHVuaXQYBCABKAlCIbpIHnIcUgBSCm1pbGxpY29yZXNSBWJ5dGVzUgVob3VycxIZCgdtZWFuaW5nGAUgASgJQgi6SAVyAxiAAiK9AQoHU2F2aW5ncxIXCgVzY29wZRgBIAEoCUIIukgFcgMYkAMSLAoUY3VycmVudF9tb250aGx5X2Nvc3QYAiABKAFCDrpICxIJKQAAAAAAAAAAEjAKGHJlY29tbWVuZGVkX21vbnRobHlfY29zdBgDIAEoAUIOukgLEgkpAAAAAAAAAAASGQoHZm9ybXVsYRgEIAEoCUIIukgFcgMogCASHgoMcHJpY2Vfc291cmNlGAUgASgJQgi6SAVyAxiAASrCAQoTUmVjb21tZW5kYXRpb25TdGF0ZRIkCiBSRUNPTU1FTkRBVElPTl9TVEFURV9VTlNQRUNJRklFRBAAEiAKHFJFQ09NTUVOREFUSU9OX1NUQVRFX05PX0RBVEEQARIjCh9SRUNPTU1FTkRBVElPTl9TVEFURV9XQVJNSU5HX1VQEAISHgoaUkVDT01NRU5EQVRJT05fU1RBVEVfU1RBTEUQAxIeChpSRUNPTU1FTkRBVElPTl9TVEFURV9SRUFEWRAEQsEBChFjb20ucmlnaHRzaXplci52MUITUmVjb21tZW5kYXRpb25Qcm90b1ABWkJnaXRodWIuY29tL3JpZ2h0c2l6ZXIvcmlnaHRzaXplci9nZW4vZ28vcmlnaHRzaXplci92MTtyaWdodHNpemVydjGiAgNSWFiqAg1SaWdodHNpemVyLlYxygINUmlnaHRzaXplclxWMeICGVJpZ2h0c2l6ZXJcVjFcR1BCTWV0YWRhdGHqAg5SaWdodHNpemVyOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_rightsizer_v1_cluster, file_rightsizer_v1_event]);
 
 /**
  * Recommendation is the proposed size of one container of a workload.
@@ -131,7 +131,8 @@ export type Recommendation = Message<"rightsizer.v1.Recommendation"> & {
   startupPeak?: Resources | undefined;
 
   /**
-   * What bound the target: LimitRange, quota, node size, floor. At most 16.
+   * What bound the target, as `resource: what`, for example `memory: LimitRange
+   * max 2 GiB`. At most 16.
    *
    * @generated from field: repeated string bound_by = 16;
    */
@@ -153,7 +154,8 @@ export type Recommendation = Message<"rightsizer.v1.Recommendation"> & {
   restartRequired: boolean;
 
   /**
-   * Expected change of cost in US dollars per month; negative saves.
+   * Expected change of cost of all replicas in US dollars per month; negative
+   * saves.
    *
    * @generated from field: double monthly_cost_delta = 19;
    */
@@ -180,6 +182,70 @@ export type Recommendation = Message<"rightsizer.v1.Recommendation"> & {
    * @generated from field: string price_source = 22;
    */
   priceSource: string;
+
+  /**
+   * What it is worth.
+   *
+   * @generated from field: rightsizer.v1.RecommendationState state = 23;
+   */
+  state: RecommendationState;
+
+  /**
+   * Whether the CPU proposed differs enough from what is in force, and for long
+   * enough, to be worth a change now.
+   *
+   * @generated from field: bool cpu_change_due = 24;
+   */
+  cpuChangeDue: boolean;
+
+  /**
+   * The same of memory.
+   *
+   * @generated from field: bool memory_change_due = 25;
+   */
+  memoryChangeDue: boolean;
+
+  /**
+   * The terms of the formula in the order in which they apply. At most 32.
+   *
+   * @generated from field: repeated rightsizer.v1.FormulaTerm terms = 26;
+   */
+  terms: FormulaTerm[];
+
+  /**
+   * Cost of all replicas as requested now in US dollars per month.
+   *
+   * @generated from field: double current_monthly_cost = 27;
+   */
+  currentMonthlyCost: number;
+
+  /**
+   * Cost of all replicas as recommended in US dollars per month.
+   *
+   * @generated from field: double recommended_monthly_cost = 28;
+   */
+  recommendedMonthlyCost: number;
+
+  /**
+   * Replicas that the costs are of.
+   *
+   * @generated from field: int32 replicas = 29;
+   */
+  replicas: number;
+
+  /**
+   * Expected share of the requested CPU that is not used, 0 to 1.
+   *
+   * @generated from field: double cpu_slack = 30;
+   */
+  cpuSlack: number;
+
+  /**
+   * Expected share of the requested memory that is not used, 0 to 1.
+   *
+   * @generated from field: double memory_slack = 31;
+   */
+  memorySlack: number;
 };
 
 /**
@@ -188,6 +254,55 @@ export type Recommendation = Message<"rightsizer.v1.Recommendation"> & {
  */
 export const RecommendationSchema: GenMessage<Recommendation> = /*@__PURE__*/
   messageDesc(file_rightsizer_v1_recommendation, 0);
+
+/**
+ * FormulaTerm is one number of the formula.
+ *
+ * @generated from message rightsizer.v1.FormulaTerm
+ */
+export type FormulaTerm = Message<"rightsizer.v1.FormulaTerm"> & {
+  /**
+   * What it sizes: `cpu` or `memory`.
+   *
+   * @generated from field: string resource = 1;
+   */
+  resource: string;
+
+  /**
+   * Name in the formula, in snake_case, for example `day_max`.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * Its value, in the unit.
+   *
+   * @generated from field: double value = 3;
+   */
+  value: number;
+
+  /**
+   * `millicores`, `bytes`, `hours`, or empty for a plain number.
+   *
+   * @generated from field: string unit = 4;
+   */
+  unit: string;
+
+  /**
+   * What it is, for a person.
+   *
+   * @generated from field: string meaning = 5;
+   */
+  meaning: string;
+};
+
+/**
+ * Describes the message rightsizer.v1.FormulaTerm.
+ * Use `create(FormulaTermSchema)` to create a new message.
+ */
+export const FormulaTermSchema: GenMessage<FormulaTerm> = /*@__PURE__*/
+  messageDesc(file_rightsizer_v1_recommendation, 1);
 
 /**
  * Savings is the cost of one scope, now and as recommended.
@@ -236,5 +351,53 @@ export type Savings = Message<"rightsizer.v1.Savings"> & {
  * Use `create(SavingsSchema)` to create a new message.
  */
 export const SavingsSchema: GenMessage<Savings> = /*@__PURE__*/
-  messageDesc(file_rightsizer_v1_recommendation, 1);
+  messageDesc(file_rightsizer_v1_recommendation, 2);
+
+/**
+ * RecommendationState is what a recommendation is worth.
+ *
+ * @generated from enum rightsizer.v1.RecommendationState
+ */
+export enum RecommendationState {
+  /**
+   * Not set. Never sent.
+   *
+   * @generated from enum value: RECOMMENDATION_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Nothing was measured; there is no target.
+   *
+   * @generated from enum value: RECOMMENDATION_STATE_NO_DATA = 1;
+   */
+  NO_DATA = 1,
+
+  /**
+   * Too little was measured to change anything but after an OOM kill.
+   *
+   * @generated from enum value: RECOMMENDATION_STATE_WARMING_UP = 2;
+   */
+  WARMING_UP = 2,
+
+  /**
+   * The newest sample is too old; nothing shrinks.
+   *
+   * @generated from enum value: RECOMMENDATION_STATE_STALE = 3;
+   */
+  STALE = 3,
+
+  /**
+   * The target stands.
+   *
+   * @generated from enum value: RECOMMENDATION_STATE_READY = 4;
+   */
+  READY = 4,
+}
+
+/**
+ * Describes the enum rightsizer.v1.RecommendationState.
+ */
+export const RecommendationStateSchema: GenEnum<RecommendationState> = /*@__PURE__*/
+  enumDesc(file_rightsizer_v1_recommendation, 0);
 

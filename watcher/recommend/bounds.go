@@ -1,0 +1,88 @@
+package recommend
+
+import (
+	"strings"
+
+	"github.com/rightsizer/rightsizer/watcher/object"
+)
+
+// Bounds is the set of what bound a target.
+type Bounds uint32
+
+// What may bind a target, by resource.
+const (
+	FloorCPU Bounds = 1 << iota
+	FloorMemory
+	CapCPU
+	CapMemory
+	LimitRangeMinCPU
+	LimitRangeMinMemory
+	LimitRangeMaxCPU
+	LimitRangeMaxMemory
+	LimitRangeRatioCPU
+	LimitRangeRatioMemory
+	QuotaCPU
+	QuotaMemory
+	NodeCPU
+	NodeMemory
+	HPACPU
+	HPAMemory
+	VPAPresent
+	JVMHeap
+	GoMemLimit
+	QoSGuaranteed
+	StaleData
+	RecentOOM
+)
+
+// boundTexts are in the order of the constants.
+var boundTexts = [...]string{
+	"cpu: floor", "memory: floor", "cpu: cap", "memory: cap",
+	"cpu: LimitRange min", "memory: LimitRange min", "cpu: LimitRange max", "memory: LimitRange max",
+	"cpu: LimitRange maxLimitRequestRatio", "memory: LimitRange maxLimitRequestRatio",
+	"cpu: ResourceQuota", "memory: ResourceQuota", "cpu: node allocatable", "memory: node allocatable",
+	"cpu: HorizontalPodAutoscaler on cpu", "memory: HorizontalPodAutoscaler on memory",
+	"VerticalPodAutoscaler present", "memory: JVM heap (-Xmx)", "memory: GOMEMLIMIT",
+	"QoS class Guaranteed", "stale data", "memory: recent OOM kill",
+}
+
+// Has is true where all of other bound the target.
+func (b Bounds) Has(other Bounds) bool { return b&other == other }
+
+// Texts words what bound the target, in a fixed order.
+func (b Bounds) Texts() []string {
+	var out []string
+	for i, text := range boundTexts {
+		if b&(1<<i) != 0 {
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
+// String joins the texts.
+func (b Bounds) String() string { return strings.Join(b.Texts(), "; ") }
+
+// Settings are the numbers of the method. DefaultSettings are those of the
+// product.
+type Settings struct {
+	// Floor is the least that is ever proposed, Cap the most; 0 caps nothing.
+	Floor, Cap object.Resources
+	// MemoryMultiplier multiplies the memory target, to trade OOM kills for
+	// memory; 1 is the method's own.
+	MemoryMultiplier float64
+}
+
+// DefaultSettings returns the numbers of the product.
+func DefaultSettings() Settings {
+	return Settings{
+		Floor:            object.Resources{CPUMillis: 10, MemoryBytes: 16 << 20},
+		MemoryMultiplier: 1,
+	}
+}
+
+// Recommend recommends with DefaultSettings.
+func Recommend(in *Input) Result {
+	s := DefaultSettings()
+	return s.Recommend(in)
+}

@@ -1,0 +1,99 @@
+package usage
+
+import "time"
+
+// Empty is true where no sample was ever taken.
+func (s *Sketch) Empty() bool { return s.first == 0 }
+
+// First and Last are the Unix seconds of the oldest and the newest sample; 0
+// where there is none.
+func (s *Sketch) First() int64 { return int64(s.first) }
+
+// Last is the newest sample's time in Unix seconds, of CPU or memory.
+func (s *Sketch) Last() int64 { return int64(s.last) }
+
+// LastCPU is the newest time of a CPU sample; 0 where there is none.
+func (s *Sketch) LastCPU() int64 { return int64(s.lastCPU) }
+
+// LastMemory is the newest time of a memory sample; 0 where there is none.
+func (s *Sketch) LastMemory() int64 { return int64(s.lastMemory) }
+
+// Span is the time from the first to the last sample.
+func (s *Sketch) Span() time.Duration { return time.Duration(s.last-s.first) * time.Second }
+
+// Samples returns how many samples of CPU and of memory were taken.
+func (s *Sketch) Samples() (cpu, memory uint32) { return s.cpuSamples, s.memorySamples }
+
+// Refused is how many samples were refused.
+func (s *Sketch) Refused() uint32 { return s.refused }
+
+// MemoryHour is the highest memory in the hour that lies back hours before the
+// newest one with a sample, in bytes; 0 is no sample. back is below Hours.
+func (s *Sketch) MemoryHour(back int) float64 {
+	return decode(at(s.memHour[:], s.newestHour, uint32(back)))
+}
+
+// NewestHour is the newest hour with a memory sample, in hours since 1970.
+func (s *Sketch) NewestHour() int64 { return int64(s.newestHour) }
+
+// MemoryDay is the highest memory in the day (UTC) that lies back days before
+// the newest one with a sample, in bytes; 0 is no sample. back is below Days.
+func (s *Sketch) MemoryDay(back int) float64 {
+	return decode(at(s.memDay[:], s.newestDay, uint32(back)))
+}
+
+// CPUHour is the highest CPU in the hour that lies back hours before the newest
+// one with a sample, in millicores; 0 is none. back is below CPUHours.
+func (s *Sketch) CPUHour(back int) float64 {
+	return decode(at(s.cpuHour[:], s.newestCPUHour, uint32(back)))
+}
+
+// CPUQuantile is the amount of CPU in millicores that the share q (0 to 1) of
+// samples does not exceed, newer samples weighing more; 0 where there is none.
+func (s *Sketch) CPUQuantile(q float64) float64 { return s.cpu.quantile(q) }
+
+// StartupPeak is the highest use of containers in the first minutes of their
+// life; 0 where none was seen.
+func (s *Sketch) StartupPeak() (cpuMillis, memoryBytes float64) {
+	return decode(max(s.startupCPU[0], s.startupCPU[1])), decode(max(s.startupMemory[0], s.startupMemory[1]))
+}
+
+// OOM is one OOM kill: its time in Unix seconds, and the limit in force in
+// bytes, 0 where it is not known.
+type OOM struct {
+	Time       int64
+	LimitBytes float64
+}
+
+// OOMCount is how many OOM kills were observed.
+func (s *Sketch) OOMCount() uint32 { return s.oom.count }
+
+// OOM returns the i-th newest OOM kill, i below OOMMarks; false where there is
+// none.
+func (s *Sketch) OOM(i int) (OOM, bool) {
+	return OOM{Time: int64(s.oom.at[i]), LimitBytes: decode(s.oom.limits[i])}, s.oom.at[i] != 0
+}
+
+func (h *histogram) quantile(q float64) float64 {
+	var total float64
+	for _, w := range h.weights {
+		total += float64(w)
+	}
+	if total == 0 {
+		return 0
+	}
+	rest := min(max(q, 0), 1) * total
+	last := 0.0
+	for i, w := range h.weights {
+		if w == 0 {
+			continue
+		}
+		from, to := bucketStart(i), bucketStart(i+1)
+		if float64(w) >= rest {
+			return from + (to-from)*rest/float64(w)
+		}
+		rest -= float64(w)
+		last = to
+	}
+	return last // rounding left a rest
+}

@@ -1,0 +1,224 @@
+package usage
+
+import (
+	"math"
+	"time"
+)
+
+// SketchBytes bounds the size of a Sketch in memory.
+const SketchBytes = 600
+
+// How much the rings hold.
+const (
+	// Hours of hourly maxima of memory.
+	Hours = 72
+	// Days of daily maxima of memory.
+	Days = 16
+	// CPUHours of hourly maxima of CPU.
+	CPUHours = 24
+)
+
+const (
+	hourSeconds = 3600
+	daySeconds  = 24 * hourSeconds
+)
+
+// Bounds of a sample: above them it is an error of the source.
+const (
+	// MaxCPUMillis is 65,536 cores.
+	MaxCPUMillis = 1 << 26
+	// MaxMemoryBytes is 1 PiB.
+	MaxMemoryBytes = 1 << 50
+)
+
+// startupSeconds is how young a container is while its use counts as that of
+// its start.
+const startupSeconds = 600
+
+// Unknown is the age of a container whose start nobody knows.
+const Unknown = time.Duration(-1)
+
+// Sample is what was measured of one container at one time.
+type Sample struct {
+	// Time in Unix seconds, from one day after 1970 to 2^32-1.
+	Time int64
+	// CPUMillis is the mean use since the sample before, in millicores; NaN
+	// where it was not measured (the first sample of a counter, one that was
+	// reset).
+	CPUMillis float64
+	// MemoryBytes is the working set; NaN where it was not measured.
+	MemoryBytes float64
+	// Age of the container at Time; Unknown where the source does not say.
+	Age time.Duration
+}
+
+// Sketch is what is kept of one container of a workload. The zero value is
+// empty and ready to use.
+type Sketch struct {
+	cpu     histogram
+	cpuHour [CPUHours]code
+	memHour [Hours]code
+	memDay  [Days]code
+	// newest slots of the rings; 0 while they are empty.
+	newestCPUHour, newestHour, newestDay uint32
+
+	// first and last times of samples; 0 while there is none.
+	first, last uint32
+	// lastCPU and lastMemory are the newest times of each.
+	lastCPU, lastMemory uint32
+	cpuSamples          uint32
+	memorySamples       uint32
+	refused             uint32
+
+	// startupCPU and startupMemory are the highest use of young containers,
+	// in the present period of startupDays and in the one before.
+	startupCPU, startupMemory [2]code
+	startupPeriod             uint32
+
+	oom oomMarks
+}
+
+// startupDays is how long a startup peak counts at least; it is forgotten after
+// twice as long.
+const startupDays = 16
+
+// Observe adds a sample and reports whether it was taken. One that has neither
+// CPU nor memory, an amount that cannot be, or a time that is no longer held is
+// refused and counted.
+func (s *Sketch) Observe(x Sample) bool {
+	if !validTime(x.Time) {
+		return s.refuse()
+	}
+	hasCPU, okCPU := plausible(x.CPUMillis, MaxCPUMillis)
+	hasMemory, okMemory := plausible(x.MemoryBytes, MaxMemoryBytes)
+	if !okCPU || !okMemory || !hasCPU && !hasMemory {
+		return s.refuse()
+	}
+	t := uint32(x.Time)
+	if s.last > t && s.last-t > Days*daySeconds {
+		return s.refuse()
+	}
+	if hasCPU {
+		s.observeCPU(t, x.CPUMillis)
+	}
+	if hasMemory {
+		s.observeMemory(t, x.MemoryBytes)
+	}
+	if x.Age >= 0 && x.Age < startupSeconds*time.Second {
+		s.observeStart(t, x, hasCPU, hasMemory)
+	}
+	s.stamp(t)
+	return true
+}
+
+// validTime leaves out slot 0 of the rings, which stands for nothing.
+func validTime(t int64) bool { return t >= daySeconds && t <= math.MaxUint32 }
+
+func (s *Sketch) refuse() bool {
+	s.refused = addCount(s.refused, 1)
+	return false
+}
+
+func (s *Sketch) stamp(t uint32) {
+	s.last = max(s.last, t)
+	if s.first == 0 || t < s.first {
+		s.first = t
+	}
+}
+
+// plausible says whether an amount was measured, and whether it can be.
+func plausible(x, bound float64) (measured, ok bool) {
+	if x >= 0 && x <= bound {
+		return true, true
+	}
+	return false, math.IsNaN(x)
+}
+
+func (s *Sketch) observeCPU(t uint32, millis float64) {
+	s.cpu.add(int64(t), millis)
+	s.newestCPUHour, _ = put(s.cpuHour[:], s.newestCPUHour, t/hourSeconds, encode(millis))
+	s.lastCPU = max(s.lastCPU, t)
+	s.cpuSamples = addCount(s.cpuSamples, 1)
+}
+
+func (s *Sketch) observeMemory(t uint32, bytes float64) {
+	c := encode(max(bytes, 1)) // a measured 0 is a sample, not a gap
+	s.newestHour, _ = put(s.memHour[:], s.newestHour, t/hourSeconds, c)
+	s.newestDay, _ = put(s.memDay[:], s.newestDay, t/daySeconds, c)
+	s.lastMemory = max(s.lastMemory, t)
+	s.memorySamples = addCount(s.memorySamples, 1)
+}
+
+func (s *Sketch) observeStart(t uint32, x Sample, hasCPU, hasMemory bool) {
+	at, ok := s.startup(t / (startupDays * daySeconds))
+	if !ok {
+		return
+	}
+	if hasCPU {
+		s.startupCPU[at] = max(s.startupCPU[at], encode(x.CPUMillis))
+	}
+	if hasMemory {
+		s.startupMemory[at] = max(s.startupMemory[at], encode(x.MemoryBytes))
+	}
+}
+
+// startup turns the two periods to one that is at least period, and returns
+// where period is; false where it is forgotten.
+func (s *Sketch) startup(period uint32) (int, bool) {
+	switch {
+	case period == s.startupPeriod+1:
+		s.startupCPU[1], s.startupMemory[1] = s.startupCPU[0], s.startupMemory[0]
+		s.startupCPU[0], s.startupMemory[0] = 0, 0
+		s.startupPeriod = period
+	case period > s.startupPeriod:
+		s.startupCPU, s.startupMemory = [2]code{}, [2]code{}
+		s.startupPeriod = period
+	}
+	back := s.startupPeriod - period
+	return int(back), back < 2
+}
+
+// ObserveOOM adds an OOM kill: the time, and the memory limit in force in bytes,
+// 0 where it is not known. It reports whether it was taken; the same time and
+// limit count once.
+func (s *Sketch) ObserveOOM(t int64, limitBytes float64) bool {
+	if !validTime(t) || !(limitBytes >= 0 && limitBytes <= MaxMemoryBytes) {
+		return s.refuse()
+	}
+	return s.oom.add(uint32(t), encode(limitBytes))
+}
+
+// Merge adds what another Sketch holds. The order of merges does not matter,
+// but for the rounding of sums in float32.
+func (s *Sketch) Merge(from *Sketch) {
+	s.cpu.merge(&from.cpu)
+	s.newestCPUHour = mergeRing(s.cpuHour[:], s.newestCPUHour, from.cpuHour[:], from.newestCPUHour)
+	s.newestHour = mergeRing(s.memHour[:], s.newestHour, from.memHour[:], from.newestHour)
+	s.newestDay = mergeRing(s.memDay[:], s.newestDay, from.memDay[:], from.newestDay)
+	if from.first != 0 {
+		s.stamp(from.first)
+		s.stamp(from.last)
+	}
+	s.lastCPU, s.lastMemory = max(s.lastCPU, from.lastCPU), max(s.lastMemory, from.lastMemory)
+	s.cpuSamples = addCount(s.cpuSamples, from.cpuSamples)
+	s.memorySamples = addCount(s.memorySamples, from.memorySamples)
+	s.refused = addCount(s.refused, from.refused)
+	for back := range uint32(2) {
+		if back > from.startupPeriod {
+			break
+		}
+		if at, ok := s.startup(from.startupPeriod - back); ok {
+			s.startupCPU[at] = max(s.startupCPU[at], from.startupCPU[back])
+			s.startupMemory[at] = max(s.startupMemory[at], from.startupMemory[back])
+		}
+	}
+	s.oom.merge(&from.oom)
+}
+
+// addCount adds, and stays at the largest number.
+func addCount(a, b uint32) uint32 {
+	if b > math.MaxUint32-a {
+		return math.MaxUint32
+	}
+	return a + b
+}
