@@ -70,7 +70,7 @@ func (a *App) mountOwn(mux *http.ServeMux, chain connect.HandlerOption, h rpc.He
 			return rightsizerv1connect.NewClusterServiceHandler(rpc.NewClusterService(a.cluster, h), chain)
 		},
 		func() (string, http.Handler) {
-			return rightsizerv1connect.NewWorkloadServiceHandler(rpc.NewWorkloadService(a.cluster, h), chain)
+			return rightsizerv1connect.NewWorkloadServiceHandler(rpc.NewWorkloadService(a.cluster, h, sizing(a.cluster)), chain)
 		},
 		func() (string, http.Handler) {
 			return rightsizerv1connect.NewFleetServiceHandler(rpc.NewFleetService(a.cluster, h), chain)

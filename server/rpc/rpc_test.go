@@ -80,7 +80,7 @@ func TestBeforeTheFirstSync(t *testing.T) {
 		{Component: "kubernetes", State: rightsizerv1.HealthState_HEALTH_STATE_OK},
 		{Component: "watch/pods", State: rightsizerv1.HealthState_HEALTH_STATE_STARTING, Reason: "listing pods"},
 	}
-	cluster, workloads, fleet := rpc.NewClusterService(w, w), rpc.NewWorkloadService(w, w), rpc.NewFleetService(w, w)
+	cluster, workloads, fleet := rpc.NewClusterService(w, w), rpc.NewWorkloadService(w, w, nil), rpc.NewFleetService(w, w)
 	calls := map[string]func(context.Context) error{
 		"GetCluster": func(ctx context.Context) error {
 			_, err := cluster.GetCluster(ctx, &rightsizerv1.GetClusterRequest{})
@@ -118,7 +118,7 @@ func TestBeforeTheFirstSync(t *testing.T) {
 
 func TestAnotherClusterIsNotFound(t *testing.T) {
 	w := synced()
-	cluster, workloads, fleet := rpc.NewClusterService(w, w), rpc.NewWorkloadService(w, w), rpc.NewFleetService(w, w)
+	cluster, workloads, fleet := rpc.NewClusterService(w, w), rpc.NewWorkloadService(w, w, nil), rpc.NewFleetService(w, w)
 	for _, call := range []func() error{
 		func() error {
 			_, err := cluster.GetCluster(t.Context(), &rightsizerv1.GetClusterRequest{Cluster: "x"})
@@ -162,7 +162,7 @@ func TestAnotherClusterIsNotFound(t *testing.T) {
 
 func TestListWorkloadsFiltersAndOrders(t *testing.T) {
 	w := synced()
-	service := rpc.NewWorkloadService(w, w)
+	service := rpc.NewWorkloadService(w, w, nil)
 	for want, req := range map[string]*rightsizerv1.ListWorkloadsRequest{
 		"bank/api bank/web shop/web shop/db": {},
 		"shop/web shop/db":                   {Namespaces: []string{"shop"}},
@@ -190,7 +190,7 @@ func TestListPagesSeeEachEntryOnceWhileOthersComeAndGo(t *testing.T) {
 	for i := range 50 {
 		w.workloads = append(w.workloads, workload("ns", "Deployment", fmt.Sprintf("w-%02d", i), int32(i%5), 0))
 	}
-	service := rpc.NewWorkloadService(w, w)
+	service := rpc.NewWorkloadService(w, w, nil)
 	for _, orderBy := range []string{"name", "restarts"} {
 		req := &rightsizerv1.ListWorkloadsRequest{PageSize: 7, OrderBy: orderBy}
 		var seen []string
@@ -222,7 +222,7 @@ func TestListPagesOfVeryLongNames(t *testing.T) {
 	for i := range 5 {
 		w.workloads = append(w.workloads, workload(strings.Repeat("s", 63), strings.Repeat("K", 63), fmt.Sprintf("%s-%d", long, i), 0, 0))
 	}
-	service := rpc.NewWorkloadService(w, w)
+	service := rpc.NewWorkloadService(w, w, nil)
 	req := &rightsizerv1.ListWorkloadsRequest{PageSize: 2}
 	total := 0
 	for {
@@ -252,7 +252,7 @@ func TestListNodes(t *testing.T) {
 
 func TestGetWorkload(t *testing.T) {
 	w := synced()
-	service := rpc.NewWorkloadService(w, w)
+	service := rpc.NewWorkloadService(w, w, nil)
 	res, err := service.GetWorkload(t.Context(), &rightsizerv1.GetWorkloadRequest{Namespace: "shop", Kind: "Deployment", Name: "web"})
 	require.NoError(t, err)
 	assert.Equal(t, "web", res.GetWorkload().GetRef().GetName())
@@ -275,7 +275,7 @@ func TestHealthIsTheWorst(t *testing.T) {
 // FuzzPageToken sends garbage as token: an answer or invalid_argument, no panic.
 func FuzzPageToken(f *testing.F) {
 	w := synced()
-	service := rpc.NewWorkloadService(w, w)
+	service := rpc.NewWorkloadService(w, w, nil)
 	first, err := service.ListWorkloads(context.Background(), &rightsizerv1.ListWorkloadsRequest{PageSize: 1})
 	require.NoError(f, err)
 	f.Add(first.GetNextPageToken())

@@ -11,18 +11,19 @@ import (
 	"github.com/rightsizer/rightsizer/server/rpc/rpcerr"
 )
 
-// WorkloadService answers about workloads. Recommendations and savings are not
-// in this version.
+// WorkloadService answers about workloads, and how they should be sized.
 type WorkloadService struct {
-	rightsizerv1connect.UnimplementedWorkloadServiceHandler
-
 	source Source
 	health Health
+	sizing Sizing
 }
 
-// NewWorkloadService returns the service.
-func NewWorkloadService(source Source, health Health) *WorkloadService {
-	return &WorkloadService{source: source, health: health}
+var _ rightsizerv1connect.WorkloadServiceHandler = (*WorkloadService)(nil)
+
+// NewWorkloadService returns the service. Without a sizing it recommends
+// nothing, and says so.
+func NewWorkloadService(source Source, health Health, sizing Sizing) *WorkloadService {
+	return &WorkloadService{source: source, health: health, sizing: sizing}
 }
 
 // ListWorkloads implements WorkloadServiceHandler.
