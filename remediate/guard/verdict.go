@@ -1,0 +1,191 @@
+package guard
+
+import (
+	"fmt"
+	"time"
+)
+
+// Outcome is what a guard wants, in rising severity.
+type Outcome int
+
+// The outcomes.
+const (
+	// Pass: nothing is in the way.
+	Pass Outcome = iota
+	// Approve: a person must approve it first.
+	Approve
+	// Export: the patch is handed out instead of being applied.
+	Export
+	// DryRun: it ends after a server-side dry run.
+	DryRun
+	// Wait: not now, but maybe at Verdict.Until.
+	Wait
+	// Stop: not at all.
+	Stop
+)
+
+// String names the outcome.
+func (o Outcome) String() string {
+	switch o {
+	case Pass:
+		return "Pass"
+	case Approve:
+		return "Approve"
+	case Export:
+		return "Export"
+	case DryRun:
+		return "DryRun"
+	case Wait:
+		return "Wait"
+	case Stop:
+		return "Stop"
+	}
+	return fmt.Sprintf("Outcome(%d)", int(o))
+}
+
+// Number is a fact that a verdict rests on.
+type Number struct{ Name, Value string }
+
+// Verdict is what one guard says.
+type Verdict struct {
+	// Guard is its name.
+	Guard   string
+	Outcome Outcome
+	// Reason is why, for a person; for Pass as well.
+	Reason string
+	// Numbers are what it rests on, at most 8.
+	Numbers []Number
+	// Until is when it is worth asking again, with Wait; zero where something
+	// else than time must change.
+	Until time.Time
+}
+
+// String is the verdict in one line.
+func (v Verdict) String() string {
+	text := v.Guard + ": " + v.Outcome.String() + ": " + v.Reason
+	for i, n := range v.Numbers {
+		sep := ", "
+		if i == 0 {
+			sep = " ("
+		}
+		text += sep + n.Name + " " + n.Value
+	}
+	if len(v.Numbers) > 0 {
+		text += ")"
+	}
+	return text
+}
+
+// Result is what all guards say.
+type Result struct {
+	// Verdicts in the order of Guards, one each.
+	Verdicts []Verdict
+}
+
+// Outcome is the most severe one.
+func (r Result) Outcome() Outcome { return r.Decisive().Outcome }
+
+// Decisive is the first verdict of the most severe outcome.
+func (r Result) Decisive() Verdict {
+	var worst Verdict
+	for i, v := range r.Verdicts {
+		if i == 0 || v.Outcome > worst.Outcome {
+			worst = v
+		}
+	}
+	return worst
+}
+
+// Until is when it is worth asking again after Wait: the latest time of those
+// that wait; zero where one of them waits for something else than time.
+func (r Result) Until() time.Time {
+	var latest time.Time
+	for _, v := range r.Verdicts {
+		if v.Outcome != Wait {
+			continue
+		}
+		if v.Until.IsZero() {
+			return time.Time{}
+		}
+		if v.Until.After(latest) {
+			latest = v.Until
+		}
+	}
+	return latest
+}
+
+// Needs says whether a guard gave an outcome, whatever the others said: an
+// approval can be asked for while a window is waited for.
+func (r Result) Needs(o Outcome) bool {
+	for _, v := range r.Verdicts {
+		if v.Outcome == o {
+			return true
+		}
+	}
+	return false
+}
+
+// Guard is one guard: a name and what it says of facts.
+type Guard struct {
+	Name  string
+	Check func(*Facts) Verdict
+}
+
+// Guards is every guard, in the order in which they are asked.
+func Guards() []Guard {
+	return []Guard{
+		{"reach", reach},
+		{"freeze", freeze},
+		{"mode", mode},
+		{"risk", risk},
+		{"cause_age", causeAge},
+		{"warm_up", warmUp},
+		{"rollout", rollout},
+		{"window", window},
+		{"stale_usage", staleUsage},
+		{"memory_floor", memoryFloor},
+		{"memory_evidence", memoryEvidence},
+		{"oscillation", oscillation},
+		{"leak", leak},
+		{"breaker", breaker},
+		{"cooldown", cooldown},
+		{"budget", budget},
+		{"disruption_budget", disruptionBudget},
+		{"last_ready", lastReady},
+		{"gitops", gitops},
+	}
+}
+
+// Ask asks every guard. It does not change what f points to.
+func Ask(f Facts) Result {
+	f.prepare()
+	guards := Guards()
+	out := Result{Verdicts: make([]Verdict, 0, len(guards))}
+	for _, g := range guards {
+		v := g.Check(&f)
+		v.Guard = g.Name
+		out.Verdicts = append(out.Verdicts, v)
+	}
+	return out
+}
+
+func pass(format string, args ...any) Verdict {
+	return Verdict{Outcome: Pass, Reason: fmt.Sprintf(format, args...)}
+}
+
+func stop(format string, args ...any) Verdict {
+	return Verdict{Outcome: Stop, Reason: fmt.Sprintf(format, args...)}
+}
+
+func wait(until time.Time, format string, args ...any) Verdict {
+	return Verdict{Outcome: Wait, Until: until, Reason: fmt.Sprintf(format, args...)}
+}
+
+func approve(format string, args ...any) Verdict {
+	return Verdict{Outcome: Approve, Reason: fmt.Sprintf(format, args...)}
+}
+
+func (v Verdict) with(name string, value any) Verdict {
+	v.Numbers = append(v.Numbers, Number{name, fmt.Sprint(value)})
+	return v
+}
