@@ -74,6 +74,13 @@ func (r *Report) GetHead() *rightsizerv1.AuditHead {
 	return r.Head
 }
 
+// Proto is the report as the API has it.
+func (r *Report) Proto() *rightsizerv1.VerifyAuditResponse {
+	return &rightsizerv1.VerifyAuditResponse{
+		Valid: r.Valid(), Findings: r.Findings, FindingsOmitted: r.Omitted, Records: r.Records, FirstSequence: r.First, Head: r.Head,
+	}
+}
+
 // join adds the findings of another place.
 func (r *Report) join(other *Report) {
 	if other == nil {

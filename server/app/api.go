@@ -85,9 +85,7 @@ func (a *App) mountOwn(mux *http.ServeMux, chain connect.HandlerOption, h rpc.He
 		func() (string, http.Handler) {
 			return rightsizerv1connect.NewPolicyServiceHandler(rightsizerv1connect.UnimplementedPolicyServiceHandler{}, chain)
 		},
-		func() (string, http.Handler) {
-			return rightsizerv1connect.NewAuditServiceHandler(rightsizerv1connect.UnimplementedAuditServiceHandler{}, chain)
-		},
+		func() (string, http.Handler) { return a.auditHandler(chain) },
 	} {
 		path, handler := mount()
 		mux.Handle(path, guarded(handler))

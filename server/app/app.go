@@ -14,6 +14,7 @@ import (
 
 	"github.com/rightsizer/rightsizer/bus"
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/remediate/audit"
 	"github.com/rightsizer/rightsizer/server/config"
 	"github.com/rightsizer/rightsizer/server/rpc"
 	"github.com/rightsizer/rightsizer/server/stream"
@@ -70,6 +71,7 @@ type App struct {
 	hub     *stream.Hub
 	health  *health
 	metrics *httpMetrics
+	audit   *audit.Log // nil beside a Cluster of a test's own
 
 	stopping  atomic.Bool
 	listening chan struct{}
@@ -113,7 +115,10 @@ func New(cfg config.Config, opts Options) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("event streams: %w", err)
 	}
-	a.health = &health{cluster: a.cluster, stopping: &a.stopping, started: a.started}
+	if err := a.newAudit(); err != nil {
+		return nil, err
+	}
+	a.health = &health{cluster: a.cluster, parts: a.auditHealth, stopping: &a.stopping, started: a.started}
 	return a, nil
 }
 
@@ -143,6 +148,7 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	steps := []step{servers.ops, {name: "bus", run: a.bus.Run, grace: time.Second}, {name: "watcher", run: a.cluster.Run, grace: 3 * time.Second}}
+	steps = append(steps, a.auditSteps()...)
 	steps = append(steps, servers.rest...)
 	close(a.listening)
 	return runSteps(ctx, a.logger, steps, a.beforeStop)

@@ -23,6 +23,7 @@ var errStopping = errors.New("the operator is stopping")
 // health joins what the parts say about themselves.
 type health struct {
 	cluster  Cluster
+	parts    func() []*rightsizerv1.ComponentHealth // of the server's own, beside itself; at most 20
 	stopping *atomic.Bool
 	started  time.Time
 }
@@ -43,7 +44,11 @@ func (h *health) Components() []*rightsizerv1.ComponentHealth {
 	if h.stopping.Load() {
 		server.State, server.Reason = rightsizerv1.HealthState_HEALTH_STATE_DOWN, errStopping.Error()
 	}
-	return append(slices.Clip(h.cluster.Health()), server)
+	all := slices.Clip(h.cluster.Health())
+	if h.parts != nil {
+		all = append(all, h.parts()...)
+	}
+	return append(all, server)
 }
 
 // rpcHealth is health as one listener's callers see it.

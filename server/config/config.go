@@ -15,6 +15,12 @@ type Config struct {
 	// DisableWatchList: see watcher.Options.
 	DisableWatchList bool
 
+	OperatorNamespace string
+	AuditDir          string
+	// OutboundNetworks are what sinks and webhooks may call beside public addresses.
+	OutboundNetworks []string
+	Sinks            []Sink
+
 	EnableGRPC     bool
 	GRPCAddress    string
 	EventsAddress  string

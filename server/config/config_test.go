@@ -116,6 +116,87 @@ func TestEveryMistakeIsNamedAtOnce(t *testing.T) {
 	assert.Equal(t, 12, strings.Count(err.Error(), "\n")+1)
 }
 
+const goodSinks = `outbound-networks: 10.0.0.0/8, 127.0.0.1/32
+sinks:
+- name: pager
+  url: https://events.example.com/in
+  secret-file: /etc/secret
+  timeout: 5s
+  filter:
+    eventTypes: [pod.oom_killed, "node.*"]
+    minSeverity: error
+- {name: local, url: "http://127.0.0.1:8080/", insecure-plaintext: true, mode: binary, queue: 16, give-up-after: 1h}
+`
+
+func TestSinks(t *testing.T) {
+	path := file(t, goodSinks)
+	r, err := config.Load(config.Input{Flags: map[string]string{"config": path}})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"10.0.0.0/8", "127.0.0.1/32"}, r.Config.OutboundNetworks)
+	require.Len(t, r.Config.Sinks, 2)
+	pager, local := r.Config.Sinks[0], r.Config.Sinks[1]
+	assert.JSONEq(t, `{"eventTypes":["pod.oom_killed","node.*"],"minSeverity":"error"}`, string(pager.Filter))
+	pager.Filter = nil
+	assert.Equal(t, config.Sink{
+		Name: "pager", URL: "https://events.example.com/in", Mode: "structured", SecretFile: "/etc/secret",
+		Timeout: 5 * time.Second, GiveUpAfter: 15 * time.Minute, Queue: 1024,
+	}, pager)
+	assert.Equal(t, config.Sink{
+		Name: "local", URL: "http://127.0.0.1:8080/", Mode: "binary", InsecurePlaintext: true,
+		Timeout: 10 * time.Second, GiveUpAfter: time.Hour, Queue: 16,
+	}, local)
+	assert.Equal(t, path+":7", r.Source["sinks[0].filter"])
+
+	var out bytes.Buffer
+	require.NoError(t, config.Print(&out, r))
+	again, err := config.Load(config.Input{Flags: map[string]string{"config": file(t, out.String())}})
+	require.NoError(t, err)
+	assert.Equal(t, r.Config, again.Config)
+}
+
+func TestSinksThatAreWrong(t *testing.T) {
+	path := file(t, strings.Join([]string{
+		"sinks:",
+		"- name: Pager", // 2
+		"  url: ftp://example.com",
+		"  ulr: x",
+		"  timeout: 1h",
+		"  queue: [1]",
+		"  filter: [pod]",
+		"- nothing",                  // 8
+		"- name: a",                  // 9
+		"- {name: b, url: \"http://example.com\"}", // 10
+		"- {name: c, url: https://example.com, name: d}", // 11
+		"- {name: e, url: https://example.com}",
+		"- {name: e, url: https://example.com}", // 13
+	}, "\n"))
+	_, err := config.Load(config.Input{Flags: map[string]string{"config": path}, Environ: []string{"RIGHTSIZER_SINKS=x"}})
+	for _, want := range []string{
+		`sinks[0].name (` + path + `:2) is "Pager"; wants lower-case letters`,
+		`sinks[0].url (` + path + `:3) is "ftp://example.com"; wants a URL`,
+		`sinks[0].ulr (` + path + `:4) is not a field of a sink; did you mean url?`,
+		`sinks[0].timeout (` + path + `:5) is "1h"; wants a duration, 100ms to 1m`,
+		`sinks[0].queue (` + path + `:6) wants a whole number, 16 to 65536`,
+		`sinks[0].filter (` + path + `:7) wants the fields of a filter`,
+		`sinks[1] (` + path + `:8) wants`,
+		`sinks[2].url (` + path + `:9) is missing`,
+		`sinks[3].url (` + path + `:10) is "http://example.com"; wants https, or insecure-plaintext: true`,
+		`sinks[4].name (` + path + `:11) is set twice`,
+		`sinks[6].name (` + path + `:13) is "e"; wants a name of its own; sinks[5] has it, too`,
+		`sinks (environment RIGHTSIZER_SINKS) is a list, which goes into the file`,
+	} {
+		require.ErrorContains(t, err, want)
+	}
+	for text, want := range map[string]string{
+		"sinks: x": "wants a list",
+		"sinks:\n" + strings.Repeat("- {name: a, url: https://example.com}\n", 17): "at most 16",
+		"outbound-networks: 10.0.0.1": "wants networks such as",
+	} {
+		_, err := config.Load(config.Input{Flags: map[string]string{"config": file(t, text)}})
+		require.ErrorContains(t, err, want)
+	}
+}
+
 func TestFilesThatAreNone(t *testing.T) {
 	for text, want := range map[string]string{
 		"- a\n- b\n":                 "wants `key: value` lines",
@@ -215,17 +296,25 @@ func TestReferenceIsUpToDate(t *testing.T) {
 	require.True(t, ok)
 	table, tail, ok := strings.Cut(rest, end)
 	require.True(t, ok)
+	const beginSinks, endSinks = "<!-- begin sinks -->\n", "<!-- end sinks -->"
+	before, rest, ok := strings.Cut(tail, beginSinks)
+	require.True(t, ok)
+	sinks, after, ok := strings.Cut(rest, endSinks)
+	require.True(t, ok)
 	if *update {
+		tail = before + beginSinks + config.SinkReference() + endSinks + after
 		require.NoError(t, os.WriteFile("README.md", []byte(head+begin+config.Reference()+end+tail), 0o644))
 		return
 	}
 	assert.Equal(t, config.Reference(), table, "run: go test ./server/config -update")
+	assert.Equal(t, config.SinkReference(), sinks, "run: go test ./server/config -update")
 }
 
 func FuzzLoadFile(f *testing.F) {
 	f.Add("log-level: debug\nring-bytes: 8Mi\n")
 	f.Add("a: &x [*x]\n")
 	f.Add("<<: {a: b}")
+	f.Add(goodSinks)
 	f.Fuzz(func(t *testing.T, text string) {
 		r, err := config.Load(config.Input{Flags: map[string]string{"config": file(t, text)}})
 		if err != nil {

@@ -10,6 +10,9 @@ type Flags struct{ given map[string]string }
 func AddFlags(fs *pflag.FlagSet) *Flags {
 	flags := &Flags{given: map[string]string{}}
 	for _, s := range Settings() {
+		if s.FileOnly() {
+			continue
+		}
 		flag := fs.VarPF(&flagValue{setting: s, given: flags.given}, s.Key, "", s.Help+" ("+s.Bounds+")")
 		flag.DefValue = s.Default
 		if s.IsToggle() {

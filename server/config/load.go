@@ -170,7 +170,9 @@ func (l *loader) set(s *Setting, value, place string) {
 
 func (l *loader) fromEnvironment(s *Setting) {
 	for _, name := range []string{s.Env(), s.AlsoEnv} {
-		if value, ok := l.env[name]; ok {
+		if value, ok := l.env[name]; ok && s.FileOnly() {
+			l.problems = append(l.problems, SettingError{Key: s.Key, Place: "environment " + name, Want: "is a list, which goes into the file"})
+		} else if ok {
 			l.set(s, value, "environment "+name)
 			return
 		}
@@ -218,7 +220,7 @@ func (l *loader) keys(path string, root *yaml.Node, bad func(line int, key, valu
 	known := map[string]*Setting{}
 	var names []string
 	for i := range l.settings {
-		if s := &l.settings[i]; s.set != nil {
+		if s := &l.settings[i]; s.set != nil || s.FileOnly() {
 			known[s.Key] = s
 			names = append(names, s.Key)
 		}
@@ -236,6 +238,11 @@ func (l *loader) keys(path string, root *yaml.Node, bad func(line int, key, valu
 			bad(key.Line, quoteKey(key.Value), "", want)
 		case seen[key.Value] > 0:
 			bad(key.Line, key.Value, "", fmt.Sprintf("is set twice, first in line %d", seen[key.Value]))
+		case s.FileOnly():
+			l.result.Source[s.Key] = fmt.Sprintf("%s:%d", path, value.Line)
+			s.list(&l.result.Config, value, listReader{bad: bad, found: func(line int, key string) {
+				l.result.Source[key] = fmt.Sprintf("%s:%d", path, line)
+			}})
 		case value.Kind != yaml.ScalarNode:
 			bad(value.Line, key.Value, "", "wants a single value, "+s.Bounds)
 		case value.Tag == "!!null":

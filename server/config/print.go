@@ -39,7 +39,7 @@ func Print(w io.Writer, r Result) error {
 // yamlScalar quotes what YAML would read as something else.
 func yamlScalar(value, kind string) string {
 	switch kind {
-	case "bool", "number", "duration", "size":
+	case "bool", "number", "duration", "size", "list":
 		return value
 	default:
 		return strconv.Quote(value)
@@ -53,7 +53,10 @@ func Reference() string {
 	settings := Settings()
 	for i := range settings {
 		s := &settings[i]
-		env := "`" + s.Env() + "`"
+		flag, env := "`--"+s.Key+"`", "`"+s.Env()+"`"
+		if s.FileOnly() {
+			flag, env = "`"+s.Key+"`", "–"
+		}
 		if s.AlsoEnv != "" {
 			env += ", `" + s.AlsoEnv + "`"
 		}
@@ -61,7 +64,7 @@ func Reference() string {
 		if s.Default != "" {
 			value = "`" + s.Default + "`"
 		}
-		fmt.Fprintf(&out, "| `--%s` | %s | %s | %s | %s |\n", s.Key, env, value, s.Bounds, s.Help)
+		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s |\n", flag, env, value, s.Bounds, s.Help)
 	}
 	return out.String()
 }

@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // Setting describes one setting. It is made by the constructors below.
@@ -29,7 +32,13 @@ type Setting struct {
 	// itself, which is not in the file.
 	set func(*Config, string) error
 	get func(*Config) string
+	// list reads a value of structures; such a setting is in the file alone, and
+	// has no set.
+	list func(*Config, *yaml.Node, listReader)
 }
+
+// FileOnly is true where neither a flag nor a variable sets it.
+func (s *Setting) FileOnly() bool { return s.list != nil }
 
 // Env is the environment variable of the setting.
 func (s *Setting) Env() string {
@@ -200,5 +209,32 @@ func address(key, value string, canBeOff bool, field func(*Config) *string, help
 			return nil
 		},
 		get: func(c *Config) string { return *field(c) },
+	}
+}
+
+// maxNetworks bounds a list of networks.
+const maxNetworks = 64
+
+// networks is a list of IP networks, separated by commas.
+func networks(key string, field func(*Config) *[]string, help string) Setting {
+	bounds := fmt.Sprintf("networks such as 10.0.0.0/8, separated by commas, at most %d", maxNetworks)
+	return Setting{
+		Key: key, Kind: "networks", Bounds: bounds, Help: help,
+		set: func(c *Config, v string) error {
+			var found []string
+			for part := range strings.SplitSeq(v, ",") {
+				if part = strings.TrimSpace(part); part == "" {
+					continue
+				}
+				prefix, err := netip.ParsePrefix(part)
+				if err != nil || prefix.Addr().Is4In6() || len(found) == maxNetworks {
+					return errors.New("wants " + bounds)
+				}
+				found = append(found, prefix.Masked().String())
+			}
+			*field(c) = found
+			return nil
+		},
+		get: func(c *Config) string { return strings.Join(*field(c), ",") },
 	}
 }

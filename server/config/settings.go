@@ -19,7 +19,7 @@ func Settings() []Setting {
 			Key: ConfigKey, Kind: "file", Bounds: "YAML, at most 1 MiB",
 			Help: "File of settings: one key a line, named like the flags without their dashes. No file is read unless named.",
 		},
-	}, clusterSettings(), serverSettings(), behaviourSettings(), incidentSettings(), logSettings())
+	}, clusterSettings(), serverSettings(), auditSettings(), behaviourSettings(), incidentSettings(), logSettings())
 }
 
 func clusterSettings() []Setting {
@@ -36,6 +36,18 @@ func clusterSettings() []Setting {
 			"Environment of the cluster for people, such as production."),
 		toggle("disable-watch-list", false, func(c *Config) *bool { return &c.DisableWatchList },
 			"Read the first state by pages instead of a stream, for API servers whose streaming lists misbehave. Takes more memory at start; servers without them are noticed by themselves."),
+	}
+}
+
+func auditSettings() []Setting {
+	return []Setting{
+		text("operator-namespace", "name", 63, func(c *Config) *string { return &c.OperatorNamespace },
+			"Namespace of what the operator keeps for itself, such as the audit segments. Unset: that of its own pod, else rightsizer."),
+		text("audit-dir", "folder", 4096, func(c *Config) *string { return &c.AuditDir },
+			"Folder of a second copy of the audit chain, which must be written before anything is done; at most 64 files of 16 MiB. Unset: none."),
+		networks("outbound-networks", func(c *Config) *[]string { return &c.OutboundNetworks },
+			"Networks that sinks and webhooks may call beside public addresses. Loopback wants a network of its own; link-local and metadata addresses are never called."),
+		sinksSetting(),
 	}
 }
 
