@@ -29,6 +29,7 @@ var allowed = map[string][]string{
 	"remediate/guard":       {"gen", "remediate/policy"},
 	"web":                   {},
 	"server/suggest":        {},
+	"server/text":           {},
 	"server/codec":          {"gen", "server/suggest"},
 	"server/config":         {"server/suggest"},
 	"server/tlsconf":        {},
@@ -41,7 +42,7 @@ var allowed = map[string][]string{
 	"server/ws":             {"gen", "bus", "server/codec", "server/stream", "server/auth", "server/rpc/rpcerr"},
 	"server/streamtest":     {"gen", "server/codec"},
 	"server/app":            {"*"},
-	"server/cmd/rightsizer": {"gen", "server/app", "server/codec", "server/config", "server/suggest"},
+	"server/cmd/rightsizer": {"gen", "server/app", "server/codec", "server/config", "server/suggest", "server/text"},
 }
 
 // The import graph is what the layout says: nobody but the composition root sees

@@ -163,9 +163,9 @@ func TestSinksThatAreWrong(t *testing.T) {
 		"  timeout: 1h",
 		"  queue: [1]",
 		"  filter: [pod]",
-		"- nothing",                  // 8
-		"- name: a",                  // 9
-		"- {name: b, url: \"http://example.com\"}", // 10
+		"- nothing", // 8
+		"- name: a", // 9
+		"- {name: b, url: \"http://example.com\"}",       // 10
 		"- {name: c, url: https://example.com, name: d}", // 11
 		"- {name: e, url: https://example.com}",
 		"- {name: e, url: https://example.com}", // 13

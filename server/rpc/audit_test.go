@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -25,8 +26,8 @@ type chain struct {
 }
 
 func (c *chain) Records(_ context.Context, before int64, visit func(*rightsizerv1.AuditRecord) bool) error {
-	for i := len(c.records) - 1; i >= 0; i-- {
-		if r := c.records[i]; (before == 0 || r.GetSequence() < before) && !visit(r) {
+	for _, r := range slices.Backward(c.records) {
+		if (before == 0 || r.GetSequence() < before) && !visit(r) {
 			break
 		}
 	}

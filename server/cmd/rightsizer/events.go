@@ -2,24 +2,14 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
-	"os"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/gen/go/rightsizer/v1/rightsizerv1connect"
-	"github.com/rightsizer/rightsizer/server/codec"
 )
 
 // listTimeout bounds one page of a list.
@@ -27,15 +17,13 @@ const listTimeout = 30 * time.Second
 
 type eventsOptions struct {
 	filterFlags
+	connectFlags
 
 	follow      bool
 	after       string
 	allowedOnly bool
 
-	server      string
-	caFile      string
-	fingerprint string
-	output      string
+	output string
 }
 
 func newEvents() *cobra.Command {
@@ -52,12 +40,10 @@ func newEvents() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.BoolVarP(&o.follow, "follow", "f", false, "go on with events as they happen")
-	o.add(cmd)
+	o.filterFlags.add(cmd)
 	f.StringVar(&o.after, "after", "", "go on after this position of an earlier message; with -f")
 	f.BoolVar(&o.allowedOnly, "allowed-only", false, "show what I may read instead of refusing me")
-	f.StringVar(&o.server, "server", "http://localhost:9090", "address of the operator")
-	f.StringVar(&o.caFile, "server-ca-file", "", "certificates in PEM that vouch for the operator")
-	f.StringVar(&o.fingerprint, "server-fingerprint", "", "SHA-256 of the operator's certificate, as its log shows it")
+	o.connectFlags.add(cmd)
 	f.StringVarP(&o.output, "output", "o", "table", "form of the output: table, json or yaml")
 	completeValues(cmd, "output", "table", "json", "yaml")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return o.run(cmd) }
@@ -94,52 +80,11 @@ func (o *eventsOptions) run(cmd *cobra.Command) error {
 
 // client speaks Connect to the operator.
 func (o *eventsOptions) client() (rightsizerv1connect.EventServiceClient, error) {
-	server, err := url.Parse(o.server)
-	if err != nil || server.Host == "" || !slices.Contains([]string{"http", "https"}, server.Scheme) {
-		return nil, fmt.Errorf("--server: wants a URL such as http://localhost:9090, not %s", codec.Quote(o.server))
+	client, err := o.http()
+	if err != nil {
+		return nil, err
 	}
-	transport, ok := http.DefaultTransport.(*http.Transport)
-	if !ok {
-		return nil, errors.New("no HTTP transport")
-	}
-	transport = transport.Clone()
-	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS13}
-	if o.caFile != "" {
-		pem, err := os.ReadFile(o.caFile)
-		if err != nil {
-			return nil, fmt.Errorf("--server-ca-file: %w", err)
-		}
-		transport.TLSClientConfig.RootCAs = x509.NewCertPool()
-		if !transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("--server-ca-file: wants certificates in PEM")
-		}
-	}
-	if o.fingerprint != "" {
-		if err := pin(transport.TLSClientConfig, o.fingerprint); err != nil {
-			return nil, err
-		}
-	}
-	return rightsizerv1connect.NewEventServiceClient(&http.Client{Transport: transport}, o.server), nil
-}
-
-// pin trusts the one certificate with this fingerprint and no other.
-func pin(conf *tls.Config, fingerprint string) error {
-	want, err := hex.DecodeString(strings.ReplaceAll(fingerprint, ":", ""))
-	if err != nil || len(want) != sha256.Size {
-		return errors.New("--server-fingerprint: wants 64 hexadecimal digits, with or without colons")
-	}
-	conf.InsecureSkipVerify = true // the fingerprint is compared instead
-	conf.VerifyConnection = func(state tls.ConnectionState) error {
-		if len(state.PeerCertificates) == 0 {
-			return errors.New("the server showed no certificate")
-		}
-		got := sha256.Sum256(state.PeerCertificates[0].Raw)
-		if !slices.Equal(got[:], want) {
-			return fmt.Errorf("the server's certificate has another fingerprint: %X", got)
-		}
-		return nil
-	}
-	return nil
+	return rightsizerv1connect.NewEventServiceClient(client, o.server), nil
 }
 
 // listEvents prints everything that is held, page by page, and counts it.

@@ -15,6 +15,8 @@ import (
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/gen/go/rightsizer/v1/rightsizerv1connect"
+
+	"github.com/rightsizer/rightsizer/server/text"
 )
 
 const (
@@ -138,7 +140,7 @@ func lostText(lost *rightsizerv1.StreamLost) string {
 
 func (f *follower) note(format string, args ...any) {
 	// There is nowhere left to say that stderr is broken.
-	_, _ = fmt.Fprintln(f.notes, "rightsizer: "+escape(fmt.Sprintf(format, args...)))
+	_, _ = fmt.Fprintln(f.notes, "rightsizer: "+text.Escape(fmt.Sprintf(format, args...)))
 }
 
 // isRepeated tells an event that was printed already.

@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/rightsizer/rightsizer/server/text"
 )
 
 // version is set by the linker: -X main.version=v0.1.0.
@@ -52,7 +54,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		return 0
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		_, _ = fmt.Fprintln(errOut, "rightsizer: "+escape(line))
+		_, _ = fmt.Fprintln(errOut, "rightsizer: "+text.Escape(line))
 	}
 	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage

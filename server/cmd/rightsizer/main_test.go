@@ -264,7 +264,7 @@ func TestFollowReconnectsWithItsPosition(t *testing.T) {
 	}
 	url := serveEvents(t, s)
 	var out, notes bytes.Buffer
-	o := &eventsOptions{server: url, output: "table"}
+	o := &eventsOptions{connectFlags: connectFlags{server: url}, output: "table"}
 	client, err := o.client()
 	require.NoError(t, err)
 	printer, err := newPrinter("table", &out, true)
@@ -282,7 +282,7 @@ func TestFollowReconnectsWithItsPosition(t *testing.T) {
 func TestFollowEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	o := &eventsOptions{server: "http://127.0.0.1:1"}
+	o := &eventsOptions{connectFlags: connectFlags{server: "http://127.0.0.1:1"}}
 	client, err := o.client()
 	require.NoError(t, err)
 	printer, err := newPrinter("json", &bytes.Buffer{}, true)

@@ -4,16 +4,15 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"sigs.k8s.io/yaml"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/server/codec"
+	"github.com/rightsizer/rightsizer/server/text"
 )
 
 // printer writes messages in one of the forms of -o.
@@ -73,7 +72,7 @@ func (p *printer) json(message *rightsizerv1.StreamEventsResponse) error {
 	if err != nil {
 		return fmt.Errorf("encode: %w", err)
 	}
-	_, err = p.out.WriteString(escapeJSON(string(line)) + "\n")
+	_, err = p.out.WriteString(text.EscapeJSON(string(line)) + "\n")
 	return err //nolint:wrapcheck // nothing to add
 }
 
@@ -82,11 +81,11 @@ func (p *printer) yaml(message *rightsizerv1.StreamEventsResponse) error {
 	if err != nil {
 		return fmt.Errorf("encode: %w", err)
 	}
-	document, err := yaml.JSONToYAML(line)
+	document, err := asYAML(line)
 	if err != nil {
-		return fmt.Errorf("encode: %w", err)
+		return err
 	}
-	_, err = p.out.WriteString("---\n" + string(document))
+	_, err = p.out.WriteString("---\n" + document)
 	return err //nolint:wrapcheck // nothing to add
 }
 
@@ -105,7 +104,7 @@ func (p *printer) row(event *rightsizerv1.Event) {
 		event.GetNamespace(), object, event.GetContainer(), message,
 	}
 	for i := range row {
-		if row[i] = escape(row[i]); row[i] == "" {
+		if row[i] = text.Escape(row[i]); row[i] == "" {
 			row[i] = "-"
 		}
 		p.widths[i] = max(p.widths[i], utf8.RuneCountInString(row[i]))
@@ -157,47 +156,15 @@ func (p *printer) colourOf(severity string) string {
 	}
 }
 
-// escape makes text of a cluster harmless on a terminal: control characters
-// (colours, cursor movements, line breaks) and invisible ones (bidirectional
-// marks) are written out as \x1b or \u202e.
-func escape(text string) string {
-	return escapeWith(text, func(r rune) string {
-		quoted := strconv.QuoteRuneToASCII(r)
-		return quoted[1 : len(quoted)-1]
-	})
-}
-
-// escapeJSON does the same within JSON, where \u is an escape of its own; control
-// characters below U+0020 are escaped there already.
-func escapeJSON(text string) string {
-	return escapeWith(text, func(r rune) string {
-		if r > 0xffff {
-			high, low := surrogates(r)
-			return fmt.Sprintf(`\u%04x\u%04x`, high, low)
-		}
-		return fmt.Sprintf(`\u%04x`, r)
-	})
-}
-
-func surrogates(r rune) (high, low rune) {
-	r -= 0x10000
-	return 0xd800 + r>>10, 0xdc00 + r&0x3ff
-}
-
-func escapeWith(text string, write func(rune) string) string {
-	unsafe := func(r rune) bool {
-		return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
+// asYAML is JSON as YAML. Where a string has a hostile character, which YAML
+// writers leave as it is, it is the JSON itself, escaped: that is YAML as well.
+func asYAML(line []byte) (string, error) {
+	if escaped := text.EscapeJSON(string(line)); escaped != string(line) {
+		return escaped + "\n", nil
 	}
-	if utf8.ValidString(text) && strings.IndexFunc(text, unsafe) < 0 {
-		return text
+	document, err := yaml.JSONToYAML(line)
+	if err != nil {
+		return "", fmt.Errorf("encode: %w", err)
 	}
-	var out strings.Builder
-	for _, r := range text {
-		if unsafe(r) {
-			out.WriteString(write(r))
-		} else {
-			out.WriteRune(r)
-		}
-	}
-	return out.String()
+	return string(document), nil
 }

@@ -11,6 +11,7 @@ import (
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/server/app"
+	"github.com/rightsizer/rightsizer/server/text"
 )
 
 // maxToldLines bounds the lines of a recording that are told one by one.
@@ -89,7 +90,7 @@ type notes struct {
 
 func (n *notes) say(format string, args ...any) {
 	// There is nowhere left to say that stderr is broken.
-	_, _ = fmt.Fprintln(n.out, "rightsizer: "+escape(fmt.Sprintf(format, args...)))
+	_, _ = fmt.Fprintln(n.out, "rightsizer: "+text.Escape(fmt.Sprintf(format, args...)))
 }
 
 func (n *notes) wrong(err error) {

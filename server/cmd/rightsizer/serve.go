@@ -18,6 +18,7 @@ import (
 
 	"github.com/rightsizer/rightsizer/server/app"
 	"github.com/rightsizer/rightsizer/server/config"
+	"github.com/rightsizer/rightsizer/server/text"
 )
 
 func newServe() *cobra.Command {
@@ -74,7 +75,7 @@ func load(flags *config.Flags) (config.Result, error) {
 func newLogger(w io.Writer, cfg config.Config) *slog.Logger {
 	terminal := isTerminal(w)
 	if cfg.LogFormat == "json" || cfg.LogFormat == "auto" && !terminal {
-		return slog.New(quieter{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: cfg.Level()})})
+		return slog.New(quieter{slog.NewJSONHandler(text.JSONWriter(w), &slog.HandlerOptions{Level: cfg.Level()})})
 	}
 	return slog.New(quieter{tint.NewTextHandler(w, &tint.Options{
 		Level: cfg.Level(), TimeFormat: time.TimeOnly, NoColor: !wantsColour(w),
@@ -131,7 +132,7 @@ func newConfig() *cobra.Command {
 			return err
 		}
 		for _, warning := range loaded.Warnings {
-			_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "rightsizer: warning: "+escape(warning))
+			_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "rightsizer: warning: "+text.Escape(warning))
 		}
 		_, err = fmt.Fprintln(cmd.OutOrStdout(), "the configuration is good")
 		return err //nolint:wrapcheck // nothing to add
