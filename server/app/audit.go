@@ -90,3 +90,13 @@ func (l auditLog) Verify(ctx context.Context, heads []*rightsizerv1.AuditHead) (
 	}
 	return report.Proto(), nil
 }
+
+// VerifyAuditDirectory checks the copy of the chain in a folder, without a cluster.
+// fs.ErrNotExist is its error where there is none.
+func VerifyAuditDirectory(ctx context.Context, dir string, heads []*rightsizerv1.AuditHead) (*rightsizerv1.VerifyAuditResponse, error) {
+	report, err := audit.VerifyDirectory(ctx, dir, heads...)
+	if err != nil {
+		return nil, fmt.Errorf("verify %s: %w", dir, err)
+	}
+	return report.Proto(), nil
+}
