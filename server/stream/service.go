@@ -17,12 +17,15 @@ import (
 	"github.com/rightsizer/rightsizer/server/stream/envelope"
 )
 
-// Reasons of this package's errors.
+// ReasonSlow is the reason of the error that ends a stream whose client takes no
+// data.
+const ReasonSlow = "SLOW_CLIENT"
+
+// Reasons of this package's other errors.
 const (
 	reasonFull         = "TOO_MANY_STREAMS"
 	reasonFullIdentity = "TOO_MANY_STREAMS_OF_IDENTITY"
 	reasonFullPeer     = "TOO_MANY_STREAMS_OF_PEER"
-	reasonSlow         = "SLOW_CLIENT"
 )
 
 // Service answers EventService.
@@ -78,7 +81,7 @@ func (s *Service) StreamEvents(ctx context.Context, req *rightsizerv1.StreamEven
 	err = session.Run()
 	w.Last(timeout)
 	if errors.Is(err, ErrSlowClient) {
-		return rpcerr.New(connect.CodeResourceExhausted, reasonSlow, fmt.Sprintf("the client took nothing for %v", timeout))
+		return rpcerr.New(connect.CodeResourceExhausted, ReasonSlow, fmt.Sprintf("the client took nothing for %v", timeout))
 	}
 	return err
 }

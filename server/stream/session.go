@@ -67,6 +67,10 @@ func (s *Session) Change(filter *rightsizerv1.EventFilter, scope bus.Scope, afte
 	}
 }
 
+// Sent is what was written so far: messages and their bytes. Safe for concurrent
+// use.
+func (s *Session) Sent() (messages, bytes int64) { return s.sent.Load(), s.bytes.Load() }
+
 // End ends the session with `closing` and this reason.
 func (s *Session) End(reason error) { s.end(reason) }
 

@@ -124,6 +124,8 @@ type refusal struct {
 	Field string `json:"field,omitempty"`
 	// Message says what is wrong and what would be right.
 	Message string `json:"message"`
+
+	reason string // for the log: that of the Connect error
 }
 
 func (r refusal) frame() ([]byte, error) {

@@ -19,6 +19,7 @@ import (
 	"github.com/rightsizer/rightsizer/bus"
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/server/auth"
+	"github.com/rightsizer/rightsizer/server/rpc/rpcerr"
 	"github.com/rightsizer/rightsizer/server/stream"
 )
 
@@ -63,7 +64,7 @@ func NewHandler(o Options) (http.Handler, error) {
 // the request, its buffers and its goroutine's stack are net/http's again, which is
 // a third of what an idle client costs.
 func accept(o Options, w http.ResponseWriter, r *http.Request) {
-	b := &bridge{opts: o, live: liveness{every: o.PingInterval}}
+	b := &bridge{opts: o, live: liveness{every: o.PingInterval}, began: time.Now()}
 	b.reader = stream.Reader{Protocol: "websocket", Peer: r.RemoteAddr}
 	b.caller = context.WithoutCancel(r.Context())
 	if id, ok := auth.FromContext(r.Context()); ok {
@@ -74,14 +75,17 @@ func accept(o Options, w http.ResponseWriter, r *http.Request) {
 		CompressionMode: websocket.CompressionDisabled,
 		OnPongReceived:  func(context.Context, []byte) { b.live.answered.Store(true) },
 	})
-	if err != nil {
-		return // Accept has answered
+	if err != nil { // Accept has answered
+		b.end.set(connect.CodeInvalidArgument.String(), "NO_WEBSOCKET")
+		b.log()
+		return
 	}
 	conn.SetReadLimit(o.MaxFilterBytes)
 	b.conn, b.line = conn, h.conn
 	if !o.Hub.Go(b.serve) {
 		b.opts.closeWait = 100 * time.Millisecond // Shutdown does not wait for who comes after it
 		b.last(websocket.StatusGoingAway, refused(stream.Refusal(stream.ErrShutdown)))
+		b.log()
 	}
 }
 
@@ -129,6 +133,8 @@ type bridge struct {
 	reader stream.Reader
 	caller context.Context //nolint:containedctx // who called, for what he may see
 	live   liveness
+	began  time.Time
+	end    end
 
 	mu      sync.Mutex // guards session: the timer and the first filter both start it
 	session *stream.Session
@@ -138,6 +144,7 @@ type bridge struct {
 }
 
 func (b *bridge) serve() {
+	defer b.log()
 	defer b.contain()
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	defer b.writing.Wait()
@@ -166,6 +173,7 @@ func (b *bridge) serve() {
 func (b *bridge) contain() {
 	if panicked := recover(); panicked != nil {
 		b.opts.Logger.Error("a WebSocket panicked; only it failed", slog.Any("panic", panicked), slog.String("stack", string(debug.Stack())))
+		b.end.set(connect.CodeInternal.String(), "")
 		_ = b.conn.CloseNow()
 	}
 }
@@ -231,7 +239,7 @@ func refused(err error) refusal {
 	if !errors.As(err, &coded) {
 		return refusal{Code: connect.CodeInternal.String(), Message: "the stream could not be opened"}
 	}
-	return refusal{Code: coded.Code().String(), Message: coded.Message()}
+	return refusal{Code: coded.Code().String(), Message: coded.Message(), reason: rpcerr.Reason(err)}
 }
 
 // write runs the session and closes the WebSocket in the way its end asks for.
@@ -241,12 +249,15 @@ func (b *bridge) write(session *stream.Session) {
 	switch {
 	case b.ctx.Err() != nil: // the reading side ends it
 	case errors.Is(err, stream.ErrSlowClient):
+		b.end.set(connect.CodeResourceExhausted.String(), stream.ReasonSlow)
 		b.opts.Logger.Info("dropped a slow WebSocket client", slog.String("peer", b.reader.Peer))
 		_ = b.conn.CloseNow()
 	case errors.Is(err, errDead):
+		b.end.set(connect.CodeDeadlineExceeded.String(), "NO_PONG")
 		b.opts.Logger.Info("dropped a WebSocket client that answers no pings", slog.String("peer", b.reader.Peer))
 		_ = b.conn.CloseNow()
 	case err != nil:
+		b.end.set(connect.CodeOf(err).String(), "")
 		_ = b.conn.CloseNow()
 	default: // it was told `closing`
 		b.close(websocket.StatusGoingAway, "see the closing message")
@@ -267,6 +278,7 @@ const maxCloseReason = 123
 
 // last sends a refusal as the last message and in the close frame.
 func (b *bridge) last(code websocket.StatusCode, r refusal) {
+	b.end.set(r.Code, r.reason)
 	if frame, err := r.frame(); err == nil {
 		_, _ = b.line.Write(frame) // the client may be gone
 	}

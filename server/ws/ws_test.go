@@ -37,11 +37,16 @@ func start(t testing.TB, wait time.Duration) (*bus.Bus, string) {
 
 func startWith(t testing.TB, wait, ping time.Duration) (*bus.Bus, string) {
 	t.Helper()
+	return startLogged(t, wait, ping, slog.New(slog.DiscardHandler))
+}
+
+func startLogged(t testing.TB, wait, ping time.Duration, logger *slog.Logger) (*bus.Bus, string) {
+	t.Helper()
 	b, err := bus.New(bus.Options{})
 	require.NoError(t, err)
 	hub, err := stream.NewHub(stream.Options{Bus: b, Problems: nothingWrong{}, Cluster: func() string { return "c1" }})
 	require.NoError(t, err)
-	bridge, err := ws.NewHandler(ws.Options{Hub: hub, FilterWait: wait, PingInterval: ping, Logger: slog.New(slog.DiscardHandler)})
+	bridge, err := ws.NewHandler(ws.Options{Hub: hub, FilterWait: wait, PingInterval: ping, Logger: logger})
 	require.NoError(t, err)
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)

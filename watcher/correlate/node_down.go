@@ -26,7 +26,7 @@ func (nodeDown) Links() []Link {
 		// own.
 		Causes: lost, by: byNode,
 		Effects: []string{
-			typeEvicted, typePodFailed, typePending, typeRestarted, typeCrashLoop, anyProbeFailed, anyVolume,
+			typeEvicted, typePodFailed, typePending, typeRestarted, typeCrashLoop, anyProbe, anyVolume,
 			"pod.sandbox_failed", "pod.network_failed", "pod.dns_failed", typeRebooted, "node.network_unavailable",
 			"node.tainted", "node.pressure.*", typeNotReady, typeNodeRemoved,
 		},
@@ -36,7 +36,7 @@ func (nodeDown) Links() []Link {
 	}, {
 		Causes: []string{typeRebooted}, by: byNode,
 		Effects: []string{
-			typePodFailed, typeRestarted, typeCrashLoop, anyProbeFailed, anyVolume, "pod.sandbox_failed", "pod.network_failed",
+			typePodFailed, typeRestarted, typeCrashLoop, anyProbe, anyVolume, "pod.sandbox_failed", "pod.network_failed",
 		},
 		Before: 2 * time.Minute, After: window, Confidence: 70,
 		Basis: "it began on the node within 10 min after its reboot",

@@ -29,7 +29,7 @@ func (oomStorm) Links() []Link {
 		Before: 5 * time.Minute, After: window, Confidence: 75,
 		Basis: "containers of the workload kept failing at that time",
 	}, {
-		Causes: []string{typeOOMKilled}, Effects: []string{typeCrashLoop, typeRestarted, anyProbeFailed}, by: byWorkload,
+		Causes: []string{typeOOMKilled}, Effects: []string{typeCrashLoop, typeRestarted, anyProbe}, by: byWorkload,
 		After: window, Confidence: 60,
 		Basis: "another container of the workload was OOM killed within 10 min before",
 	}, {

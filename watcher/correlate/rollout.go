@@ -16,7 +16,7 @@ func (rollout) Links() []Link {
 	return []Link{{
 		Causes: rolloutStarted, by: byWorkload,
 		Effects: types(unavailable,
-			typeOOMKilled, typeCrashLoop, typeRestarted, typePodFailed, "pod.config_error", anyImagePull, anyProbeFailed,
+			typeOOMKilled, typeCrashLoop, typeRestarted, typePodFailed, "pod.config_error", anyImagePull, anyProbe,
 			anyVolume, anyUnschedulable, typePending, "admission.refused", "limitrange.refused"),
 		Before: 30 * time.Second, After: window, Confidence: 80,
 		Basis: "it began within 10 min after the workload's template changed",

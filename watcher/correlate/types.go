@@ -29,7 +29,7 @@ const (
 
 	anyUnschedulable = "pod.unschedulable.*"
 	anyImagePull     = prefixImage + "*"
-	anyProbeFailed   = "pod.probe_failed.*"
+	anyProbe         = "pod.probe_*"
 	anyVolume        = "pod.volume.*"
 	anyHPA           = "hpa.*"
 )

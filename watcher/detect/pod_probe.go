@@ -9,9 +9,11 @@ import (
 )
 
 const (
-	typeProbe = "pod.probe_failed."
-	// topicProbe is completed by the kind of the probe.
-	topicProbe Topic = "probe."
+	typeProbe      = "pod.probe_failed."
+	typeProbeError = "pod.probe_errored"
+	// topicProbe and topicProbeError are completed by the kind of the probe.
+	topicProbe      Topic = "probe."
+	topicProbeError Topic = "probe_error."
 )
 
 // probes are the kinds of probes.
@@ -19,8 +21,14 @@ func probes() []string {
 	return []string{"liveness", "readiness", "startup"}
 }
 
-// Probe finds containers whose probe keeps failing.
+// Probe finds containers whose probe keeps failing, or cannot be carried out. The
+// kubelet throws the result of the latter away: nothing is restarted for it, and a
+// container waits for its startup or readiness for ever.
 type Probe struct{}
+
+// probeResolves is how both end.
+const probeResolves = "2 min (ProbeQuiet) without such an Event while the container is ready or does not run, the end or the " +
+	"deletion of the pod"
 
 // Docs implements Detector.
 func (Probe) Docs() []Doc {
@@ -32,13 +40,17 @@ func (Probe) Docs() []Doc {
 		}
 		out = append(out, Doc{
 			Type: typeProbe + kind, Severity: severity,
-			Source:  "Kubernetes Event Unhealthy of the " + kind + " probe, 3 times (ProbeFailures)",
-			Details: "ProbeDetails",
-			Resolves: "2 min (ProbeQuiet) without such an Event while the container is ready or does not run, the end or the " +
-				"deletion of the pod",
+			Source:   "Kubernetes Event Unhealthy of the " + kind + " probe, 3 times (ProbeFailures)",
+			Details:  "ProbeDetails",
+			Resolves: probeResolves,
 		})
 	}
-	return out
+	return append(out, Doc{
+		Type: typeProbeError, Severity: "warning" + downRule,
+		Source: "Kubernetes Event Unhealthy that says `errored`, 3 times (ProbeFailures), of any probe: it could not be carried out, " +
+			"for example since its command is not in the image, and the kubelet counts it neither as failed nor as passed",
+		Details: "ProbeDetails", Resolves: probeResolves,
+	})
 }
 
 // Detect implements Detector.
@@ -50,6 +62,9 @@ func (Probe) Detect(in *PodInput, out []Finding) []Finding {
 		c := &in.Cur.Containers[i]
 		for _, kind := range probes() {
 			if n := in.Evidence.Find(topicProbe+Topic(kind), c.Name); n != nil && n.Row >= in.Thresholds.ProbeFailures {
+				out = probe(in, c, kind, n, out)
+			}
+			if n := in.Evidence.Find(topicProbeError+Topic(kind), c.Name); n != nil && n.Row >= in.Thresholds.ProbeFailures {
 				out = probe(in, c, kind, n, out)
 			}
 		}
@@ -64,21 +79,28 @@ func probe(in *PodInput, c *object.Container, kind string, n *Note, out []Findin
 		return out
 	}
 	severity := downOr(in, warning)
-	if kind == "liveness" {
+	typ, does, end := typeProbe+kind, " fails its ", " no longer fails its "
+	switch {
+	case n.Topic == topicProbeError+Topic(kind):
+		typ, does, end = typeProbeError, " cannot carry out its ", " is no longer told to be unable to carry out its "
+	case kind == "liveness":
 		severity = downOr(in, errored)
 	}
+	cause := []string{typ, in.Cluster, in.Cur.UID, c.Name, n.Reason, strconv.FormatInt(n.First, 10)}
+	if typ == typeProbeError {
+		cause = append(cause, kind)
+	}
 	_, words, _ := strings.Cut(n.Message, ": ")
-	typ := typeProbe + kind
 	f := Finding{
-		Problem:   Identify(typ, in.Cluster, in.Cur.UID, c.Name, n.Reason, strconv.FormatInt(n.First, 10)),
+		Problem:   Identify(cause...),
 		Type:      typ,
 		Severity:  severity,
 		Occurred:  n.Since,
 		Container: c.Name,
 		Kind:      c.Kind,
 		Reason:    n.Reason,
-		Message:   subject(c, in.Cur) + " fails its " + kind + " probe: " + sentence(words),
-		Ending:    subject(c, in.Cur) + " does not fail its " + kind + " probe any more",
+		Message:   subject(c, in.Cur) + does + kind + " probe: " + sentence(words),
+		Ending:    subject(c, in.Cur) + end + kind + " probe",
 		Details: &rightsizerv1.ProbeDetails{
 			ContainerKind: c.Kind, Probe: kind, Count: n.Row, FirstTime: moment(n.Since), LastTime: moment(n.Last),
 			Cause: clip(words, 512),
@@ -93,9 +115,13 @@ func probe(in *PodInput, c *object.Container, kind string, n *Note, out []Findin
 // probeTopic reads `Liveness probe failed: ...` and `Readiness probe errored
 // and resulted in unknown state: ...`.
 func probeTopic(message string) (Topic, bool) {
-	word, _, _ := strings.Cut(message, " ")
+	word, rest, _ := strings.Cut(message, " ")
 	for _, kind := range probes() {
-		if strings.EqualFold(word, kind) {
+		switch {
+		case !strings.EqualFold(word, kind):
+		case strings.HasPrefix(rest, "probe errored"):
+			return topicProbeError + Topic(kind), true
+		default:
 			return topicProbe + Topic(kind), true
 		}
 	}

@@ -208,6 +208,22 @@ status:
 			{at: "12:11:05", want: []string{"RESOLVED " + typ}},
 		}
 	}
+	for _, kind := range []string{"Liveness", "Readiness", "Startup"} {
+		errored := kind + ` probe errored and resulted in unknown state: rpc error: code = Unknown desc = failed to exec in container`
+		older := kind + ` probe errored: rpc error: code = Unknown desc = failed to exec in container`
+		failed := kind + " probe failed: EOF"
+		out[kind+" probes that cannot be carried out"] = []step{
+			{at: "12:01:05", pod: runningPod("12:00:01", false), events: []string{
+				said("Unhealthy", errored, "12:01:05", "12:01:05", 2), said("Unhealthy", failed, "12:01:05", "12:01:05", 2),
+			}},
+			{
+				at: "12:01:25", events: []string{said("Unhealthy", older, "12:01:25", "12:01:25", 1)},
+				want: []string{"OPENED pod.probe_errored"}, said: []string{"cannot carry out its " + strings.ToLower(kind) + " probe: rpc error"},
+			},
+			{at: "12:09:00"},
+			{at: "12:09:01", pod: runningPod("12:00:01", true), want: []string{"RESOLVED pod.probe_errored"}},
+		}
+	}
 	for cause, text := range map[string]string{
 		"volume":   `0/5 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found`,
 		"topology": `0/5 nodes are available: 5 node(s) didn't match pod topology spread constraints (missing required label).`,
