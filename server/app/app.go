@@ -15,6 +15,7 @@ import (
 	"github.com/rightsizer/rightsizer/bus"
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/remediate/audit"
+	"github.com/rightsizer/rightsizer/remediate/outbound"
 	"github.com/rightsizer/rightsizer/server/config"
 	"github.com/rightsizer/rightsizer/server/rpc"
 	"github.com/rightsizer/rightsizer/server/stream"
@@ -73,6 +74,9 @@ type App struct {
 	metrics *httpMetrics
 	audit   *audit.Log // nil beside a Cluster of a test's own
 
+	outbound *outbound.Guard // judges every address that somebody else names
+	sinks    []outlet
+
 	stopping  atomic.Bool
 	listening chan struct{}
 	listeners map[string]*listener
@@ -115,10 +119,10 @@ func New(cfg config.Config, opts Options) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("event streams: %w", err)
 	}
-	if err := a.newAudit(); err != nil {
+	if err := errors.Join(a.newAudit(), a.newSinks()); err != nil {
 		return nil, err
 	}
-	a.health = &health{cluster: a.cluster, parts: a.auditHealth, stopping: &a.stopping, started: a.started}
+	a.health = &health{cluster: a.cluster, parts: a.partsHealth, stopping: &a.stopping, started: a.started}
 	return a, nil
 }
 
@@ -148,7 +152,7 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	steps := []step{servers.ops, {name: "bus", run: a.bus.Run, grace: time.Second}, {name: "watcher", run: a.cluster.Run, grace: 3 * time.Second}}
-	steps = append(steps, a.auditSteps()...)
+	steps = append(steps, append(a.auditSteps(), a.sinkSteps()...)...)
 	steps = append(steps, servers.rest...)
 	close(a.listening)
 	return runSteps(ctx, a.logger, steps, a.beforeStop)

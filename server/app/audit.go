@@ -71,6 +71,11 @@ func (a *App) auditHealth() []*rightsizerv1.ComponentHealth {
 	return []*rightsizerv1.ComponentHealth{a.audit.Health()}
 }
 
+// partsHealth is what the server's own parts say of themselves.
+func (a *App) partsHealth() []*rightsizerv1.ComponentHealth {
+	return append(a.auditHealth(), a.sinkHealth()...)
+}
+
 // auditHandler serves the audit chain, or says that there is none.
 func (a *App) auditHandler(chain connect.HandlerOption) (string, http.Handler) {
 	if a.audit == nil {

@@ -40,6 +40,7 @@ var allowed = map[string][]string{
 	"server/rpc":            {"gen", "server/codec", "server/rpc/rpcerr", "server/rpc/page"},
 	"server/stream":         {"gen", "bus", "server/codec", "server/rpc/rpcerr", "server/rpc/page", "server/auth"},
 	"server/ws":             {"gen", "bus", "server/codec", "server/stream", "server/auth", "server/rpc/rpcerr"},
+	"server/sink":           {"gen", "bus", "server/codec"},
 	"server/streamtest":     {"gen", "server/codec"},
 	"server/app":            {"*"},
 	"server/cmd/rightsizer": {"gen", "server/app", "server/codec", "server/config", "server/suggest", "server/text"},

@@ -69,7 +69,7 @@ func newSink() Sink {
 	return Sink{Mode: "structured", Timeout: 10 * time.Second, GiveUpAfter: 15 * time.Minute, Queue: 1024}
 }
 
-var sinkName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+var sinkName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,46}[a-z0-9])?$`)
 
 // sinkField is a field of a sink with a single value.
 type sinkField struct {
@@ -92,7 +92,7 @@ func sinkFields() []sinkField {
 		return sinkField{key, bounds, help, wants(bounds, good)}
 	}
 	return []sinkField{
-		field("name", "lower-case letters, digits and dashes, at most 63", "Tells sinks apart in health, metrics and logs.",
+		field("name", "lower-case letters, digits and dashes, at most 48", "Tells sinks apart in health, metrics and logs.",
 			func(s *Sink, v string) bool { s.Name = v; return sinkName.MatchString(v) }),
 		field("url", "a URL such as https://events.example.com/in, at most 2048 bytes", "Where to post; redirects are not followed. Addresses are judged as outbound-networks says.",
 			func(s *Sink, v string) bool {
