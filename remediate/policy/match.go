@@ -14,9 +14,6 @@ import (
 // NamespaceKubeSystem is out of reach of every policy.
 const NamespaceKubeSystem = "kube-system"
 
-// MaxPolicies is how many policies a Set holds, at most.
-const MaxPolicies = 2000
-
 // MaxMatches is how many policies an explanation lists, at most.
 const MaxMatches = 256
 
@@ -38,16 +35,13 @@ type Set struct {
 }
 
 // NewSet makes a Set. operatorNamespace, where it is known, is out of reach as
-// kube-system is. Of more than MaxPolicies policies the most specific are kept.
+// kube-system is.
 func NewSet(operatorNamespace string, policies []*Policy) *Set {
 	s := &Set{reserved: map[string]bool{NamespaceKubeSystem: true}, namespaced: map[string][]*Policy{}}
 	if operatorNamespace != "" {
 		s.reserved[operatorNamespace] = true
 	}
 	s.all = slices.SortedFunc(slices.Values(policies), Compare)
-	if len(s.all) > MaxPolicies {
-		s.all = s.all[:MaxPolicies]
-	}
 	for _, p := range s.all {
 		if p.Ref.Kind == v1alpha1.KindPolicy {
 			s.namespaced[p.Ref.Namespace] = append(s.namespaced[p.Ref.Namespace], p)

@@ -99,7 +99,8 @@ type PolicySpec struct {
 	// +kubebuilder:default={}
 	Selector WorkloadSelector `json:"selector,omitempty"`
 
-	// How far it goes. Off: nothing. Observe: events. Recommend: also
+	// How far it goes. "Off" (in quotes, since YAML reads a bare Off as false):
+	// nothing. Observe: events. Recommend: also
 	// recommendations. DryRun: also Remediations that end after a server-side
 	// dry run. Approve: Remediations that wait for a person. Auto: they are
 	// carried out.
