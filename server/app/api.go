@@ -82,9 +82,7 @@ func (a *App) mountOwn(mux *http.ServeMux, chain connect.HandlerOption, h rpc.He
 		func() (string, http.Handler) {
 			return rightsizerv1connect.NewRemediationServiceHandler(rightsizerv1connect.UnimplementedRemediationServiceHandler{}, chain)
 		},
-		func() (string, http.Handler) {
-			return rightsizerv1connect.NewPolicyServiceHandler(rightsizerv1connect.UnimplementedPolicyServiceHandler{}, chain)
-		},
+		func() (string, http.Handler) { return a.policyHandler(chain) },
 		func() (string, http.Handler) { return a.auditHandler(chain) },
 	} {
 		path, handler := mount()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/remediate/audit"
 	"github.com/rightsizer/rightsizer/remediate/outbound"
+	"github.com/rightsizer/rightsizer/remediate/policy/live"
 	"github.com/rightsizer/rightsizer/server/config"
 	"github.com/rightsizer/rightsizer/server/rpc"
 	"github.com/rightsizer/rightsizer/server/stream"
@@ -74,6 +76,7 @@ type App struct {
 	metrics *httpMetrics
 	audit   *audit.Log // nil beside a Cluster of a test's own
 
+	policies *live.Store     // nil beside a Cluster of a test's own
 	outbound *outbound.Guard // judges every address that somebody else names
 	sinks    []outlet
 
@@ -119,7 +122,7 @@ func New(cfg config.Config, opts Options) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("event streams: %w", err)
 	}
-	if err := errors.Join(a.newAudit(), a.newSinks()); err != nil {
+	if err := errors.Join(a.newAudit(), a.newPolicies(), a.newSinks()); err != nil {
 		return nil, err
 	}
 	a.health = &health{cluster: a.cluster, parts: a.partsHealth, stopping: &a.stopping, started: a.started}
@@ -152,7 +155,7 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	steps := []step{servers.ops, {name: "bus", run: a.bus.Run, grace: time.Second}, {name: "watcher", run: a.cluster.Run, grace: 3 * time.Second}}
-	steps = append(steps, append(a.auditSteps(), a.sinkSteps()...)...)
+	steps = append(steps, slices.Concat(a.auditSteps(), a.policySteps(), a.sinkSteps())...)
 	steps = append(steps, servers.rest...)
 	close(a.listening)
 	return runSteps(ctx, a.logger, steps, a.beforeStop)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"connectrpc.com/connect"
@@ -73,7 +74,7 @@ func (a *App) auditHealth() []*rightsizerv1.ComponentHealth {
 
 // partsHealth is what the server's own parts say of themselves.
 func (a *App) partsHealth() []*rightsizerv1.ComponentHealth {
-	return append(a.auditHealth(), a.sinkHealth()...)
+	return slices.Concat(a.auditHealth(), a.policyHealth(), a.sinkHealth())
 }
 
 // auditHandler serves the audit chain, or says that there is none.
