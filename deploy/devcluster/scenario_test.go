@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -93,6 +96,28 @@ func TestScenarios(t *testing.T) {
 				return p.Status.Phase == corev1.PodRunning && oomKilled(p.Status.InitContainerStatuses[0].State) && p.Status.ContainerStatuses[0].State.Running != nil
 			}),
 			pod("app=orders", "a restart of the sidecar", func(p corev1.Pod) bool { return p.Status.InitContainerStatuses[0].RestartCount >= 1 }),
+		},
+		"quota":       {refusal("reports", "exceeded quota: team"), event("FailedCreate")},
+		"limit-range": {refusal("thumbnails", "maximum memory usage per Container is 256Mi"), event("FailedCreate")},
+		"pdb-blocking": {func(ctx context.Context, kube kubernetes.Interface, namespace string) string {
+			b, err := kube.PolicyV1().PodDisruptionBudgets(namespace).Get(ctx, "licenses", metav1.GetOptions{})
+			if err != nil {
+				return err.Error()
+			}
+			if b.Status.CurrentHealthy != 1 || b.Status.DisruptionsAllowed != 0 {
+				return fmt.Sprintf("the budget does not block: %+v", b.Status)
+			}
+			return ""
+		}},
+		"hpa-maximum": {
+			autoscaler("mailer", "ScalingActive", "FailedGetResourceMetric"),
+			autoscaler("gateway", "ScalingLimited", "TooManyReplicas"),
+		},
+		"placement": {pod("app=collector", "unschedulable for its host port", unschedulable), pod("app=quorum", "unschedulable for its topology", unschedulable)},
+		"workloads": {
+			pod("app=postgres", "Running", func(p corev1.Pod) bool { return p.Name == "postgres-1" && p.Status.Phase == corev1.PodRunning }),
+			pod("app=log-agent", "Running", func(p corev1.Pod) bool { return p.Status.Phase == corev1.PodRunning }),
+			refusal("deployer", `serviceaccount "deployer" not found`), event("FailedCreate"),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -233,6 +258,38 @@ func event(reason string) sight {
 			return "no Event " + reason
 		}
 		return ""
+	}
+}
+
+// refusal is the sight of a Deployment that may not create its pods.
+func refusal(deployment, why string) sight {
+	return func(ctx context.Context, kube kubernetes.Interface, namespace string) string {
+		d, err := kube.AppsV1().Deployments(namespace).Get(ctx, deployment, metav1.GetOptions{})
+		if err != nil {
+			return err.Error()
+		}
+		for _, c := range d.Status.Conditions {
+			if c.Type == appsv1.DeploymentReplicaFailure && strings.Contains(c.Message, why) {
+				return ""
+			}
+		}
+		return fmt.Sprintf("%s is not refused with %q: %+v", deployment, why, d.Status.Conditions)
+	}
+}
+
+// autoscaler is the sight of an autoscaler's condition.
+func autoscaler(name string, condition autoscalingv2.HorizontalPodAutoscalerConditionType, reason string) sight {
+	return func(ctx context.Context, kube kubernetes.Interface, namespace string) string {
+		h, err := kube.AutoscalingV2().HorizontalPodAutoscalers(namespace).Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return err.Error()
+		}
+		for _, c := range h.Status.Conditions {
+			if c.Type == condition && c.Reason == reason {
+				return ""
+			}
+		}
+		return fmt.Sprintf("autoscaler %s is not %s: %+v", name, reason, h.Status.Conditions)
 	}
 }
 

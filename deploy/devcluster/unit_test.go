@@ -291,8 +291,9 @@ func TestEveryScenarioReads(t *testing.T) {
 		}
 	}
 	assert.Equal(t, []string{
-		"crash-loop", "daily-curve", "image-pull", "init-oom", "job-oom", "leak", "mixed", "node-pressure", "oom",
-		"over-provisioned", "sidecar-oom", "under-provisioned", "unschedulable",
+		"crash-loop", "daily-curve", "hpa-maximum", "image-pull", "init-oom", "job-oom", "leak", "limit-range", "mixed",
+		"node-pressure", "oom", "over-provisioned", "pdb-blocking", "placement", "quota", "sidecar-oom", "under-provisioned",
+		"unschedulable", "workloads",
 	}, names)
 	_, err = readScenario("none")
 	require.ErrorContains(t, err, "lists them")

@@ -48,7 +48,7 @@ func TestEachWebSocketIsLogged(t *testing.T) {
 		}, "ok", ""},
 		"a filter that is none": {func(s socket) {
 			s.send(`{"eventTypes":["secret-token"],"nope":1}`)
-			s.closed()
+			assert.Equal(t, websocket.StatusInvalidFramePayloadData, s.closed().Code)
 		}, "invalid_argument", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,7 +72,7 @@ func TestEachWebSocketIsLogged(t *testing.T) {
 
 	log := make(lines, 16)
 	_, url := startLogged(t, time.Minute, 0, slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	resp, err := http.Get(strings.Replace(url, "ws://", "http://", 1)) //nolint:noctx // A plain request is the test.
+	resp, err := http.Get(strings.Replace(url, "ws://", "http://", 1))
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
 	line := log.next(t)

@@ -19,6 +19,7 @@ import (
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/watcher"
+	"github.com/rightsizer/rightsizer/watcher/detect"
 	"github.com/rightsizer/rightsizer/watcher/replay"
 )
 
@@ -88,6 +89,16 @@ func eventLine(e *rightsizerv1.Event) string {
 		e.GetIncidentId())
 }
 
+// impatient are recordings that are shorter than a threshold of which they are to
+// tell.
+var impatient = map[string]detect.Thresholds{"policies": impatience()}
+
+func impatience() detect.Thresholds {
+	t := detect.DefaultThresholds()
+	t.PDBBlockingAfter = time.Minute
+	return t
+}
+
 // play replays what must have no fault in it.
 func play(t testing.TB, name string, raw []byte) (*published, *replay.Result) {
 	t.Helper()
@@ -95,7 +106,7 @@ func play(t testing.TB, name string, raw []byte) (*published, *replay.Result) {
 	require.NoError(t, err)
 	out := &published{}
 	result, err := replay.Replay(t.Context(), in, replay.Options{
-		Publisher: out,
+		Publisher: out, Thresholds: impatient[name],
 		Told:      func(e *replay.LineError) { assert.NoError(t, e) },
 	})
 	require.NoError(t, err)
