@@ -38,7 +38,7 @@ func (s controllerSink) remove(_ object.Key, uid string, obj any) {
 
 // replace takes the first list as what was found at start. Later, what is
 // missing was deleted unseen.
-func (s controllerSink) replace(objs []any, _ map[object.Key]bool, again bool) {
+func (s controllerSink) replace(objs []any, kept map[object.Key]bool, again bool) {
 	present := make(map[string]bool, len(objs))
 	for _, obj := range objs {
 		if c, ok := obj.(*object.Controller); ok {
@@ -49,13 +49,14 @@ func (s controllerSink) replace(objs []any, _ map[object.Key]bool, again bool) {
 	defer s.w.mu.Unlock()
 	var lost []*object.Controller
 	for _, uid := range s.w.store.ControllerUIDs(s.kind) {
-		if !present[uid] {
-			lost = append(lost, s.w.store.Controller(uid))
+		if c := s.w.store.Controller(uid); !present[uid] && !kept[c.Key] {
+			lost = append(lost, c)
 		}
 	}
 	slices.SortFunc(lost, func(a, b *object.Controller) int { return a.Key.Compare(b.Key) })
 	for _, c := range lost {
 		s.w.dropController(s.resource, c)
+		s.w.quarantine.release(s.resource, c.Key, "")
 	}
 	for _, obj := range objs {
 		if c, ok := obj.(*object.Controller); ok {

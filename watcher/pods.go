@@ -33,6 +33,9 @@ func (s podSink) remove(key object.Key, uid string, obj any) {
 	if last == nil || uid != "" && last.UID != uid {
 		return
 	}
+	if before != nil && before.UID != last.UID {
+		before = nil // Its successor, which stays.
+	}
 	s.w.dropPod(before, last)
 }
 

@@ -17,10 +17,10 @@ import (
 	"github.com/rightsizer/rightsizer/server/streamtest"
 )
 
-// What the devcluster can show of pods becomes events, and resolutions where it
-// ends. Words are `PHASE type`.
+// What the devcluster can show becomes events, and resolutions where it ends.
+// Words are `PHASE type`.
 func TestScenariosBecomeEvents(t *testing.T) {
-	o := serve(t, cluster.KubeconfigPath()).ready()
+	o := serve(t, cluster.KubeconfigPath(), "--pdb-blocking-after=1s", "--hpa-failing-after=5s").ready()
 	for _, tt := range []struct {
 		scenario string
 		want     []string
@@ -58,12 +58,45 @@ func TestScenariosBecomeEvents(t *testing.T) {
 		},
 		{
 			scenario: "job-oom",
-			want:     []string{"POINT pod.oom_killed"},
+			want:     []string{"POINT pod.oom_killed", "POINT job.failed"},
+		},
+		{
+			scenario: "quota",
+			want:     []string{"OPENED quota.exceeded"},
+			removed:  []string{"RESOLVED quota.exceeded"},
+		},
+		{
+			scenario: "limit-range",
+			want:     []string{"OPENED limitrange.refused", "OPENED limitrange.refused"},
+			removed:  []string{"RESOLVED limitrange.refused", "RESOLVED limitrange.refused"},
+		},
+		{
+			scenario: "pdb-blocking",
+			want:     []string{"OPENED pdb.blocking"},
+			removed:  []string{"RESOLVED pdb.blocking"},
+		},
+		{
+			scenario: "hpa-maximum",
+			want:     []string{"POINT deployment.scaled", "OPENED hpa.at_maximum", "OPENED hpa.failing"},
+			removed:  []string{"RESOLVED hpa.at_maximum", "RESOLVED hpa.failing"},
+		},
+		{
+			scenario: "placement",
+			want:     []string{"OPENED pod.unschedulable.port", "OPENED pod.unschedulable.topology"},
+			removed:  []string{"RESOLVED pod.unschedulable.port", "RESOLVED pod.unschedulable.topology"},
+		},
+		{
+			scenario: "workloads",
+			want: []string{
+				"POINT statefulset.rollout_started", "POINT statefulset.rolled", "POINT daemonset.rollout_started", "POINT daemonset.rolled",
+				"OPENED replicaset.failed_create", "OPENED admission.refused",
+			},
+			removed: []string{"RESOLVED replicaset.failed_create"},
 		},
 	} {
 		t.Run(tt.scenario, func(t *testing.T) {
 			namespace := "become-" + tt.scenario
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*patience) // Autoscalers look every 15 s.
 			defer cancel()
 			heard := listen(ctx, t, o, namespace)
 			require.NoError(t, cluster.Apply(ctx, tt.scenario, namespace))
@@ -109,7 +142,7 @@ func TestScenariosOfResizes(t *testing.T) {
 	heard.all(t, []string{"RESOLVED pod.resize.infeasible"})
 }
 
-// heardEvents reads the pod events of a namespace as they come.
+// heardEvents reads the events of a namespace as they come.
 type heardEvents struct {
 	stream streamtest.Stream
 	count  map[string]int
@@ -119,7 +152,7 @@ type heardEvents struct {
 func listen(ctx context.Context, t *testing.T, o *operator, namespace string) *heardEvents {
 	t.Helper()
 	s, err := streamtest.Clients(o.url, nil)[0].Open(ctx, &rightsizerv1.EventFilter{
-		EventTypes: []string{"pod.*"}, Namespaces: []string{namespace},
+		Namespaces: []string{namespace},
 	}, "")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })

@@ -107,7 +107,7 @@ func play(t testing.TB, name string, raw []byte) (*published, *replay.Result) {
 	out := &published{}
 	result, err := replay.Replay(t.Context(), in, replay.Options{
 		Publisher: out, Thresholds: impatient[name],
-		Told:      func(e *replay.LineError) { assert.NoError(t, e) },
+		Told: func(e *replay.LineError) { assert.NoError(t, e) },
 	})
 	require.NoError(t, err)
 	return out, result
@@ -217,6 +217,44 @@ func TestEventsOfRecordings(t *testing.T) {
 		assert.NotEmpty(t, result.Watcher.Nodes())
 		assert.Less(t, len(raw), 200<<10, "recordings are small")
 	})
+}
+
+// unseen are the types that no recording shows, and why. Tables of statuses show
+// each of them in the tests of detect and of the watcher.
+var unseen = map[string]string{
+	"cronjob.missed":              "the controller must be away for a schedule",
+	"daemonset.unavailable":       "needs two minutes of a node that is not ready",
+	"node.system_oom":             "the node problem detector, or a node that runs out of memory",
+	"pod.dns_failed":              "a node with more than three name servers",
+	"pod.failed":                  "a pod that fails beside Jobs and evictions",
+	"pod.image_pull.unauthorized": "a registry that asks for credentials",
+	"pod.network_failed":          "a CNI plugin that fails",
+	"pod.pending":                 "five minutes without a more particular problem",
+	"pod.probe_failed.startup":    "a kubelet that probes",
+	"pod.resize.failed":           "a runtime that fails to resize",
+	"pod.resize.infeasible":       "shown by the end-to-end tests, through the API",
+	"pod.sandbox_failed":          "a runtime that makes no sandbox",
+	"pod.unschedulable.other":     "a scheduler's words that nobody foresaw",
+	"pod.volume.attach_failed":    "an attach controller with a driver",
+}
+
+// Every type shows in a recording of the devcluster or of a real node, or says
+// why none does.
+func TestRecordingsShowTheTypes(t *testing.T) {
+	seen := map[string]bool{}
+	each(t, func(t *testing.T, name string, raw []byte) {
+		out, _ := play(t, name, raw)
+		for _, e := range out.events {
+			seen[e.GetType()] = true
+		}
+	})
+	for _, doc := range detect.All() {
+		if seen[doc.Type] {
+			assert.Empty(t, unseen[doc.Type], "%s is seen", doc.Type)
+		} else {
+			assert.NotEmpty(t, unseen[doc.Type], "%s is in no recording", doc.Type)
+		}
+	}
 }
 
 // A process that starts at the end of a recording and sees nothing but its last

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -203,6 +204,22 @@ func TestWholeObjectsAreRecorded(t *testing.T) {
 			assert.Equal(t, 2, strings.Count(string(raw), `"backoffLimit":5`))
 		})
 	}
+}
+
+// What a detector goes by is in the recording, also where its name looks like
+// somebody's own.
+func TestARolloutOfADaemonSetIsRecorded(t *testing.T) {
+	raw, live := recorded(t, cluster{during: func(server *watchertest.Server) {
+		server.Put(&appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{
+			Name: "d", Namespace: "ns", UID: "d", CreationTimestamp: metav1.Now(),
+			Annotations: map[string]string{appsv1.DeprecatedTemplateGeneration: "1", "mine": "hunter2"},
+		}})
+		pass(time.Second)
+	}}, replay.RecordOptions{})
+	require.Len(t, live.only("daemonset.rollout_started"), 1)
+	again, _ := play(t, "f", raw)
+	assert.Len(t, again.only("daemonset.rollout_started"), 1)
+	assert.NotContains(t, string(raw), "hunter2")
 }
 
 func TestOnlySomeResources(t *testing.T) {

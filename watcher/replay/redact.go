@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
 )
 
 // maxAnnotation bounds the value of an annotation that is kept, in bytes.
@@ -115,6 +117,9 @@ func ownWords(reason any) bool {
 // not those that repeat a whole object or a command line.
 func keepsAnnotation(key string, value any) bool {
 	text, ok := value.(string)
+	if key == appsv1.DeprecatedTemplateGeneration {
+		return ok && len(text) <= maxAnnotation // The revision of a DaemonSet, which has no domain.
+	}
 	domain, _, found := strings.Cut(key, "/")
 	if !ok || !found || len(text) > maxAnnotation ||
 		key == "kubectl.kubernetes.io/last-applied-configuration" || key == "kubernetes.io/change-cause" {
