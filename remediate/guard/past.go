@@ -91,7 +91,3 @@ func (p *Past) sameContainer(f *Facts) bool {
 	return p.WorkloadUID == f.Workload.UID &&
 		(p.Container == f.Decision.Container || p.Container == "" || f.Decision.Container == "")
 }
-
-func (p *Past) direction() Direction {
-	return both(both(p.CPU, p.Memory), p.Replicas)
-}

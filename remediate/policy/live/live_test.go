@@ -230,7 +230,9 @@ func TestASetThatIsNotCurrentIsNone(t *testing.T) {
 		client := newAPI(t, policyIn("shop", "default", map[string]any{"mode": "Auto"}))
 		var down atomic.Bool
 		down.Store(true)
-		refuse := func(clienttesting.Action) (bool, runtime.Object, error) { return down.Load(), nil, errors.New("it is down") }
+		refuse := func(clienttesting.Action) (bool, runtime.Object, error) {
+			return down.Load(), nil, errors.New("it is down")
+		}
 		client.PrependReactor("list", "namespaces", refuse)
 		s := start(t, client, nil)
 		_, err := s.Set()
@@ -266,7 +268,9 @@ func TestFreezeSwitch(t *testing.T) {
 		s := start(t, client, nil)
 		assert.Empty(t, s.Frozen())
 		in := client.Resource(configMaps).Namespace("rightsizer")
-		set := func(value string) map[string]any { return map[string]any{"data": map[string]any{live.FreezeKey: value}} }
+		set := func(value string) map[string]any {
+			return map[string]any{"data": map[string]any{live.FreezeKey: value}}
+		}
 		_, err := in.Create(t.Context(), object("v1", "ConfigMap", "rightsizer", live.FreezeConfigMap, set("incident 42")), metav1.CreateOptions{})
 		require.NoError(t, err)
 		synctest.Wait()

@@ -1,0 +1,371 @@
+package guard_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/rightsizer/rightsizer/remediate/guard"
+	"github.com/rightsizer/rightsizer/remediate/policy"
+	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
+)
+
+const mi = 1 << 20
+
+var now = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
+
+func ago(d time.Duration) time.Time { return now.Add(-d) }
+
+// auto is a policy in mode Auto, changed.
+func auto(change func(*v1alpha1.PolicySpec)) *policy.Policy {
+	in := &v1alpha1.RightSizerPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "default"}}
+	in.Spec.Mode = v1alpha1.ModeAuto
+	in.Spec.SetDefaults()
+	if change != nil {
+		change(&in.Spec.PolicySpec)
+	}
+	return policy.FromNamespaced(in)
+}
+
+func memoryLimit(bytes int64) policy.Size {
+	return policy.Size{Requests: policy.Amounts{MemoryBytes: bytes}, Limits: policy.Amounts{MemoryBytes: bytes}}
+}
+
+// raise are facts in which nothing is in the way of more memory after an OOM kill,
+// in place and without a restart.
+func raise() guard.Facts {
+	return guard.Facts{
+		Now: now, Operator: guard.Operator{Started: ago(time.Hour)}, Policy: auto(nil),
+		Decision: guard.Decision{
+			Name: "r-new", Action: v1alpha1.ActionResizeInPlace, Container: "app", Risk: v1alpha1.RiskLow,
+			Current: memoryLimit(64 * mi), Desired: memoryLimit(128 * mi), Cause: ago(time.Second), OOM: true,
+		},
+		Workload: guard.Workload{Namespace: "shop", Kind: "Deployment", Name: "web", UID: "u-web", Replicas: 3, Ready: 3},
+		Usage:    guard.Usage{Time: ago(10 * time.Second), MemoryBytes: 60 * mi, LastOOM: ago(time.Second)},
+	}
+}
+
+// lower are facts in which nothing is in the way of less memory.
+func lower() guard.Facts {
+	f := raise()
+	f.Decision.OOM = false
+	f.Decision.Current, f.Decision.Desired = memoryLimit(512*mi), memoryLimit(384*mi)
+	f.Usage = guard.Usage{Time: ago(10 * time.Second), MemoryBytes: 100 * mi, MemoryPeakBytes: 200 * mi, MemorySamples: 5000}
+	return f
+}
+
+// restart are facts in which nothing is in the way of the restart of one pod.
+func restart() guard.Facts {
+	f := raise()
+	f.Decision.OOM = false
+	f.Decision.Action, f.Decision.Desired = v1alpha1.ActionRestartPod, f.Decision.Current
+	f.Decision.Disrupts, f.Decision.DisruptsReady = 1, 1
+	f.Workload.Budgets = []guard.DisruptionBudget{{Name: "web", Allowed: 1}}
+	return f
+}
+
+// template are facts in which nothing is in the way of a change of the workload.
+func template() guard.Facts {
+	f := raise()
+	f.Decision.Action = v1alpha1.ActionResizeTemplate
+	f.Decision.Disrupts, f.Decision.DisruptsReady = 2, 2
+	return f
+}
+
+// past is a Remediation for the same container that began and ended a while ago.
+func past(began time.Duration, change func(*guard.Past)) guard.Past {
+	p := guard.Past{
+		Name: "r-" + began.String(), Namespace: "shop", WorkloadUID: "u-web", Container: "app", Action: v1alpha1.ActionResizeInPlace,
+		State: v1alpha1.StateSucceeded, Started: ago(began), Finished: ago(began - time.Minute),
+	}
+	if change != nil {
+		change(&p)
+	}
+	return p
+}
+
+// other is one for another workload and container of another namespace.
+func other(p *guard.Past) { p.Namespace, p.WorkloadUID, p.Container = "bank", "u-other", "else" }
+
+func TestNothingIsInTheWay(t *testing.T) {
+	t.Parallel()
+	for name, facts := range map[string]func() guard.Facts{"raise": raise, "lower": lower, "restart": restart, "template": template} {
+		r := guard.Ask(facts())
+		assert.Equal(t, guard.Pass, r.Outcome(), "%s: %s", name, r.Decisive())
+		for _, v := range r.Verdicts {
+			assert.NotEmpty(t, v.Reason, v.Guard)
+		}
+	}
+}
+
+// Each guard, in cases where it alone is in the way.
+func TestEachGuardAlone(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		guard   string
+		name    string
+		facts   func() guard.Facts
+		change  func(*guard.Facts)
+		outcome guard.Outcome
+		reason  string
+		until   time.Time
+	}{
+		{guard: "reach", name: "operator's own", facts: raise, change: func(f *guard.Facts) { f.OutOfReach = "the operator's own" }, outcome: guard.Stop, reason: "the operator's own"},
+		{guard: "reach", name: "kube-system, whatever the facts say", facts: raise, change: func(f *guard.Facts) { f.Workload.Namespace = "kube-system" }, outcome: guard.Stop, reason: "kube-system is out of reach"},
+		{guard: "freeze", name: "frozen", facts: raise, change: func(f *guard.Facts) { f.Operator.Frozen = "incident 42" }, outcome: guard.Wait, reason: "incident 42"},
+		{guard: "freeze", name: "a person too", facts: raise, change: func(f *guard.Facts) {
+			f.Operator.Frozen, f.Decision.Person, f.Decision.Approved = "incident 42", true, true
+		}, outcome: guard.Wait},
+		{guard: "mode", name: "no policy", facts: raise, change: func(f *guard.Facts) { f.Policy = nil }, outcome: guard.Stop, reason: "none goes no further than Recommend"},
+		{guard: "mode", name: "no policy, a person asks", facts: raise, change: func(f *guard.Facts) { f.Policy, f.Decision.Person = nil, true }, outcome: guard.Approve},
+		{guard: "mode", name: "Off, a person asks and another approves", facts: raise, change: func(f *guard.Facts) {
+			f.Policy = auto(func(s *v1alpha1.PolicySpec) { s.Mode = v1alpha1.ModeOff })
+			f.Decision.Person, f.Decision.Approved = true, true
+		}, outcome: guard.Stop, reason: "mode Off"},
+		{guard: "mode", name: "Approve for this action", facts: raise, change: func(f *guard.Facts) {
+			f.Policy = auto(func(s *v1alpha1.PolicySpec) {
+				s.Modes = []v1alpha1.ActionMode{{Action: v1alpha1.ActionResizeInPlace, Mode: v1alpha1.ModeApprove}}
+			})
+		}, outcome: guard.Approve},
+		{guard: "mode", name: "DryRun", facts: raise, change: func(f *guard.Facts) {
+			f.Policy = auto(func(s *v1alpha1.PolicySpec) { s.Mode = v1alpha1.ModeDryRun })
+		}, outcome: guard.DryRun},
+		{guard: "mode", name: "a mode of another version", facts: raise, change: func(f *guard.Facts) {
+			f.Policy = auto(func(s *v1alpha1.PolicySpec) { s.Mode = "Yolo" })
+		}, outcome: guard.Stop},
+		{guard: "risk", name: "above the ceiling", facts: raise, change: func(f *guard.Facts) { f.Decision.Risk = v1alpha1.RiskHigh }, outcome: guard.Approve},
+		{guard: "risk", name: "not computed", facts: raise, change: func(f *guard.Facts) { f.Decision.Risk = "" }, outcome: guard.Approve},
+		{guard: "cause_age", name: "old", facts: raise, change: func(f *guard.Facts) { f.Decision.Cause = ago(11 * time.Minute) }, outcome: guard.Stop, reason: "too old"},
+		{guard: "cause_age", name: "none", facts: raise, change: func(f *guard.Facts) { f.Decision.Cause = time.Time{} }, outcome: guard.Stop},
+		{guard: "cause_age", name: "older than the process and more", facts: raise, change: func(f *guard.Facts) {
+			f.Operator.Started = ago(time.Minute)
+			f.Decision.Proposed, f.Decision.Cause = ago(12*time.Minute), ago(13*time.Minute)
+		}, outcome: guard.Stop},
+		{guard: "warm_up", name: "just started", facts: raise, change: func(f *guard.Facts) { f.Operator.Started = ago(4 * time.Second) }, outcome: guard.Wait, until: now.Add(6 * time.Second)},
+		{guard: "rollout", name: "going on, restart", facts: restart, change: func(f *guard.Facts) { f.Workload.RollingOut = true }, outcome: guard.Wait},
+		{guard: "rollout", name: "recent, lower", facts: lower, change: func(f *guard.Facts) { f.Workload.RolledOut = ago(time.Minute) }, outcome: guard.Wait, until: now.Add(4 * time.Minute)},
+		{guard: "window", name: "outside", facts: raise, change: func(f *guard.Facts) {
+			f.Policy = auto(func(s *v1alpha1.PolicySpec) {
+				s.Windows = []v1alpha1.Window{{Name: "night", Type: v1alpha1.WindowAllow, TimeZone: "UTC", Start: "22:00", End: "06:00"}}
+			})
+		}, outcome: guard.Wait, reason: "outside of every window", until: now.Add(10 * time.Hour)},
+		{guard: "stale_usage", name: "nothing known, scale in", facts: raise, change: func(f *guard.Facts) {
+			f.Usage = guard.Usage{}
+			f.Decision.OOM, f.Decision.Desired = false, f.Decision.Current
+			f.Decision.CurrentReplicas, f.Decision.DesiredReplicas = 3, 2
+		}, outcome: guard.Stop, reason: "nothing is known of its usage"},
+		{guard: "stale_usage", name: "old", facts: lower, change: func(f *guard.Facts) { f.Usage.Time = ago(6 * time.Minute) }, outcome: guard.Stop},
+		{guard: "memory_floor", name: "used more than that", facts: lower, change: func(f *guard.Facts) { f.Usage.MemoryPeakBytes = 400 * mi }, outcome: guard.Stop},
+		{guard: "memory_floor", name: "used almost that", facts: lower, change: func(f *guard.Facts) { f.Usage.MemoryBytes = 350 * mi }, outcome: guard.Stop},
+		{guard: "memory_evidence", name: "recent OOM", facts: lower, change: func(f *guard.Facts) { f.Usage.LastOOM = ago(23 * time.Hour) }, outcome: guard.Stop, reason: "OOM-killed recently"},
+		{guard: "memory_evidence", name: "no samples, a person approved", facts: lower, change: func(f *guard.Facts) {
+			f.Usage.MemorySamples = 0
+			f.Decision.Person, f.Decision.Approved = true, true
+		}, outcome: guard.Stop, reason: "too few samples"},
+		{guard: "oscillation", name: "up, down and up", facts: raise, change: func(f *guard.Facts) {
+			f.Decision.OOM = false
+			f.History = []guard.Past{
+				past(3*time.Hour, func(p *guard.Past) { p.Memory = guard.Lower }),
+				past(4*time.Hour, func(p *guard.Past) { p.Memory = guard.Raise }),
+			}
+		}, outcome: guard.Approve, reason: "up and down"},
+		{guard: "leak", name: "did not help three times", facts: raise, change: func(f *guard.Facts) {
+			for _, d := range []time.Duration{time.Hour, 2 * time.Hour, 3 * time.Hour} {
+				f.History = append(f.History, past(d, func(p *guard.Past) { p.OOM, p.Memory = true, guard.Raise }))
+			}
+		}, outcome: guard.Stop, reason: "leak"},
+		{guard: "breaker", name: "three in a row", facts: raise, change: func(f *guard.Facts) {
+			for _, d := range []time.Duration{30 * time.Minute, 2 * time.Hour, 3 * time.Hour} {
+				f.History = append(f.History, past(d, func(p *guard.Past) { p.State = v1alpha1.StateRolledBack }))
+			}
+		}, outcome: guard.Approve, reason: "for this workload failed"},
+		{guard: "breaker", name: "most of the cluster's", facts: raise, change: func(f *guard.Facts) {
+			for i := range 7 {
+				f.History = append(f.History, past(time.Duration(20+i)*time.Minute, func(p *guard.Past) {
+					other(p)
+					if i < 5 {
+						p.State = v1alpha1.StateEscalated
+					}
+				}))
+			}
+		}, outcome: guard.Approve, reason: "in the cluster failed"},
+		{guard: "cooldown", name: "raised again", facts: raise, change: func(f *guard.Facts) {
+			f.History = []guard.Past{past(4*time.Second, func(p *guard.Past) { p.State, p.Finished = v1alpha1.StateVerifying, time.Time{} })}
+		}, outcome: guard.Wait, until: now.Add(6 * time.Second)},
+		{guard: "cooldown", name: "lowered too soon", facts: lower, change: func(f *guard.Facts) {
+			f.History = []guard.Past{past(time.Hour, nil)}
+		}, outcome: guard.Wait, until: now.Add(5*time.Hour + time.Minute)},
+		{guard: "cooldown", name: "disrupted again", facts: restart, change: func(f *guard.Facts) {
+			f.History = []guard.Past{past(5*time.Minute, func(p *guard.Past) { p.Disruptive, p.Disruptions = true, 1 })}
+		}, outcome: guard.Wait, until: now.Add(6 * time.Minute)},
+		{guard: "cooldown", name: "another is under way", facts: restart, change: func(f *guard.Facts) {
+			f.History = []guard.Past{past(20*time.Minute, func(p *guard.Past) { p.State = v1alpha1.StateVerifying })}
+		}, outcome: guard.Wait, reason: "under way for this container"},
+		{guard: "budget", name: "actions of the workload", facts: raise, change: func(f *guard.Facts) {
+			for i := range 6 {
+				f.History = append(f.History, past(time.Duration(9-i)*time.Minute, func(p *guard.Past) { p.Container = "else" }))
+			}
+		}, outcome: guard.Wait, reason: "the workload's budget of actions", until: now.Add(time.Minute)},
+		{guard: "budget", name: "disruptions of the namespace", facts: restart, change: func(f *guard.Facts) {
+			f.History = []guard.Past{past(2*time.Minute, func(p *guard.Past) {
+				p.WorkloadUID, p.Disruptive, p.Disruptions = "u-other", true, 5
+			})}
+		}, outcome: guard.Wait, reason: "the namespace's budget of disruptions", until: now.Add(8 * time.Minute)},
+		{guard: "budget", name: "the cluster's, a person too", facts: raise, change: func(f *guard.Facts) {
+			f.ClusterBudget = &v1alpha1.Budget{Per: v1alpha1.Of(time.Hour), Actions: 1}
+			f.Decision.Approved = true
+			f.History = []guard.Past{past(15*time.Minute, other)}
+		}, outcome: guard.Wait, reason: "the cluster's budget of actions", until: now.Add(45 * time.Minute)},
+		{guard: "budget", name: "at once", facts: restart, change: func(f *guard.Facts) {
+			for range 2 {
+				f.History = append(f.History, past(time.Hour, func(p *guard.Past) {
+					p.WorkloadUID, p.State, p.Disruptive, p.Disruptions = "u-other", v1alpha1.StateVerifying, true, 1
+				}))
+			}
+		}, outcome: guard.Wait, reason: "too many disruptions are under way in the namespace"},
+		{guard: "budget", name: "more than it ever has", facts: template, change: func(f *guard.Facts) {
+			f.Decision.Disrupts = 20
+			f.Workload.Ready = 30
+		}, outcome: guard.Stop, reason: "never has enough"},
+		{guard: "disruption_budget", name: "no room", facts: restart, change: func(f *guard.Facts) { f.Workload.Budgets[0].Allowed = 0 }, outcome: guard.Wait, reason: "PodDisruptionBudget web"},
+		{guard: "last_ready", name: "restart", facts: restart, change: func(f *guard.Facts) { f.Workload.Ready = 1 }, outcome: guard.Stop},
+		{guard: "last_ready", name: "scale in, a person approved", facts: lower, change: func(f *guard.Facts) {
+			f.Decision.Desired = f.Decision.Current
+			f.Decision.CurrentReplicas, f.Decision.DesiredReplicas = 3, 1
+			f.Workload.Ready = 2
+			f.Decision.Approved = true
+		}, outcome: guard.Stop},
+		{guard: "gitops", name: "an owner", facts: template, change: func(f *guard.Facts) { f.Workload.GitOps = "Argo CD" }, outcome: guard.Export, reason: "Argo CD owns the manifests"},
+		{guard: "gitops", name: "the policy", facts: template, change: func(f *guard.Facts) {
+			f.Policy = auto(func(s *v1alpha1.PolicySpec) { s.Persistence = v1alpha1.PersistExport })
+		}, outcome: guard.Export},
+	}
+	tested := map[string]bool{}
+	for _, c := range cases {
+		tested[c.guard] = true
+		t.Run(c.guard+"/"+c.name, func(t *testing.T) {
+			t.Parallel()
+			facts := c.facts()
+			c.change(&facts)
+			r := guard.Ask(facts)
+			for _, v := range r.Verdicts {
+				if v.Guard != c.guard {
+					assert.Equal(t, guard.Pass, v.Outcome, v.String())
+				}
+			}
+			v := r.Decisive()
+			assert.Equal(t, c.guard, v.Guard, v.String())
+			assert.Equal(t, c.outcome, v.Outcome, v.String())
+			assert.Contains(t, v.Reason, c.reason)
+			assert.Equal(t, c.until, v.Until)
+		})
+	}
+	for _, g := range guard.Guards() {
+		assert.True(t, tested[g.Name], "guard %s has no case in which it is alone", g.Name)
+	}
+}
+
+// What must not be held up.
+func TestWhatPasses(t *testing.T) {
+	t.Parallel()
+	for name, facts := range map[string]func(*guard.Facts){
+		"an OOM during a rollout": func(f *guard.Facts) { f.Workload.RollingOut = true },
+		"two raises that did not help yet": func(f *guard.Facts) {
+			for _, d := range []time.Duration{2 * time.Minute, 4 * time.Minute} {
+				f.History = append(f.History, past(d, func(p *guard.Past) {
+					p.OOM, p.Memory, p.State = true, guard.Raise, v1alpha1.StateEscalated
+				}))
+			}
+		},
+		"an OOM after it was lowered": func(f *guard.Facts) {
+			f.History = []guard.Past{
+				past(3*time.Hour, func(p *guard.Past) { p.Memory = guard.Lower }),
+				past(4*time.Hour, func(p *guard.Past) { p.Memory = guard.Raise }),
+			}
+		},
+		"the last ready replica, without a restart": func(f *guard.Facts) { f.Workload.Ready, f.Workload.Replicas = 1, 1 },
+		"no room for disruption, and none needed": func(f *guard.Facts) {
+			f.Workload.Budgets = []guard.DisruptionBudget{{Name: "web"}}
+		},
+		"its own record": func(f *guard.Facts) {
+			f.Policy = auto(func(s *v1alpha1.PolicySpec) { s.Budgets.Workload.Actions = 1 })
+			f.History = []guard.Past{past(time.Second, func(p *guard.Past) { p.Name = "r-new" })}
+		},
+		"no usage at all":        func(f *guard.Facts) { f.Usage = guard.Usage{} },
+		"pods of a GitOps owner": func(f *guard.Facts) { f.Workload.GitOps = "Flux" },
+		"a window after it was made": func(f *guard.Facts) {
+			f.Decision.Proposed, f.Decision.Cause = ago(8*time.Hour), ago(8*time.Hour+time.Minute)
+			f.Operator.Started = ago(24 * time.Hour)
+		},
+		"approved": func(f *guard.Facts) {
+			f.Policy = auto(func(s *v1alpha1.PolicySpec) { s.Mode = v1alpha1.ModeApprove })
+			f.Decision.Risk, f.Decision.Approved, f.Decision.Cause = v1alpha1.RiskCritical, true, ago(time.Hour)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := raise()
+			facts(&f)
+			r := guard.Ask(f)
+			assert.Equal(t, guard.Pass, r.Outcome(), r.Decisive())
+		})
+	}
+}
+
+func TestResult(t *testing.T) {
+	t.Parallel()
+	f := raise()
+	f.Decision.Risk = v1alpha1.RiskHigh
+	f.Operator.Started = ago(4 * time.Second)
+	f.History = []guard.Past{past(2*time.Second, func(p *guard.Past) { p.State = v1alpha1.StateVerifying })}
+	r := guard.Ask(f)
+	assert.Equal(t, guard.Wait, r.Outcome())
+	assert.Equal(t, now.Add(8*time.Second), r.Until(), "the later of two")
+	assert.True(t, r.Needs(guard.Approve))
+	assert.False(t, r.Needs(guard.Stop))
+	assert.Contains(t, r.Decisive().String(), "warm_up: Wait: the operator has just started (since 4s, warm_up 10s)")
+
+	f.Operator.Frozen = "yes"
+	assert.True(t, guard.Ask(f).Until().IsZero(), "something else than time must change")
+}
+
+func TestFromRemediation(t *testing.T) {
+	t.Parallel()
+	q := func(s string) *resource.Quantity { return new(resource.MustParse(s)) }
+	r := &v1alpha1.Remediation{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "r-1"},
+		Spec: v1alpha1.RemediationSpec{
+			Workload: v1alpha1.WorkloadReference{UID: "u-web"}, Container: "app", Disruptive: true,
+			Action: v1alpha1.RemediationAction{Kind: v1alpha1.ActionResizeInPlace},
+			Cause:  &v1alpha1.Cause{Type: "pod.oom_killed"},
+		},
+		Status: v1alpha1.RemediationStatus{
+			State: v1alpha1.StateVerifying, StartTime: &metav1.MicroTime{Time: ago(time.Minute)},
+			Targets: []v1alpha1.Target{{
+				Before:  &v1alpha1.TargetValues{Limits: &v1alpha1.Resources{CPU: q("500m"), Memory: q("64Mi")}},
+				Desired: &v1alpha1.TargetValues{Limits: &v1alpha1.Resources{CPU: q("500m"), Memory: q("128Mi")}},
+			}, {}},
+		},
+	}
+	p := guard.FromRemediation(r)
+	assert.Equal(t, guard.Past{
+		Name: "r-1", Namespace: "shop", WorkloadUID: "u-web", Container: "app", Action: v1alpha1.ActionResizeInPlace,
+		State: v1alpha1.StateVerifying, OOM: true, Started: ago(time.Minute), Disruptive: true, Disruptions: 2, Memory: guard.Raise,
+	}, p)
+	require.Equal(t, guard.Past{Name: "r-2"}, guard.FromRemediation(&v1alpha1.Remediation{ObjectMeta: metav1.ObjectMeta{Name: "r-2"}}))
+}
+
+// Asking changes nothing that the facts point to.
+func TestAskIsPure(t *testing.T) {
+	t.Parallel()
+	f := raise()
+	f.History = []guard.Past{past(time.Minute, nil), past(2*time.Minute, nil), past(time.Second, func(p *guard.Past) { p.Name = "r-new" })}
+	before := append([]guard.Past(nil), f.History...)
+	first := guard.Ask(f)
+	assert.Equal(t, before, f.History)
+	assert.Equal(t, first, guard.Ask(f))
+}
