@@ -113,6 +113,9 @@ func (w *Watcher) wakeAt(r ref) {
 func (w *Watcher) publish(events []*rightsizerv1.Event) {
 	for _, e := range events {
 		w.metrics.events.WithLabelValues(e.GetType(), phaseLabel(e.GetPhase())).Inc()
+		if e.GetOomKilled() != nil {
+			w.observeOOM(e)
+		}
 		changed := w.correlate(e)
 		w.opts.Publisher.Publish(e)
 		w.tell(changed)

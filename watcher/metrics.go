@@ -35,7 +35,7 @@ func newMetrics() *metrics {
 // register puts the metrics and a collector of w's sizes into r.
 func (m *metrics) register(r prometheus.Registerer, w *Watcher) error {
 	for _, c := range []prometheus.Collector{
-		m.events, m.quarantined, m.relists, m.resyncs, m.kubeEvents, newSizes(w), newIncidentSizes(w),
+		m.events, m.quarantined, m.relists, m.resyncs, m.kubeEvents, newSizes(w), newIncidentSizes(w), newUsageSizes(w),
 	} {
 		if err := r.Register(c); err != nil {
 			return fmt.Errorf("metrics: %w", err)

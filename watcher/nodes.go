@@ -95,6 +95,7 @@ func (w *Watcher) dropNode(last *object.Node) {
 	w.lookAtNode(last, true, false)
 	delete(w.machines, last.Name)
 	w.forget(last.UID)
+	w.usage.forgetNode(last.Name)
 }
 
 // lookAtNode looks at a node with what its pods need of it now; under the lock.
@@ -106,7 +107,7 @@ func (w *Watcher) lookAtNode(n *object.Node, gone, atStart bool) {
 	look(w, &glance[detect.Machine]{
 		resource: nodesResource, ref: ref{kindNode, object.Key{Name: n.Name}, n.UID},
 		detectors: w.opts.Detectors.Nodes, subject: detect.NodeSubject, atStart: atStart,
-		in: detect.NodeInput{Prev: before, Cur: now, Gone: gone},
+		in: detect.NodeInput{Prev: before, Cur: now, Gone: gone, Use: w.usage.nodeLevels(n.Name)},
 	})
 }
 

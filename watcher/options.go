@@ -54,6 +54,8 @@ type Options struct {
 	// Default 4,096, about 5 MiB at the most. Events beyond it are published
 	// all the same.
 	MaxProblems int
+	// Usage says what is measured. Default: nothing.
+	Usage UsageOptions
 	// Incidents configure how events are joined; see package correlate.
 	Incidents correlate.Options
 	// RetryMax bounds the pause between two attempts to reach the API server,
@@ -83,6 +85,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.ReadyGrace, time.Minute)
 	setDefault(&o.OwnerWait, 30*time.Second)
 	o.Detectors = o.Detectors.WithDefaults()
+	o.Usage = o.Usage.withDefaults()
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}
@@ -103,6 +106,9 @@ func (o Options) withDefaults() (Options, error) {
 	check(o.OwnerWait >= 0, "OwnerWait is %s, must not be negative", o.OwnerWait)
 	if err := o.Thresholds.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("Thresholds: %w", err))
+	}
+	if err := o.Usage.validate(); err != nil {
+		errs = append(errs, fmt.Errorf("Usage: %w", err))
 	}
 	if err := o.Incidents.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("Incidents: %w", err))

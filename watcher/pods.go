@@ -111,6 +111,7 @@ func (w *Watcher) dropPod(before, last *object.Pod) {
 	w.lookAtPod(before, last, true, false)
 	w.moved(before, nil)
 	w.forget(last.UID)
+	w.usage.forgetPod(last.UID)
 }
 
 // lookAtPod looks at a pod; under the lock.
@@ -122,7 +123,7 @@ func (w *Watcher) lookAtPod(before, pod *object.Pod, gone, atStart bool) {
 		resource: podsResource, ref: ref{"Pod", pod.Key, pod.UID},
 		detectors: w.opts.Detectors.Pods, subject: detect.PodSubject, atStart: atStart,
 		in: detect.PodInput{
-			Prev: before, Cur: pod, Gone: gone,
+			Prev: before, Cur: pod, Gone: gone, Use: w.usage.podLevels(pod.UID),
 			Workload: detect.Workload{Kind: key.Kind, Name: key.Name, ReadyPods: ready},
 		},
 	}

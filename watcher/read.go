@@ -37,6 +37,7 @@ func (w *Watcher) Health() []*rightsizerv1.ComponentHealth {
 		}
 		out = append(out, l.message("watch/"+h.resource.name))
 	}
+	out = append(out, w.usageHealth()...)
 	return append(out, w.problemsHealth(), w.incidentsHealth())
 }
 
@@ -122,6 +123,7 @@ func (w *Watcher) Cluster() *rightsizerv1.Cluster {
 	if at := w.ident.syncedAt(); !at.IsZero() {
 		out.SyncedTime = timestamppb.New(at)
 	}
+	out.Used = w.clusterUse()
 	workloads, _ := w.counts()
 	for _, c := range workloads {
 		out.OpenProblems += c.Open
@@ -138,12 +140,16 @@ func (w *Watcher) ClusterID() string {
 // Nodes returns all nodes by name.
 func (w *Watcher) Nodes() []*rightsizerv1.Node {
 	_, nodes := w.counts()
-	return w.store.Nodes(func(name string) int32 { return nodes[name].Open })
+	out := w.store.Nodes(func(name string) int32 { return nodes[name].Open })
+	w.fillNodes(out)
+	return out
 }
 
 // Workloads returns all workloads by namespace, kind and name.
 func (w *Watcher) Workloads() []*rightsizerv1.Workload {
-	return w.store.Workloads(w.workloadProblems())
+	out := w.store.Workloads(w.workloadProblems())
+	w.fillWorkloads(out, "")
+	return out
 }
 
 // Workload returns one workload, its pods by name and its problems of now,
@@ -156,6 +162,8 @@ func (w *Watcher) Workload(namespace, kind, name string) (
 	if !ok {
 		return nil, nil, nil, false
 	}
+	w.fillWorkloads([]*rightsizerv1.Workload{workload}, namespace)
+	w.fillPods(pods)
 	w.mu.Lock()
 	problems := w.tracker.Problems(func(k object.WorkloadKey) bool { return k == key })
 	w.mu.Unlock()

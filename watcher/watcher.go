@@ -22,6 +22,7 @@ import (
 	"github.com/rightsizer/rightsizer/watcher/object"
 	"github.com/rightsizer/rightsizer/watcher/store"
 	"github.com/rightsizer/rightsizer/watcher/track"
+	"github.com/rightsizer/rightsizer/watcher/usage"
 )
 
 var (
@@ -44,6 +45,7 @@ type Watcher struct {
 	quarantine *quarantine
 	metrics    *metrics
 	ident      identity
+	usage      measured
 	started    atomic.Bool
 	// settled tells the start of the pods that a controller's list is complete.
 	settled chan struct{}
@@ -112,6 +114,14 @@ func New(opts Options) (*Watcher, error) {
 		problems:  line{state: healthOK, since: opts.Clock.Now()},
 		notes:     track.NewNotes(),
 	}
+	w.converter.NodeGroupLabel = opts.Usage.DaemonSetNodeLabel
+	w.usage.pods, w.usage.nodes = make(map[string]*podUse), make(map[string]*use)
+	if w.usage.book, err = usage.NewBook(usage.BookOptions{MaxBytes: opts.Usage.SketchBytes}); err != nil {
+		return nil, fmt.Errorf("watcher: %w", err)
+	}
+	if err := w.newPolled(); err != nil {
+		return nil, fmt.Errorf("watcher: %w", err)
+	}
 	if w.incidents, err = newIncidents(opts.Incidents, opts.Clock.Now()); err != nil {
 		return nil, fmt.Errorf("watcher: %w", err)
 	}
@@ -152,6 +162,7 @@ func (w *Watcher) run(ctx context.Context) error {
 	}
 	var running sync.WaitGroup
 	running.Go(func() { w.keepTime(ctx) })
+	running.Go(func() { w.pollUsage(ctx) })
 	for _, h := range w.watches {
 		c := w.connect(h)
 		if h.resource.name == "events" {

@@ -14,6 +14,8 @@ func thresholds(c *config.Config) detect.Thresholds {
 		NodeStartGrace: c.NodeStartGrace, NodeFullPercent: c.NodeFullPercent,
 		UnavailableAfter: c.UnavailableAfter, HPAFailingAfter: c.HPAFailingAfter, PDBBlockingAfter: c.PDBBlockingAfter,
 		UnschedulableAfter: c.UnschedulableAfter, PendingAfter: c.PendingAfter,
+		ExhaustionPercent: c.ExhaustionPercent, ExhaustionCriticalPercent: c.ExhaustionCriticalPercent, ExhaustionAfter: c.ExhaustionAfter,
+		ThrottledPercent: c.ThrottledPercent, PressurePercent: c.PressurePercent, PressureAfter: c.PressureAfter,
 		ProbeFailures: c.ProbeFailures, ProbeQuiet: c.ProbeQuiet, EvidenceQuiet: c.EvidenceQuiet,
 	}
 }

@@ -19,7 +19,9 @@ var allowed = map[string][]string{
 	"gen":                   {},
 	"proto":                 {"gen"}, // its tests
 	"bus":                   {"gen"},
-	"watcher":               {"gen", "watcher/convert", "watcher/detect"},
+	"watcher":               {"gen", "watcher/convert", "watcher/detect", "watcher/meter", "watcher/source", "watcher/usage"},
+	"watcher/meter":         {},
+	"watcher/source":        {"watcher/meter"},
 	"watcher/convert":       {"gen", "watcher/object"},
 	"watcher/detect":        {"gen", "watcher/object"},
 	"watcher/usage":         {"gen"},

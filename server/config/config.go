@@ -54,6 +54,14 @@ type Config struct {
 	ProbeFailures             int32
 	ProbeQuiet                time.Duration
 	EvidenceQuiet             time.Duration
+	ExhaustionPercent         int32
+	ExhaustionCriticalPercent int32
+	ExhaustionAfter           time.Duration
+	ThrottledPercent          int32
+	PressurePercent           int32
+	PressureAfter             time.Duration
+
+	Usage UsageConfig
 
 	IncidentLinger      time.Duration
 	IncidentKeep        time.Duration
@@ -131,6 +139,9 @@ func (c *Config) check() []conflict {
 	}
 	if c.CrashLoopCriticalRestarts < c.CrashLoopRestarts {
 		add("crash-loop-critical-restarts", "wants at least the value of crash-loop-restarts", "crash-loop-restarts")
+	}
+	if c.ExhaustionCriticalPercent < c.ExhaustionPercent {
+		add("exhaustion-critical-percent", "wants at least the value of exhaustion-percent", "exhaustion-percent")
 	}
 	if c.PprofAddress != Off && !IsLoopback(c.PprofAddress) {
 		add("pprof-bind-address", "wants a loopback address, such as 127.0.0.1:6060: profiles show what is in memory")

@@ -32,6 +32,11 @@ func (c *Converter) Node(node *corev1.Node) (*object.Node, error) {
 		CreateTime:     seconds(node.CreationTimestamp),
 		Taints:         c.taints(node.Spec.Taints),
 	}
+	out.Address, out.KubeletPort = Text(address(node.Status.Addresses), maxName), node.Status.DaemonEndpoints.KubeletEndpoint.Port
+	out.MetricsPath = Text(node.Annotations[metricsPath], maxName)
+	if c.NodeGroupLabel != "" {
+		out.Group = c.text(node.Labels[c.NodeGroupLabel], maxLabel)
+	}
 	if pods, ok := node.Status.Allocatable[corev1.ResourcePods]; ok {
 		out.AllocatablePods = max(pods.Value(), 0)
 	}
@@ -43,6 +48,25 @@ func (c *Converter) Node(node *corev1.Node) (*object.Node, error) {
 	}
 	sort.Strings(out.Pressures)
 	return out, nil
+}
+
+// metricsPath is the annotation by which a node names the path of its resource
+// metrics; metrics-server heeds it as well.
+const metricsPath = "metrics.k8s.io/resource-metrics-path"
+
+// address is where a node is reached from inside the cluster: its internal
+// address, else a name, else the external one.
+func address(all []corev1.NodeAddress) string {
+	for _, kind := range []corev1.NodeAddressType{
+		corev1.NodeInternalIP, corev1.NodeInternalDNS, corev1.NodeHostName, corev1.NodeExternalIP, corev1.NodeExternalDNS,
+	} {
+		for _, a := range all {
+			if a.Type == kind && a.Address != "" {
+				return a.Address
+			}
+		}
+	}
+	return ""
 }
 
 // nodeCondition keeps Ready, and what is wrong.

@@ -19,6 +19,10 @@ const (
 
 // Converter converts objects and shares the strings that they have in common.
 type Converter struct {
+	// NodeGroupLabel is the label of nodes that becomes object.Node.Group; empty
+	// is none. Set it before the first conversion.
+	NodeGroupLabel string
+
 	strings *interner
 	owners  *ownerTable
 }

@@ -42,6 +42,7 @@ type Detectors struct {
 	Controllers []Detector[object.Controller]
 	Autoscalers []Detector[object.Autoscaler]
 	Budgets     []Detector[object.Budget]
+	Sources     []Detector[object.UsageSource]
 }
 
 // WithDefaults fills in the lists that are nil.
@@ -60,6 +61,9 @@ func (d Detectors) WithDefaults() Detectors {
 	}
 	if d.Budgets == nil {
 		d.Budgets = []Detector[object.Budget]{PDBBlocking{}}
+	}
+	if d.Sources == nil {
+		d.Sources = []Detector[object.UsageSource]{SourceDown{}}
 	}
 	return d
 }
@@ -82,6 +86,9 @@ func Pods() []Detector[object.Pod] {
 		Probe{},
 		Pending{},
 		Resize{},
+		Exhaustion{},
+		CPUThrottled{},
+		Pressure{},
 		PodLife{},
 	}
 }
@@ -90,7 +97,7 @@ func Pods() []Detector[object.Pod] {
 // from it.
 func Nodes() []Detector[Machine] {
 	return []Detector[Machine]{
-		NodeLife{}, NodeReady{}, NodePressure{}, SystemOOM{}, NodeCordoned{}, NodeTainted{}, NodeFull{},
+		NodeLife{}, NodeReady{}, NodePressure{}, SystemOOM{}, NodeCordoned{}, NodeTainted{}, NodeFull{}, NodeExhaustion{},
 	}
 }
 
@@ -106,7 +113,7 @@ func Controllers() []Detector[object.Controller] {
 // watcher/README.md.
 func All() []Doc {
 	d := Detectors{}.WithDefaults()
-	return slices.Concat(docs(d.Pods), docs(d.Nodes), docs(d.Controllers), docs(d.Autoscalers), docs(d.Budgets))
+	return slices.Concat(docs(d.Pods), docs(d.Nodes), docs(d.Controllers), docs(d.Autoscalers), docs(d.Budgets), docs(d.Sources))
 }
 
 func docs[O any](detectors []Detector[O]) []Doc {
@@ -135,6 +142,9 @@ type Input[O any] struct {
 	Workload Workload
 	// Evidence is what Kubernetes Events said of the object; nil for nothing.
 	Evidence Evidence
+	// Use is what the object was measured to use, where that is worth a look: of
+	// a pod by container, of a node as a whole.
+	Use []Use
 	// Thresholds are validated.
 	Thresholds Thresholds
 	// Now is the time of the observation.

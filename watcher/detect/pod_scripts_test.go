@@ -2,6 +2,7 @@ package detect_test
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"testing"
@@ -236,6 +237,7 @@ status:
 			{at: "12:02:00", gone: true, want: []string{"POINT pod.terminated", "RESOLVED pod.unschedulable." + cause}},
 		}
 	}
+	maps.Copy(out, useScripts())
 	return out
 }
 
@@ -285,7 +287,7 @@ func TestARestartGivesTheSameIDs(t *testing.T) {
 				later := *s.last
 				in := &detect.PodInput{
 					Cluster: "c1", Cur: &later, Now: at(st.at), Thresholds: detect.DefaultThresholds(),
-					Workload: detect.Workload{Kind: "Deployment", Name: "web", ReadyPods: 1},
+					Workload: detect.Workload{Kind: "Deployment", Name: "web", ReadyPods: 1}, Use: st.use,
 				}
 				detect.Advance(nil, &later, in.Thresholds.CrashLoopReset)
 				var findings []detect.Finding

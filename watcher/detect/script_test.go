@@ -27,6 +27,8 @@ type step struct {
 	gone     bool
 	// events are Kubernetes Events that come first, in YAML.
 	events []string
+	// use is what the containers were measured to use.
+	use []detect.Use
 	// want are the phases and types of what is published, such as `OPENED
 	// pod.pending`; said are parts of their messages, in order.
 	want []string
@@ -81,6 +83,7 @@ func (s *script) play(steps ...step) {
 		in := &detect.PodInput{
 			Cluster: "c1", Prev: prev, Cur: pod, Gone: st.gone, Now: at(st.at), Thresholds: detect.DefaultThresholds(),
 			Workload: detect.Workload{Kind: "Deployment", Name: "web", ReadyPods: 1}, Evidence: s.notes.Of(pod.UID),
+			Use: st.use,
 		}
 		var findings []detect.Finding
 		for _, d := range detect.Pods() {

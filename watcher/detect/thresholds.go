@@ -65,6 +65,27 @@ type Thresholds struct {
 	// PDBBlockingAfter is how long a disruption budget must allow no eviction.
 	// From 1 s to 24 h. Default 10 min: a rollout uses a budget up for minutes.
 	PDBBlockingAfter time.Duration
+	// ExhaustionPercent is the share of its limit, or of what a node has to
+	// allocate, from which on what is used is exhaustion. From 50 to 100 percent.
+	// Default 90: most programs need some minutes for the rest.
+	ExhaustionPercent int32
+	// ExhaustionCriticalPercent is the share from which on memory is told at once,
+	// and as an error. From ExhaustionPercent to 100 percent. Default 97: the next
+	// burst kills it.
+	ExhaustionCriticalPercent int32
+	// ExhaustionAfter is how long it must last. From 0 to 1 h. Default 30 s: a
+	// burst is over by the sample after.
+	ExhaustionAfter time.Duration
+	// ThrottledPercent is the share of the CPU quota's periods in which a container
+	// is held back. From 1 to 100 percent. Default 25: every fourth tenth of a
+	// second, which people notice.
+	ThrottledPercent int32
+	// PressurePercent is the share of time in which a task waits for a resource.
+	// From 1 to 100 percent. Default 20: a fifth of the time is lost.
+	PressurePercent int32
+	// PressureAfter is how long throttling or pressure must last. From 0 to 1 h.
+	// Default 1 min: programs that start are held back for that long.
+	PressureAfter time.Duration
 }
 
 // DefaultThresholds returns the defaults.
@@ -84,6 +105,12 @@ func DefaultThresholds() Thresholds {
 		ProbeFailures:             3,
 		ProbeQuiet:                2 * time.Minute,
 		EvidenceQuiet:             10 * time.Minute,
+		ExhaustionPercent:         90,
+		ExhaustionCriticalPercent: 97,
+		ExhaustionAfter:           30 * time.Second,
+		ThrottledPercent:          25,
+		PressurePercent:           20,
+		PressureAfter:             time.Minute,
 	}
 }
 
@@ -116,6 +143,15 @@ func (t Thresholds) Validate() error {
 	within("NodeStartGrace", t.NodeStartGrace, 0, time.Hour)
 	check(t.NodeFullPercent >= 50 && t.NodeFullPercent <= 100,
 		"NodeFullPercent is %d, must be 50 to 100", t.NodeFullPercent)
+	percent := func(name string, p, low int32) {
+		check(p >= low && p <= 100, "%s is %d, must be %d to 100", name, p, low)
+	}
+	percent("ExhaustionPercent", t.ExhaustionPercent, 50)
+	percent("ExhaustionCriticalPercent", t.ExhaustionCriticalPercent, t.ExhaustionPercent)
+	percent("ThrottledPercent", t.ThrottledPercent, 1)
+	percent("PressurePercent", t.PressurePercent, 1)
+	within("ExhaustionAfter", t.ExhaustionAfter, 0, time.Hour)
+	within("PressureAfter", t.PressureAfter, 0, time.Hour)
 	within("UnavailableAfter", t.UnavailableAfter, time.Second, 24*time.Hour)
 	within("HPAFailingAfter", t.HPAFailingAfter, time.Second, 24*time.Hour)
 	within("PDBBlockingAfter", t.PDBBlockingAfter, time.Second, 24*time.Hour)

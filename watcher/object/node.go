@@ -15,11 +15,19 @@ type Node struct {
 	Allocatable Resources
 	// AllocatablePods is how many pods it takes; 0 where it does not say.
 	AllocatablePods int64
-	ProviderID      string
-	InstanceType    string
-	Zone            string
-	KubeletVersion  string
-	BootID          string
+	// Address is where its kubelet is reached, KubeletPort at which port; empty and
+	// 0 where it does not say. MetricsPath is that of its resource metrics, where
+	// the node names one.
+	Address     string
+	KubeletPort int32
+	MetricsPath string
+	// Group is the value of the label by which DaemonSets are measured apart.
+	Group          string
+	ProviderID     string
+	InstanceType   string
+	Zone           string
+	KubeletVersion string
+	BootID         string
 	// Distribution is what the node's labels and kubelet version say about the
 	// kind of cluster where providerID does not: k3s, kind, ...; else empty.
 	Distribution string

@@ -51,12 +51,18 @@ type Round struct {
 	Took time.Duration
 }
 
+// Down says that there was something to ask and no answer.
+func (r *Round) Down() bool { return r.Failed > 0 && r.Failed+r.Resting == r.Targets }
+
 // Poller asks a source about each target once in an interval, spread over it.
 type Poller struct {
 	opts PollerOptions
 
 	mu       sync.Mutex
 	failures map[string]failing
+	// down says that the last round had no answer at all: then a few targets are
+	// asked, and the others only where one of these answers.
+	down bool
 }
 
 // failing is how a target fails: after n failures in a row it rests for 2^n
@@ -65,6 +71,7 @@ type failing struct{ n, rest int }
 
 const (
 	maxRest     = 8
+	probes      = 3
 	retryRounds = 2 * time.Second // how soon to ask again whether targets are known
 )
 
@@ -152,12 +159,43 @@ func (p *Poller) round(ctx context.Context, targets []Target, begin time.Time, w
 	slices.SortFunc(targets, func(a, b Target) int { return cmp.Compare(a.Name(), b.Name()) })
 	p.forget(targets)
 	done := &tally{round: Round{Targets: len(targets)}}
+	if p.down {
+		p.ask(ctx, targets[:min(probes, len(targets))], begin, 0, jobs, done)
+		if done.Wait(); ctx.Err() != nil || done.round.Failed == min(probes, len(targets)) {
+			done.round.Resting = len(targets) - done.round.Failed
+			p.tell(ctx, begin, done)
+			return
+		}
+		p.mu.Lock()
+		clear(p.failures) // It is back, and so may all of them be.
+		p.mu.Unlock()
+		targets = targets[min(probes, len(targets)):]
+	}
+	p.ask(ctx, targets, begin, within, jobs, done)
+	done.Wait()
+	p.tell(ctx, begin, done)
+}
+
+// tell ends a round.
+func (p *Poller) tell(ctx context.Context, begin time.Time, done *tally) {
+	if ctx.Err() != nil {
+		return
+	}
+	r := done.round
+	r.Took = p.opts.Clock.Since(begin)
+	p.down = r.Down()
+	p.opts.Round(r)
+}
+
+// ask sends targets to the workers, spread over a time; in a time of 0, all are
+// asked though they may rest.
+func (p *Poller) ask(ctx context.Context, targets []Target, begin time.Time, within time.Duration, jobs chan<- job, done *tally) {
 	for i := range targets {
 		at := begin.Add(within * time.Duration(i) / time.Duration(len(targets)))
 		if !p.sleep(ctx, at.Sub(p.opts.Clock.Now())) {
-			break
+			return
 		}
-		if p.rests(targets[i].Name()) {
+		if within > 0 && p.rests(targets[i].Name()) {
 			done.mu.Lock()
 			done.round.Resting++
 			done.mu.Unlock()
@@ -169,11 +207,6 @@ func (p *Poller) round(ctx context.Context, targets []Target, begin time.Time, w
 		case <-ctx.Done():
 			done.Done()
 		}
-	}
-	done.Wait()
-	if ctx.Err() == nil {
-		done.round.Took = p.opts.Clock.Since(begin)
-		p.opts.Round(done.round)
 	}
 }
 

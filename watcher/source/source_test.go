@@ -212,3 +212,42 @@ func TestPollerOptionsAreChecked(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 }
+
+// A source that is down altogether is asked about a few targets each round, and
+// about all as soon as one of them answers.
+func TestASourceThatIsDownIsFoundBackSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{asked: map[string][]time.Time{}, fail: map[string]error{}}
+		for i := range 10 {
+			f.fail[fmt.Sprintf("node-%02d", i)] = errors.New("refused")
+		}
+		var rounds []source.Round
+		p, err := source.NewPoller(source.PollerOptions{
+			Source: f, Interval: 10 * time.Second, Targets: targets(10), Take: func(*source.Target, []meter.Sample, error) {},
+			Round: func(r source.Round) { rounds = append(rounds, r) },
+		})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); p.Run(ctx) }()
+		time.Sleep(55 * time.Second)
+		synctest.Wait()
+		require.Len(t, rounds, 6)
+		assert.Equal(t, 10, rounds[0].Failed)
+		for _, r := range rounds[1:] {
+			assert.Equal(t, 3, r.Failed)
+			assert.True(t, r.Down())
+		}
+		f.mu.Lock()
+		clear(f.fail)
+		f.mu.Unlock()
+		time.Sleep(15 * time.Second)
+		cancel()
+		<-done
+		assert.Zero(t, rounds[6].Failed+rounds[6].Resting)
+		for i := range 10 {
+			at := f.asked[fmt.Sprintf("node-%02d", i)]
+			assert.GreaterOrEqual(t, at[len(at)-1].Sub(at[0]), 50*time.Second)
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -59,6 +60,20 @@ func (s *Store) Pods() []*object.Pod {
 		out = append(out, p)
 	}
 	return out
+}
+
+// Namespaces returns the namespaces that have pods which have not ended, in no
+// order.
+func (s *Store) Namespaces() []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	found := make(map[string]bool)
+	for _, p := range s.pods {
+		if !found[p.Namespace] && !p.Ended() {
+			found[p.Namespace] = true
+		}
+	}
+	return slices.Collect(maps.Keys(found))
 }
 
 // PutPod adds a pod or replaces the one of its name.

@@ -46,6 +46,7 @@ type Server struct {
 	forbidden map[string]bool
 	plain     bool
 	requests  []string
+	answers   map[string]func() any
 }
 
 // entry is one change.
@@ -198,6 +199,17 @@ func (s *Server) WithoutWatchList() *Server {
 	return s
 }
 
+// Answer has a GET of a path answered with what f returns, in JSON; nil takes it
+// back. It is for APIs that are not watched.
+func (s *Server) Answer(path string, f func() any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.answers == nil {
+		s.answers = make(map[string]func() any)
+	}
+	s.answers[path] = f
+}
+
 // Requests returns the requests so far as "list PATH" and "watch PATH".
 func (s *Server) Requests() []string {
 	s.mu.Lock()
@@ -247,6 +259,7 @@ const (
 	Autoscalers  = "/apis/autoscaling/v2/horizontalpodautoscalers"
 	Budgets      = "/apis/policy/v1/poddisruptionbudgets"
 	namespaces   = "/api/v1/namespaces"
+	metricsAPI   = "/apis/metrics.k8s.io/"
 )
 
 func kindOf(obj metav1.Object) (path, kind, version string) {
@@ -289,7 +302,7 @@ func status(code int32, reason metav1.StatusReason, message string) *metav1.Stat
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	refusal, forbidden, plain, busy := s.refusal, s.forbidden[r.URL.Path], s.plain, s.busy
+	refusal, forbidden, plain, busy, answer := s.refusal, s.forbidden[r.URL.Path], s.plain, s.busy, s.answers[r.URL.Path]
 	if busy != "" {
 		s.requests = append(s.requests, "throttled "+r.URL.Path)
 	}
@@ -306,6 +319,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"gitVersion": Version})
 	case forbidden:
 		writeStatus(w, status(http.StatusForbidden, metav1.StatusReasonForbidden, "forbidden: "+r.URL.Path))
+	case answer != nil:
+		writeJSON(w, http.StatusOK, answer())
+	case strings.HasPrefix(r.URL.Path, metricsAPI):
+		writeStatus(w, status(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, "the server is currently unable to handle the request"))
 	case strings.HasPrefix(r.URL.Path, namespaces+"/"):
 		s.get(w, namespaces, "/"+strings.TrimPrefix(r.URL.Path, namespaces+"/"))
 	case plain && initial:

@@ -235,6 +235,9 @@ type Event struct {
 	//	*Event_JobFailed
 	//	*Event_Hpa
 	//	*Event_Pdb
+	//	*Event_Usage
+	//	*Event_Sizing
+	//	*Event_UsageSource
 	Details       isEvent_Details `protobuf_oneof:"details"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -644,6 +647,33 @@ func (x *Event) GetPdb() *PdbDetails {
 	return nil
 }
 
+func (x *Event) GetUsage() *UsageDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_Usage); ok {
+			return x.Usage
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetSizing() *SizingDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_Sizing); ok {
+			return x.Sizing
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetUsageSource() *UsageSourceDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_UsageSource); ok {
+			return x.UsageSource
+		}
+	}
+	return nil
+}
+
 type isEvent_Details interface {
 	isEvent_Details()
 }
@@ -778,6 +808,21 @@ type Event_Pdb struct {
 	Pdb *PdbDetails `protobuf:"bytes,61,opt,name=pdb,proto3,oneof"`
 }
 
+type Event_Usage struct {
+	// A measured use that is near or beyond its bound.
+	Usage *UsageDetails `protobuf:"bytes,62,opt,name=usage,proto3,oneof"`
+}
+
+type Event_Sizing struct {
+	// A size that does not fit what is used.
+	Sizing *SizingDetails `protobuf:"bytes,63,opt,name=sizing,proto3,oneof"`
+}
+
+type Event_UsageSource struct {
+	// A source of usage.
+	UsageSource *UsageSourceDetails `protobuf:"bytes,64,opt,name=usage_source,json=usageSource,proto3,oneof"`
+}
+
 func (*Event_OomKilled) isEvent_Details() {}
 
 func (*Event_CrashLoop) isEvent_Details() {}
@@ -829,6 +874,12 @@ func (*Event_JobFailed) isEvent_Details() {}
 func (*Event_Hpa) isEvent_Details() {}
 
 func (*Event_Pdb) isEvent_Details() {}
+
+func (*Event_Usage) isEvent_Details() {}
+
+func (*Event_Sizing) isEvent_Details() {}
+
+func (*Event_UsageSource) isEvent_Details() {}
 
 // ObjectRef names one Kubernetes object.
 type ObjectRef struct {
@@ -2197,7 +2248,7 @@ var File_rightsizer_v1_event_proto protoreflect.FileDescriptor
 
 const file_rightsizer_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x19rightsizer/v1/event.proto\x12\rrightsizer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rightsizer/v1/event_cluster.proto\x1a\x1crightsizer/v1/severity.proto\"\xf5\x14\n" +
+	"\x19rightsizer/v1/event.proto\x12\rrightsizer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rightsizer/v1/event_cluster.proto\x1a\x1frightsizer/v1/event_usage.proto\x1a\x1crightsizer/v1/severity.proto\"\xaa\x16\n" +
 	"\x05Event\x12%\n" +
 	"\x02id\x18\x01 \x01(\tB\x15\xbaH\x12r\x102\x0e^[0-9a-f]{32}$R\x02id\x124\n" +
 	"\n" +
@@ -2257,7 +2308,10 @@ const file_rightsizer_v1_event_proto_rawDesc = "" +
 	"\n" +
 	"job_failed\x18; \x01(\v2\x1f.rightsizer.v1.JobFailedDetailsH\x00R\tjobFailed\x12-\n" +
 	"\x03hpa\x18< \x01(\v2\x19.rightsizer.v1.HpaDetailsH\x00R\x03hpa\x12-\n" +
-	"\x03pdb\x18= \x01(\v2\x19.rightsizer.v1.PdbDetailsH\x00R\x03pdb\x1a7\n" +
+	"\x03pdb\x18= \x01(\v2\x19.rightsizer.v1.PdbDetailsH\x00R\x03pdb\x123\n" +
+	"\x05usage\x18> \x01(\v2\x1b.rightsizer.v1.UsageDetailsH\x00R\x05usage\x126\n" +
+	"\x06sizing\x18? \x01(\v2\x1c.rightsizer.v1.SizingDetailsH\x00R\x06sizing\x12F\n" +
+	"\fusage_source\x18@ \x01(\v2!.rightsizer.v1.UsageSourceDetailsH\x00R\vusageSource\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\t\n" +
@@ -2446,7 +2500,10 @@ var file_rightsizer_v1_event_proto_goTypes = []any{
 	(*JobFailedDetails)(nil),      // 33: rightsizer.v1.JobFailedDetails
 	(*HpaDetails)(nil),            // 34: rightsizer.v1.HpaDetails
 	(*PdbDetails)(nil),            // 35: rightsizer.v1.PdbDetails
-	(*durationpb.Duration)(nil),   // 36: google.protobuf.Duration
+	(*UsageDetails)(nil),          // 36: rightsizer.v1.UsageDetails
+	(*SizingDetails)(nil),         // 37: rightsizer.v1.SizingDetails
+	(*UsageSourceDetails)(nil),    // 38: rightsizer.v1.UsageSourceDetails
+	(*durationpb.Duration)(nil),   // 39: google.protobuf.Duration
 }
 var file_rightsizer_v1_event_proto_depIdxs = []int32{
 	0,  // 0: rightsizer.v1.Event.phase:type_name -> rightsizer.v1.Phase
@@ -2482,32 +2539,35 @@ var file_rightsizer_v1_event_proto_depIdxs = []int32{
 	33, // 30: rightsizer.v1.Event.job_failed:type_name -> rightsizer.v1.JobFailedDetails
 	34, // 31: rightsizer.v1.Event.hpa:type_name -> rightsizer.v1.HpaDetails
 	35, // 32: rightsizer.v1.Event.pdb:type_name -> rightsizer.v1.PdbDetails
-	1,  // 33: rightsizer.v1.OomKilledDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
-	23, // 34: rightsizer.v1.OomKilledDetails.started_time:type_name -> google.protobuf.Timestamp
-	36, // 35: rightsizer.v1.OomKilledDetails.lifetime:type_name -> google.protobuf.Duration
-	1,  // 36: rightsizer.v1.CrashLoopDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
-	23, // 37: rightsizer.v1.CrashLoopDetails.last_finished_time:type_name -> google.protobuf.Timestamp
-	36, // 38: rightsizer.v1.CrashLoopDetails.backoff:type_name -> google.protobuf.Duration
-	8,  // 39: rightsizer.v1.UnschedulableDetails.causes:type_name -> rightsizer.v1.UnschedulableCause
-	23, // 40: rightsizer.v1.UnschedulableDetails.since_time:type_name -> google.protobuf.Timestamp
-	1,  // 41: rightsizer.v1.ImagePullDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
-	1,  // 42: rightsizer.v1.RestartDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
-	23, // 43: rightsizer.v1.RestartDetails.started_time:type_name -> google.protobuf.Timestamp
-	23, // 44: rightsizer.v1.RestartDetails.finished_time:type_name -> google.protobuf.Timestamp
-	1,  // 45: rightsizer.v1.ConfigErrorDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
-	23, // 46: rightsizer.v1.VolumeDetails.first_time:type_name -> google.protobuf.Timestamp
-	1,  // 47: rightsizer.v1.ProbeDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
-	23, // 48: rightsizer.v1.ProbeDetails.first_time:type_name -> google.protobuf.Timestamp
-	23, // 49: rightsizer.v1.ProbeDetails.last_time:type_name -> google.protobuf.Timestamp
-	23, // 50: rightsizer.v1.SandboxDetails.first_time:type_name -> google.protobuf.Timestamp
-	36, // 51: rightsizer.v1.PodLifeDetails.lived:type_name -> google.protobuf.Duration
-	19, // 52: rightsizer.v1.ResizeDetails.containers:type_name -> rightsizer.v1.ResizedContainer
-	36, // 53: rightsizer.v1.PendingDetails.waited:type_name -> google.protobuf.Duration
-	54, // [54:54] is the sub-list for method output_type
-	54, // [54:54] is the sub-list for method input_type
-	54, // [54:54] is the sub-list for extension type_name
-	54, // [54:54] is the sub-list for extension extendee
-	0,  // [0:54] is the sub-list for field type_name
+	36, // 33: rightsizer.v1.Event.usage:type_name -> rightsizer.v1.UsageDetails
+	37, // 34: rightsizer.v1.Event.sizing:type_name -> rightsizer.v1.SizingDetails
+	38, // 35: rightsizer.v1.Event.usage_source:type_name -> rightsizer.v1.UsageSourceDetails
+	1,  // 36: rightsizer.v1.OomKilledDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	23, // 37: rightsizer.v1.OomKilledDetails.started_time:type_name -> google.protobuf.Timestamp
+	39, // 38: rightsizer.v1.OomKilledDetails.lifetime:type_name -> google.protobuf.Duration
+	1,  // 39: rightsizer.v1.CrashLoopDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	23, // 40: rightsizer.v1.CrashLoopDetails.last_finished_time:type_name -> google.protobuf.Timestamp
+	39, // 41: rightsizer.v1.CrashLoopDetails.backoff:type_name -> google.protobuf.Duration
+	8,  // 42: rightsizer.v1.UnschedulableDetails.causes:type_name -> rightsizer.v1.UnschedulableCause
+	23, // 43: rightsizer.v1.UnschedulableDetails.since_time:type_name -> google.protobuf.Timestamp
+	1,  // 44: rightsizer.v1.ImagePullDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	1,  // 45: rightsizer.v1.RestartDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	23, // 46: rightsizer.v1.RestartDetails.started_time:type_name -> google.protobuf.Timestamp
+	23, // 47: rightsizer.v1.RestartDetails.finished_time:type_name -> google.protobuf.Timestamp
+	1,  // 48: rightsizer.v1.ConfigErrorDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	23, // 49: rightsizer.v1.VolumeDetails.first_time:type_name -> google.protobuf.Timestamp
+	1,  // 50: rightsizer.v1.ProbeDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	23, // 51: rightsizer.v1.ProbeDetails.first_time:type_name -> google.protobuf.Timestamp
+	23, // 52: rightsizer.v1.ProbeDetails.last_time:type_name -> google.protobuf.Timestamp
+	23, // 53: rightsizer.v1.SandboxDetails.first_time:type_name -> google.protobuf.Timestamp
+	39, // 54: rightsizer.v1.PodLifeDetails.lived:type_name -> google.protobuf.Duration
+	19, // 55: rightsizer.v1.ResizeDetails.containers:type_name -> rightsizer.v1.ResizedContainer
+	39, // 56: rightsizer.v1.PendingDetails.waited:type_name -> google.protobuf.Duration
+	57, // [57:57] is the sub-list for method output_type
+	57, // [57:57] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_rightsizer_v1_event_proto_init() }
@@ -2516,6 +2576,7 @@ func file_rightsizer_v1_event_proto_init() {
 		return
 	}
 	file_rightsizer_v1_event_cluster_proto_init()
+	file_rightsizer_v1_event_usage_proto_init()
 	file_rightsizer_v1_severity_proto_init()
 	file_rightsizer_v1_event_proto_msgTypes[0].OneofWrappers = []any{
 		(*Event_OomKilled)(nil),
@@ -2544,6 +2605,9 @@ func file_rightsizer_v1_event_proto_init() {
 		(*Event_JobFailed)(nil),
 		(*Event_Hpa)(nil),
 		(*Event_Pdb)(nil),
+		(*Event_Usage)(nil),
+		(*Event_Sizing)(nil),
+		(*Event_UsageSource)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

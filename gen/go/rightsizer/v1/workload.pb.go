@@ -204,7 +204,10 @@ type WorkloadContainer struct {
 	// Restarts, summed over the pods.
 	Restarts int32 `protobuf:"varint,6,opt,name=restarts,proto3" json:"restarts,omitempty"`
 	// OOM kills seen and still visible in status, summed over the pods.
-	OomKills      int32 `protobuf:"varint,7,opt,name=oom_kills,json=oomKills,proto3" json:"oom_kills,omitempty"`
+	OomKills int32 `protobuf:"varint,7,opt,name=oom_kills,json=oomKills,proto3" json:"oom_kills,omitempty"`
+	// Measured use of one container, the mean over the pods; unset where none is
+	// measured.
+	Used          *Resources `protobuf:"bytes,8,opt,name=used,proto3" json:"used,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -288,6 +291,13 @@ func (x *WorkloadContainer) GetOomKills() int32 {
 	return 0
 }
 
+func (x *WorkloadContainer) GetUsed() *Resources {
+	if x != nil {
+		return x.Used
+	}
+	return nil
+}
+
 // WorkloadPod is one pod of a workload.
 type WorkloadPod struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -306,7 +316,9 @@ type WorkloadPod struct {
 	// When it was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// Quality of service: Guaranteed, Burstable, BestEffort.
-	QosClass      string `protobuf:"bytes,8,opt,name=qos_class,json=qosClass,proto3" json:"qos_class,omitempty"`
+	QosClass string `protobuf:"bytes,8,opt,name=qos_class,json=qosClass,proto3" json:"qos_class,omitempty"`
+	// Measured use; unset where none is measured.
+	Used          *Resources `protobuf:"bytes,9,opt,name=used,proto3" json:"used,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -397,6 +409,13 @@ func (x *WorkloadPod) GetQosClass() string {
 	return ""
 }
 
+func (x *WorkloadPod) GetUsed() *Resources {
+	if x != nil {
+		return x.Used
+	}
+	return nil
+}
+
 var File_rightsizer_v1_workload_proto protoreflect.FileDescriptor
 
 const file_rightsizer_v1_workload_proto_rawDesc = "" +
@@ -420,7 +439,7 @@ const file_rightsizer_v1_workload_proto_rawDesc = "" +
 	"\ropen_problems\x18\f \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\fopenProblems\x12H\n" +
 	"\x0eworst_severity\x18\r \x01(\x0e2\x17.rightsizer.v1.SeverityB\b\xbaH\x05\x82\x01\x02\x10\x01R\rworstSeverity\x12;\n" +
 	"\vcreate_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xc3\x02\n" +
+	"createTime\"\xf1\x02\n" +
 	"\x11WorkloadContainer\x12\x1d\n" +
 	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x04name\x12<\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1c.rightsizer.v1.ContainerKindB\n" +
@@ -429,7 +448,8 @@ const file_rightsizer_v1_workload_proto_rawDesc = "" +
 	"\brequests\x18\x04 \x01(\v2\x18.rightsizer.v1.ResourcesR\brequests\x120\n" +
 	"\x06limits\x18\x05 \x01(\v2\x18.rightsizer.v1.ResourcesR\x06limits\x12#\n" +
 	"\brestarts\x18\x06 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\brestarts\x12$\n" +
-	"\toom_kills\x18\a \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\boomKills\"\xa4\x02\n" +
+	"\toom_kills\x18\a \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\boomKills\x12,\n" +
+	"\x04used\x18\b \x01(\v2\x18.rightsizer.v1.ResourcesR\x04used\"\xd2\x02\n" +
 	"\vWorkloadPod\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xfd\x01R\x04name\x12\x1a\n" +
@@ -440,7 +460,8 @@ const file_rightsizer_v1_workload_proto_rawDesc = "" +
 	"\brestarts\x18\x06 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\brestarts\x12;\n" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12$\n" +
-	"\tqos_class\x18\b \x01(\tB\a\xbaH\x04r\x02\x18 R\bqosClassB\xbb\x01\n" +
+	"\tqos_class\x18\b \x01(\tB\a\xbaH\x04r\x02\x18 R\bqosClass\x12,\n" +
+	"\x04used\x18\t \x01(\v2\x18.rightsizer.v1.ResourcesR\x04usedB\xbb\x01\n" +
 	"\x11com.rightsizer.v1B\rWorkloadProtoP\x01ZBgithub.com/rightsizer/rightsizer/gen/go/rightsizer/v1;rightsizerv1\xa2\x02\x03RXX\xaa\x02\rRightsizer.V1\xca\x02\rRightsizer\\V1\xe2\x02\x19Rightsizer\\V1\\GPBMetadata\xea\x02\x0eRightsizer::V1b\x06proto3"
 
 var (
@@ -477,12 +498,14 @@ var file_rightsizer_v1_workload_proto_depIdxs = []int32{
 	7,  // 7: rightsizer.v1.WorkloadContainer.kind:type_name -> rightsizer.v1.ContainerKind
 	4,  // 8: rightsizer.v1.WorkloadContainer.requests:type_name -> rightsizer.v1.Resources
 	4,  // 9: rightsizer.v1.WorkloadContainer.limits:type_name -> rightsizer.v1.Resources
-	6,  // 10: rightsizer.v1.WorkloadPod.create_time:type_name -> google.protobuf.Timestamp
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	4,  // 10: rightsizer.v1.WorkloadContainer.used:type_name -> rightsizer.v1.Resources
+	6,  // 11: rightsizer.v1.WorkloadPod.create_time:type_name -> google.protobuf.Timestamp
+	4,  // 12: rightsizer.v1.WorkloadPod.used:type_name -> rightsizer.v1.Resources
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_rightsizer_v1_workload_proto_init() }

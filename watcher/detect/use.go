@@ -1,0 +1,94 @@
+package detect
+
+import (
+	"time"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+)
+
+// Use is what one container, or a node, was measured to use, as far as it is
+// worth a look. It is remembered from one sample to the next and completed by
+// Advance; what detectors get is a copy.
+type Use struct {
+	// Container is empty for a node.
+	Container string
+	// Attempt is how often the container was restarted when this began.
+	Attempt int32
+	// Memory is of the limit, or of what the node has; CPU likewise.
+	Memory, CPU Level
+	// Throttling is the share of the quota's periods; the pressures are shares of
+	// the time.
+	Throttling, CPUPressure, MemoryPressure, IOPressure Level
+}
+
+// Levels of a Level.
+const (
+	LevelCalm uint8 = iota
+	LevelHigh
+	LevelCritical
+)
+
+// Level is one share with its memory: how long it is high, and whether that was
+// told.
+type Level struct {
+	// Share is the latest, 1 is all of it.
+	Share float32
+	// State is LevelCalm before it is told.
+	State uint8
+	// Changes counts the changes of State between high and critical.
+	Changes int32
+	// Since is when it became high, in Unix seconds; 0 while it is not.
+	Since int64
+	// Used of Bound, in millicores or bytes; 0 where a share alone is measured.
+	Used, Bound int64
+}
+
+// levelSlack is how far below its threshold a share must fall to be over, so that
+// what hovers there is one problem.
+const levelSlack = 0.05
+
+// Advance takes a measured share. It is high from high on, and told after hold;
+// critical at once; critical of 0 is never. It reports whether there is something
+// to tell.
+func (l *Level) Advance(share float64, at int64, high, critical float64, hold time.Duration) bool {
+	l.Share = float32(share)
+	before := l.State
+	switch {
+	case share < high-levelSlack, l.State == LevelCalm && share < high:
+		*l = Level{Share: l.Share}
+		return before != LevelCalm
+	case l.Since == 0:
+		l.Since = at
+	}
+	switch {
+	case critical > 0 && share >= critical:
+		l.State = LevelCritical
+	case critical > 0 && before == LevelCritical && share >= critical-levelSlack:
+	case before != LevelCalm || at-l.Since >= inSeconds(hold):
+		l.State = LevelHigh
+	}
+	if before == l.State {
+		return false
+	}
+	if before != LevelCalm {
+		l.Changes++
+	}
+	return true
+}
+
+// Quiet says that there is nothing to remember.
+func (u *Use) Quiet() bool {
+	for _, l := range []*Level{&u.Memory, &u.CPU, &u.Throttling, &u.CPUPressure, &u.MemoryPressure, &u.IOPressure} {
+		if l.Since != 0 || l.State != LevelCalm {
+			return false
+		}
+	}
+	return true
+}
+
+// details describes a level.
+func (l *Level) details(resource string, threshold float64) *rightsizerv1.UsageDetails {
+	return &rightsizerv1.UsageDetails{
+		Resource: resource, Used: l.Used, Bound: l.Bound, Share: float64(l.Share), Threshold: threshold, SinceTime: moment(l.Since),
+	}
+}

@@ -1,0 +1,67 @@
+package watcher
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rightsizer/rightsizer/watcher/meter"
+)
+
+// usageSizes collects the numbers of the usage at the moment of a scrape.
+type usageSizes struct {
+	w                                                       *Watcher
+	samples, skipped, rounds, failed, measured, held, bytes *prometheus.Desc
+	forgotten                                               *prometheus.Desc
+}
+
+func newUsageSizes(w *Watcher) *usageSizes {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("rightsizer_usage_"+name, help, labels, nil)
+	}
+	return &usageSizes{
+		w:         w,
+		samples:   desc("samples_total", "Measurements by source and what became of them.", "source", "verdict"),
+		skipped:   desc("samples_skipped_total", "Samples about what is not known or does not count, by source.", "source"),
+		rounds:    desc("rounds_total", "Rounds of polls, by source.", "source"),
+		failed:    desc("requests_failed_total", "Requests without an answer that could be read, by source.", "source"),
+		measured:  desc("pods", "Pods of which something was measured."),
+		held:      desc("sketches", "Containers of workloads of which sketches are held."),
+		bytes:     desc("sketch_bytes", "Memory that the sketches take."),
+		forgotten: desc("sketches_forgotten_total", "Sketches forgotten for want of room."),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (s *usageSizes) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{s.samples, s.skipped, s.rounds, s.failed, s.measured, s.held, s.bytes, s.forgotten} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (s *usageSizes) Collect(ch chan<- prometheus.Metric) {
+	counter := func(d *prometheus.Desc, n uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	}
+	gauge := func(d *prometheus.Desc, n float64) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, n)
+	}
+	for _, p := range s.w.usage.sources {
+		p.mu.Lock()
+		tally, skipped, rounds, failed := p.tally, p.skipped, p.rounds, p.failed
+		p.mu.Unlock()
+		for v, n := range tally {
+			counter(s.samples, n, p.Name(), meter.Verdict(v).String())
+		}
+		counter(s.skipped, skipped, p.Name())
+		counter(s.rounds, rounds, p.Name())
+		counter(s.failed, failed, p.Name())
+	}
+	s.w.usage.mu.Lock()
+	pods := len(s.w.usage.pods)
+	s.w.usage.mu.Unlock()
+	gauge(s.measured, float64(pods))
+	stats := s.w.usage.book.Stats()
+	gauge(s.held, float64(stats.Entries))
+	gauge(s.bytes, float64(stats.Bytes))
+	counter(s.forgotten, stats.Forgotten)
+}

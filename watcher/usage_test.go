@@ -1,0 +1,206 @@
+package watcher_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metricsv1beta1 "k8s.io/metrics/pkg/apis/metrics/v1beta1"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/watcher"
+	"github.com/rightsizer/rightsizer/watcher/watchertest"
+)
+
+const metricsOfShop = "/apis/metrics.k8s.io/v1beta1/namespaces/shop/pods"
+
+// gauge is what the metrics API says of container app of each pod.
+type gauge struct {
+	mu          sync.Mutex
+	cpu, memory string
+	// age is how old it is; silent says nothing of the containers.
+	age    time.Duration
+	silent bool
+}
+
+func (g *gauge) set(cpu, memory string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.cpu, g.memory = cpu, memory
+}
+
+func (g *gauge) pods(names ...string) func() any {
+	return func() any {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		list := &metricsv1beta1.PodMetricsList{TypeMeta: metav1.TypeMeta{Kind: "PodMetricsList", APIVersion: "metrics.k8s.io/v1beta1"}}
+		for _, name := range names {
+			pod := metricsv1beta1.PodMetrics{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name},
+				Timestamp:  metav1.NewTime(time.Now().Add(-g.age)), Window: metav1.Duration{Duration: 15 * time.Second},
+			}
+			if !g.silent {
+				pod.Containers = []metricsv1beta1.ContainerMetrics{{Name: "app", Usage: map[corev1.ResourceName]resource.Quantity{
+					"cpu": resource.MustParse(g.cpu), "memory": resource.MustParse(g.memory),
+				}}}
+			}
+			list.Items = append(list.Items, pod)
+		}
+		return list
+	}
+}
+
+func (g *gauge) nodes() any {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return &metricsv1beta1.NodeMetricsList{
+		TypeMeta: metav1.TypeMeta{Kind: "NodeMetricsList", APIVersion: "metrics.k8s.io/v1beta1"},
+		Items: []metricsv1beta1.NodeMetrics{{
+			ObjectMeta: metav1.ObjectMeta{Name: "node-1"}, Timestamp: metav1.Now(),
+			Usage: map[corev1.ResourceName]resource.Quantity{"cpu": resource.MustParse("1500m"), "memory": resource.MustParse("3Gi")},
+		}},
+	}
+}
+
+func measuring(t *testing.T, g *gauge, names ...string) (*rig, *watchertest.Server) {
+	t.Helper()
+	server := shop()
+	for _, name := range names {
+		server.Put(web(name))
+	}
+	server.Put(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-1", UID: "uid-node-1"}})
+	server.Answer(metricsOfShop, g.pods(names...))
+	server.Answer("/apis/metrics.k8s.io/v1beta1/nodes", g.nodes)
+	r := start(t, server, func(o *watcher.Options) {
+		o.Usage = watcher.UsageOptions{Sources: []string{watcher.SourceMetricsAPI}, Interval: 10 * time.Second}
+	})
+	return r, server
+}
+
+func (r *rig) pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// types returns the events published since the last call whose type begins so.
+func (r *recorder) types(prefix string) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []string
+	for _, e := range r.events {
+		if strings.HasPrefix(e.GetType(), prefix) {
+			out = append(out, strings.TrimPrefix(e.GetPhase().String(), "PHASE_")+" "+e.GetType()+" "+e.GetSeverity().String())
+		}
+	}
+	r.events = nil
+	return out
+}
+
+func TestWhatIsUsedIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gauge{cpu: "40m", memory: "20Mi"}
+		r, server := measuring(t, g, "web-1", "web-2")
+		defer r.stop()
+		r.pass(5 * time.Second)
+		w, pods, _, ok := r.Workload("shop", "Deployment", "web")
+		require.True(t, ok)
+		assert.EqualValues(t, 80, w.GetUsed().GetCpuMillis())
+		assert.EqualValues(t, 40<<20, w.GetUsed().GetMemoryBytes())
+		assert.EqualValues(t, 20<<20, w.GetContainers()[0].GetUsed().GetMemoryBytes(), "of one container")
+		assert.EqualValues(t, 40, pods[0].GetUsed().GetCpuMillis())
+		assert.EqualValues(t, 80, r.Cluster().GetUsed().GetCpuMillis())
+		assert.EqualValues(t, 1500, r.Nodes()[0].GetUsed().GetCpuMillis(), "as the source says of the node")
+		assert.EqualValues(t, 80, r.Workloads()[0].GetUsed().GetCpuMillis())
+		assert.Equal(t, rightsizerv1.HealthState_HEALTH_STATE_OK, r.component("usage/metrics-api").GetState())
+
+		// A gap is not zero: what was measured holds for a while, then nothing is known.
+		g.mu.Lock()
+		g.silent = true
+		g.mu.Unlock()
+		r.pass(time.Minute)
+		assert.EqualValues(t, 80, r.Cluster().GetUsed().GetCpuMillis())
+		r.pass(2 * time.Minute)
+		assert.Nil(t, r.Cluster().GetUsed())
+		w, _, _, _ = r.Workload("shop", "Deployment", "web")
+		assert.Nil(t, w.GetUsed())
+		assert.Nil(t, w.GetContainers()[0].GetUsed())
+		server.Delete(web("web-1"))
+		synctest.Wait()
+	})
+}
+
+func TestExhaustionIsToldWhileItLasts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gauge{cpu: "40m", memory: "20Mi"}
+		r, _ := measuring(t, g, "web-1") // its limit is 64 MiB
+		defer r.stop()
+		r.pass(10 * time.Second)
+		g.set("40m", "60Mi")
+		r.pass(15 * time.Second)
+		assert.Empty(t, r.out.types("resource."), "not before 30 s")
+		r.pass(35 * time.Second)
+		assert.Equal(t, []string{"OPENED resource.exhaustion SEVERITY_WARNING"}, r.out.types("resource."))
+		_, _, problems, _ := r.Workload("shop", "Deployment", "web")
+		require.Len(t, problems, 1)
+		assert.Equal(t, "memory", problems[0].GetUsage().GetResource())
+		assert.EqualValues(t, 64<<20, problems[0].GetUsage().GetBound())
+		g.set("40m", "63Mi")
+		r.pass(10 * time.Second)
+		assert.Equal(t, []string{"UPDATED resource.exhaustion SEVERITY_ERROR"}, r.out.types("resource."))
+		g.set("40m", "20Mi")
+		r.pass(10 * time.Second)
+		assert.Equal(t, []string{"RESOLVED resource.exhaustion SEVERITY_INFO"}, r.out.types("resource."))
+	})
+}
+
+func TestASourceThatIsDownIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gauge{cpu: "40m", memory: "20Mi"}
+		r, server := measuring(t, g, "web-1")
+		defer r.stop()
+		r.pass(10 * time.Second)
+		server.Answer(metricsOfShop, nil)
+		server.Answer("/apis/metrics.k8s.io/v1beta1/nodes", nil)
+		r.pass(time.Minute)
+		assert.Equal(t, []string{"OPENED system.usage_source_down SEVERITY_WARNING"}, r.out.types("system."))
+		down := r.component("usage/metrics-api")
+		assert.Equal(t, rightsizerv1.HealthState_HEALTH_STATE_DOWN, down.GetState())
+		assert.Contains(t, down.GetReason(), "unable to handle the request")
+		server.Answer("/apis/metrics.k8s.io/v1beta1/nodes", g.nodes)
+		r.pass(20 * time.Second)
+		assert.Equal(t, []string{"RESOLVED system.usage_source_down SEVERITY_INFO"}, r.out.types("system."))
+		assert.Equal(t, rightsizerv1.HealthState_HEALTH_STATE_DEGRADED, r.component("usage/metrics-api").GetState())
+	})
+}
+
+// A container that restarts ends what was told of it, though no sample comes.
+func TestARestartEndsExhaustion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gauge{cpu: "40m", memory: "63Mi"}
+		r, server := measuring(t, g, "web-1")
+		defer r.stop()
+		r.pass(10 * time.Second)
+		assert.Equal(t, []string{"OPENED resource.exhaustion SEVERITY_ERROR"}, r.out.types("resource."))
+		server.Put(restart(end(web("web-1"), "OOMKilled", 137, time.Minute)))
+		synctest.Wait()
+		assert.Equal(t, []string{"RESOLVED resource.exhaustion SEVERITY_INFO"}, r.out.types("resource."))
+	})
+}
+
+func TestUsageOptionsAreChecked(t *testing.T) {
+	_, err := watcher.New(watcher.Options{
+		Config: shop().Config(), Publisher: &recorder{t: t},
+		Usage: watcher.UsageOptions{Sources: []string{"metrics-api", "metrics-api", "guess"}, Interval: time.Millisecond, SketchBytes: 5},
+	})
+	for _, want := range []string{`Sources has "guess"`, `Sources has "metrics-api" twice`, "Interval is 1ms", "SketchBytes is 5"} {
+		require.ErrorContains(t, err, want, fmt.Sprint(err))
+	}
+}
