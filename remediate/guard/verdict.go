@@ -2,6 +2,7 @@ package guard
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -62,18 +63,19 @@ type Verdict struct {
 
 // String is the verdict in one line.
 func (v Verdict) String() string {
-	text := v.Guard + ": " + v.Outcome.String() + ": " + v.Reason
+	var text strings.Builder
+	text.WriteString(v.Guard + ": " + v.Outcome.String() + ": " + v.Reason)
 	for i, n := range v.Numbers {
 		sep := ", "
 		if i == 0 {
 			sep = " ("
 		}
-		text += sep + n.Name + " " + n.Value
+		text.WriteString(sep + n.Name + " " + n.Value)
 	}
 	if len(v.Numbers) > 0 {
-		text += ")"
+		text.WriteString(")")
 	}
-	return text
+	return text.String()
 }
 
 // Result is what all guards say.

@@ -170,7 +170,7 @@ func TestOrderIsTotalAndDeterministic(t *testing.T) {
 		governing := set.Govern(w)
 
 		shuffled := slices.Clone(policies)
-		rand.New(rand.NewSource(rapid.Int64().Draw(t, "seed"))).Shuffle(len(shuffled), func(i, j int) { //nolint:gosec // a test's order
+		rand.New(rand.NewSource(rapid.Int64().Draw(t, "seed"))).Shuffle(len(shuffled), func(i, j int) {
 			shuffled[i], shuffled[j] = shuffled[j], shuffled[i]
 		})
 		require.Equal(t, governing.String(), policy.NewSet("rightsizer", shuffled).Govern(w).String())

@@ -107,7 +107,7 @@ func onWall(date time.Time, at clock, zone *time.Location, last bool) time.Time 
 	var shown []time.Time
 	for _, offset := range []int{before, after} {
 		moment := wall.Add(-time.Duration(offset) * time.Second)
-		if _, real := moment.In(zone).Zone(); real == offset {
+		if _, shows := moment.In(zone).Zone(); shows == offset {
 			shown = append(shown, moment)
 		}
 	}

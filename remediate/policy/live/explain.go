@@ -36,7 +36,7 @@ func Kinds() []string {
 	return out
 }
 
-// UnknownKindError: no policy selects that kind.
+// UnknownKindError says that no policy selects that kind.
 type UnknownKindError struct{ Kind string }
 
 // Error says which there are.

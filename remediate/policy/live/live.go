@@ -29,9 +29,10 @@ const (
 	MaxPolicies = 2000
 	// MaxNamespaces are followed; with more, nothing is decided.
 	MaxNamespaces = 20000
-	// FreezeConfigMap and FreezeKey are the freeze switch.
+	// FreezeConfigMap is the ConfigMap of the freeze switch.
 	FreezeConfigMap = "rightsizer-freeze"
-	FreezeKey       = "freeze"
+	// FreezeKey is its key.
+	FreezeKey = "freeze"
 )
 
 // Options are what a Store needs.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -50,9 +51,7 @@ func newAPI(t *testing.T, objs ...runtime.Object) api {
 
 func object(apiVersion, kind, namespace, name string, more map[string]any) *unstructured.Unstructured {
 	out := &unstructured.Unstructured{Object: map[string]any{}}
-	for k, v := range more {
-		out.Object[k] = v
-	}
+	maps.Copy(out.Object, more)
 	out.SetAPIVersion(apiVersion)
 	out.SetKind(kind)
 	out.SetNamespace(namespace)
@@ -294,4 +293,53 @@ func TestAFreezeSwitchThatCannotBeRead(t *testing.T) {
 		})
 		assert.Contains(t, start(t, client, nil).Frozen(), "it cannot be read whether everything is frozen")
 	})
+}
+
+func TestApprovalsBound(t *testing.T) {
+	t.Parallel()
+	const group = "admissionregistration.k8s.io/v1"
+	vap := func(failure string) *unstructured.Unstructured {
+		return object(group, "ValidatingAdmissionPolicy", "", live.ApprovalPolicy, map[string]any{"spec": map[string]any{"failurePolicy": failure}})
+	}
+	binding := func(action string, match map[string]any) *unstructured.Unstructured {
+		spec := map[string]any{"policyName": live.ApprovalPolicy, "validationActions": []any{action}}
+		if match != nil {
+			spec["matchResources"] = match
+		}
+		return object(group, "ValidatingAdmissionPolicyBinding", "", live.ApprovalPolicy, map[string]any{"spec": spec})
+	}
+	only := func(name string) map[string]any {
+		return map[string]any{"namespaceSelector": map[string]any{"matchLabels": map[string]any{"kubernetes.io/metadata.name": name}}}
+	}
+	for name, c := range map[string]struct {
+		objs []runtime.Object
+		err  string
+	}{
+		"none":                {nil, "not found"},
+		"no binding":          {[]runtime.Object{vap("Fail")}, "ValidatingAdmissionPolicyBinding"},
+		"in force":            {[]runtime.Object{vap("Fail"), binding("Deny", nil)}, ""},
+		"ignores failures":    {[]runtime.Object{vap("Ignore"), binding("Deny", nil)}, "must be Fail"},
+		"only warns":          {[]runtime.Object{vap("Fail"), binding("Warn", nil)}, "must bind"},
+		"this namespace":      {[]runtime.Object{vap("Fail"), binding("Deny", only("shop"))}, ""},
+		"another namespace":   {[]runtime.Object{vap("Fail"), binding("Deny", only("bank"))}, "leaves this namespace out"},
+		"some objects":        {[]runtime.Object{vap("Fail"), binding("Deny", map[string]any{"objectSelector": map[string]any{"matchLabels": map[string]any{"a": "b"}}})}, "objectSelector"},
+		"some resources":      {[]runtime.Object{vap("Fail"), binding("Deny", map[string]any{"excludeResourceRules": []any{}})}, "excludeResourceRules"},
+		"selectors for all":   {[]runtime.Object{vap("Fail"), binding("Deny", map[string]any{"objectSelector": map[string]any{}, "namespaceSelector": map[string]any{}, "matchPolicy": "Equivalent"})}, ""},
+		"unreadable selector": {[]runtime.Object{vap("Fail"), binding("Deny", map[string]any{"namespaceSelector": map[string]any{"matchLabels": "x"}})}, "ValidatingAdmissionPolicyBinding"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				shop := object("v1", "Namespace", "", "shop", nil)
+				shop.SetLabels(map[string]string{"kubernetes.io/metadata.name": "shop"})
+				err := start(t, newAPI(t, append(c.objs, shop)...), nil).ApprovalsBound(t.Context(), "shop")
+				if c.err == "" {
+					assert.NoError(t, err)
+					return
+				}
+				assert.ErrorContains(t, err, "approvals by kubectl are not heeded")
+				assert.ErrorContains(t, err, c.err)
+			})
+		})
+	}
 }
