@@ -7,6 +7,7 @@ import (
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/watcher/detect"
+	"github.com/rightsizer/rightsizer/watcher/history"
 	"github.com/rightsizer/rightsizer/watcher/meter"
 	"github.com/rightsizer/rightsizer/watcher/object"
 	"github.com/rightsizer/rightsizer/watcher/usage"
@@ -18,6 +19,7 @@ type measured struct {
 	sources []*polled
 	closers []func()
 	book    *usage.Book
+	history *history.History
 
 	mu    sync.Mutex
 	pods  map[string]*podUse // by UID
@@ -45,7 +47,10 @@ type use struct {
 	// seconds; 0 is never.
 	cpu, memory     int64
 	cpuAt, memoryAt int64
-	levels          *detect.Use // nil while there is nothing to tell
+	// cpuPeak and memoryPeak are the highest since the last minute recorded.
+	cpuPeak, memoryPeak int64
+	detail              *detailUse  // nil where no source tells
+	levels              *detect.Use // nil while there is nothing to tell
 }
 
 // fresh says that a measurement of then says something of now.
@@ -152,10 +157,13 @@ func (m *measured) of(pod *object.Pod, container string) *use {
 func (u *use) keep(r *meter.Reading) {
 	if r.Has.Has(meter.CPU) {
 		u.cpu, u.cpuAt = int64(math.Round(r.CPUMillis)), r.Time.Unix()
+		u.cpuPeak = max(u.cpuPeak, u.cpu)
 	}
 	if r.Has.Has(meter.Memory) {
 		u.memory, u.memoryAt = int64(r.MemoryBytes), r.Time.Unix()
+		u.memoryPeak = max(u.memoryPeak, u.memory)
 	}
+	u.keepDetail(r)
 }
 
 // observe takes a reading to what recommendations are made from.

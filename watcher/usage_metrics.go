@@ -10,7 +10,7 @@ import (
 type usageSizes struct {
 	w                                                       *Watcher
 	samples, skipped, rounds, failed, measured, held, bytes *prometheus.Desc
-	forgotten                                               *prometheus.Desc
+	forgotten, series, seriesBytes, refused, reach          *prometheus.Desc
 }
 
 func newUsageSizes(w *Watcher) *usageSizes {
@@ -18,21 +18,25 @@ func newUsageSizes(w *Watcher) *usageSizes {
 		return prometheus.NewDesc("rightsizer_usage_"+name, help, labels, nil)
 	}
 	return &usageSizes{
-		w:         w,
-		samples:   desc("samples_total", "Measurements by source and what became of them.", "source", "verdict"),
-		skipped:   desc("samples_skipped_total", "Samples about what is not known or does not count, by source.", "source"),
-		rounds:    desc("rounds_total", "Rounds of polls, by source.", "source"),
-		failed:    desc("requests_failed_total", "Requests without an answer that could be read, by source.", "source"),
-		measured:  desc("pods", "Pods of which something was measured."),
-		held:      desc("sketches", "Containers of workloads of which sketches are held."),
-		bytes:     desc("sketch_bytes", "Memory that the sketches take."),
-		forgotten: desc("sketches_forgotten_total", "Sketches forgotten for want of room."),
+		w:           w,
+		samples:     desc("samples_total", "Measurements by source and what became of them.", "source", "verdict"),
+		skipped:     desc("samples_skipped_total", "Samples about what is not known or does not count, by source.", "source"),
+		rounds:      desc("rounds_total", "Rounds of polls, by source.", "source"),
+		failed:      desc("requests_failed_total", "Requests without an answer that could be read, by source.", "source"),
+		measured:    desc("pods", "Pods of which something was measured."),
+		held:        desc("sketches", "Containers of workloads of which sketches are held."),
+		bytes:       desc("sketch_bytes", "Memory that the sketches take."),
+		forgotten:   desc("sketches_forgotten_total", "Sketches forgotten for want of room."),
+		series:      desc("history_series", "Series in the history."),
+		seriesBytes: desc("history_bytes", "Memory that the history takes."),
+		refused:     desc("history_series_refused_total", "Series and minutes not recorded for want of room."),
+		reach:       desc("history_reach_seconds", "How far back the history goes."),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (s *usageSizes) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{s.samples, s.skipped, s.rounds, s.failed, s.measured, s.held, s.bytes, s.forgotten} {
+	for _, d := range []*prometheus.Desc{s.samples, s.skipped, s.rounds, s.failed, s.measured, s.held, s.bytes, s.forgotten, s.series, s.seriesBytes, s.refused, s.reach} {
 		ch <- d
 	}
 }
@@ -64,4 +68,9 @@ func (s *usageSizes) Collect(ch chan<- prometheus.Metric) {
 	gauge(s.held, float64(stats.Entries))
 	gauge(s.bytes, float64(stats.Bytes))
 	counter(s.forgotten, stats.Forgotten)
+	past := s.w.usage.history.Stats()
+	gauge(s.series, float64(past.Series))
+	gauge(s.seriesBytes, float64(past.Bytes))
+	counter(s.refused, past.Refused)
+	gauge(s.reach, past.Reach.Seconds())
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rightsizer/rightsizer/watcher/history"
 	"github.com/rightsizer/rightsizer/watcher/source"
 	"github.com/rightsizer/rightsizer/watcher/usage"
 )
@@ -75,6 +76,7 @@ func (o *UsageOptions) validate() error {
 	within("Interval", o.Interval)
 	within("DetailInterval", o.DetailInterval)
 	check(o.SketchBytes >= usage.MinBookBytes, "SketchBytes is %d, must be at least %d", o.SketchBytes, usage.MinBookBytes)
+	check(o.HistoryBytes >= history.MinBytes, "HistoryBytes is %d, must be at least %d", o.HistoryBytes, history.MinBytes)
 	check(len(o.DaemonSetNodeLabel) <= 317, "DaemonSetNodeLabel has %d bytes, at most 317 are allowed", len(o.DaemonSetNodeLabel))
 	return errors.Join(errs...)
 }

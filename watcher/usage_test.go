@@ -8,8 +8,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"buf.build/go/protovalidate"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/durationpb"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -192,6 +194,36 @@ func TestARestartEndsExhaustion(t *testing.T) {
 		server.Put(restart(end(web("web-1"), "OOMKilled", 137, time.Minute)))
 		synctest.Wait()
 		assert.Equal(t, []string{"RESOLVED resource.exhaustion SEVERITY_INFO"}, r.out.types("resource."))
+	})
+}
+
+func TestTheHistoryAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gauge{cpu: "40m", memory: "20Mi"}
+		r, _ := measuring(t, g, "web-1", "web-2")
+		defer r.stop()
+		r.pass(5*time.Minute + time.Second)
+		res, err := r.QueryMetrics(&rightsizerv1.QueryMetricsRequest{
+			Metric: "container_cpu_usage", GroupBy: []string{"namespace", "workload"}, Step: durationpb.New(time.Minute),
+		}, nil)
+		require.NoError(t, err)
+		require.NoError(t, protovalidate.Validate(res))
+		require.Len(t, res.GetSeries(), 1)
+		assert.Equal(t, map[string]string{"namespace": "shop", "workload": "web"}, res.GetSeries()[0].GetLabels())
+		require.Len(t, res.GetSeries()[0].GetPoints(), 5)
+		assert.InEpsilon(t, 80, res.GetSeries()[0].GetPoints()[0].GetValue(), 0.001)
+		res, err = r.QueryMetrics(&rightsizerv1.QueryMetricsRequest{Metric: "container_memory_limit", Aggregation: rightsizerv1.Aggregation_AGGREGATION_AVG}, nil)
+		require.NoError(t, err)
+		assert.InEpsilon(t, 64<<20, res.GetSeries()[0].GetPoints()[0].GetValue(), 0.001)
+		res, err = r.QueryMetrics(&rightsizerv1.QueryMetricsRequest{Metric: "container_cpu_usage"}, func(string) bool { return false })
+		require.NoError(t, err)
+		assert.Empty(t, res.GetSeries())
+		for _, m := range r.Metrics() {
+			require.NoError(t, protovalidate.Validate(m))
+		}
+		assert.Equal(t, 4*time.Minute, r.Metrics()[0].GetRetention().AsDuration())
+		_, err = r.QueryMetrics(&rightsizerv1.QueryMetricsRequest{Metric: "guess"}, nil)
+		require.ErrorContains(t, err, "ListMetrics has those that there are")
 	})
 }
 

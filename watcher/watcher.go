@@ -19,6 +19,7 @@ import (
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/watcher/convert"
 	"github.com/rightsizer/rightsizer/watcher/detect"
+	"github.com/rightsizer/rightsizer/watcher/history"
 	"github.com/rightsizer/rightsizer/watcher/object"
 	"github.com/rightsizer/rightsizer/watcher/store"
 	"github.com/rightsizer/rightsizer/watcher/track"
@@ -119,6 +120,9 @@ func New(opts Options) (*Watcher, error) {
 	if w.usage.book, err = usage.NewBook(usage.BookOptions{MaxBytes: opts.Usage.SketchBytes}); err != nil {
 		return nil, fmt.Errorf("watcher: %w", err)
 	}
+	if w.usage.history, err = history.New(opts.Usage.HistoryBytes); err != nil {
+		return nil, fmt.Errorf("watcher: %w", err)
+	}
 	if err := w.newPolled(); err != nil {
 		return nil, fmt.Errorf("watcher: %w", err)
 	}
@@ -162,7 +166,10 @@ func (w *Watcher) run(ctx context.Context) error {
 	}
 	var running sync.WaitGroup
 	running.Go(func() { w.keepTime(ctx) })
-	running.Go(func() { w.pollUsage(ctx) })
+	if len(w.usage.sources) > 0 {
+		running.Go(func() { w.pollUsage(ctx) })
+		running.Go(func() { w.keepHistory(ctx) })
+	}
 	for _, h := range w.watches {
 		c := w.connect(h)
 		if h.resource.name == "events" {

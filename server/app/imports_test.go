@@ -19,8 +19,9 @@ var allowed = map[string][]string{
 	"gen":                   {},
 	"proto":                 {"gen"}, // its tests
 	"bus":                   {"gen"},
-	"watcher":               {"gen", "watcher/convert", "watcher/detect", "watcher/meter", "watcher/source", "watcher/usage"},
+	"watcher":               {"gen", "watcher/convert", "watcher/detect", "watcher/history", "watcher/meter", "watcher/source", "watcher/usage"},
 	"watcher/meter":         {},
+	"watcher/history":       {},
 	"watcher/source":        {"watcher/meter"},
 	"watcher/convert":       {"gen", "watcher/object"},
 	"watcher/detect":        {"gen", "watcher/object"},

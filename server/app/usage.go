@@ -2,6 +2,7 @@ package app
 
 import (
 	"github.com/rightsizer/rightsizer/server/config"
+	"github.com/rightsizer/rightsizer/server/rpc"
 	"github.com/rightsizer/rightsizer/watcher"
 )
 
@@ -12,4 +13,10 @@ func usageOptions(c *config.UsageConfig) watcher.UsageOptions {
 		KubeletCAFile: c.KubeletCAFile, KubeletInsecure: c.KubeletInsecureTLS,
 		SketchBytes: c.SketchBytes, HistoryBytes: c.HistoryBytes, DaemonSetNodeLabel: c.DaemonSetNodeLabel,
 	}
+}
+
+// metrics is what a Cluster measured, nil where it measures nothing.
+func metrics(c Cluster) rpc.Measured {
+	m, _ := c.(rpc.Measured)
+	return m
 }

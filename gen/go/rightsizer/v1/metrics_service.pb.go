@@ -106,16 +106,18 @@ type QueryMetricsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the metric, as ListMetrics has it.
 	Metric string `protobuf:"bytes,1,opt,name=metric,proto3" json:"metric,omitempty"`
-	// Labels that must have these values: namespace, workload, kind, pod,
-	// container, node. At most 16.
+	// Labels that must have these values, such as namespace, workload, kind,
+	// container, or node: those that ListMetrics has of the metric. At most 16.
 	Filter map[string]string `protobuf:"bytes,2,rep,name=filter,proto3" json:"filter,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Begin of the range; unset is one hour before its end.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// End of the range; unset is now.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
-	// Distance of the points; unset chooses it by the range.
+	// Distance of the points, in whole seconds, at least 60; unset chooses it by
+	// the range.
 	Step *durationpb.Duration `protobuf:"bytes,5,opt,name=step,proto3" json:"step,omitempty"`
-	// How samples are joined.
+	// How samples are joined; unset sums amounts and averages shares, which
+	// cannot be summed.
 	Aggregation Aggregation `protobuf:"varint,6,opt,name=aggregation,proto3,enum=rightsizer.v1.Aggregation" json:"aggregation,omitempty"`
 	// Labels to keep apart in the answer; others are joined. At most 8.
 	GroupBy []string `protobuf:"bytes,7,rep,name=group_by,json=groupBy,proto3" json:"group_by,omitempty"`

@@ -30,8 +30,8 @@ export type QueryMetricsRequest = Message<"rightsizer.v1.QueryMetricsRequest"> &
   metric: string;
 
   /**
-   * Labels that must have these values: namespace, workload, kind, pod,
-   * container, node. At most 16.
+   * Labels that must have these values, such as namespace, workload, kind,
+   * container, or node: those that ListMetrics has of the metric. At most 16.
    *
    * @generated from field: map<string, string> filter = 2;
    */
@@ -52,14 +52,16 @@ export type QueryMetricsRequest = Message<"rightsizer.v1.QueryMetricsRequest"> &
   endTime?: Timestamp | undefined;
 
   /**
-   * Distance of the points; unset chooses it by the range.
+   * Distance of the points, in whole seconds, at least 60; unset chooses it by
+   * the range.
    *
    * @generated from field: google.protobuf.Duration step = 5;
    */
   step?: Duration | undefined;
 
   /**
-   * How samples are joined.
+   * How samples are joined; unset sums amounts and averages shares, which
+   * cannot be summed.
    *
    * @generated from field: rightsizer.v1.Aggregation aggregation = 6;
    */

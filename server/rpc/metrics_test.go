@@ -1,0 +1,71 @@
+package rpc_test
+
+import (
+	"context"
+	"testing"
+
+	"connectrpc.com/connect"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/server/rpc"
+	"github.com/rightsizer/rightsizer/server/rpc/rpcerr"
+)
+
+// memory answers with what it may show.
+type memory struct {
+	metrics []*rightsizerv1.MetricDescriptor
+	err     error
+}
+
+func (m *memory) Metrics() []*rightsizerv1.MetricDescriptor { return m.metrics }
+
+func (m *memory) QueryMetrics(_ *rightsizerv1.QueryMetricsRequest, may func(string) bool) (*rightsizerv1.QueryMetricsResponse, error) {
+	if m.err != nil {
+		return nil, m.err
+	}
+	out := &rightsizerv1.QueryMetricsResponse{Unit: "bytes"}
+	for _, ns := range []string{"shop", "bank"} {
+		if may == nil || may(ns) {
+			out.Series = append(out.Series, &rightsizerv1.Series{Labels: map[string]string{"namespace": ns}})
+		}
+	}
+	return out, nil
+}
+
+type badStep struct{}
+
+func (badStep) Error() string  { return "step: is too short" }
+func (badStep) Field() string  { return "step" }
+func (badStep) Reason() string { return "is too short" }
+
+func TestMetrics(t *testing.T) {
+	w := synced()
+	m := &memory{metrics: []*rightsizerv1.MetricDescriptor{{Name: "container_memory_usage"}}}
+	s := rpc.NewMetricsService(w, w, m, nil)
+	listed, err := s.ListMetrics(t.Context(), &rightsizerv1.ListMetricsRequest{})
+	require.NoError(t, err)
+	assert.Len(t, listed.GetMetrics(), 1)
+	got, err := s.QueryMetrics(t.Context(), &rightsizerv1.QueryMetricsRequest{})
+	require.NoError(t, err)
+	assert.Len(t, got.GetSeries(), 2)
+
+	mine := rpc.NewMetricsService(w, w, m, func(context.Context) func(string) bool {
+		return func(ns string) bool { return ns == "shop" }
+	})
+	got, err = mine.QueryMetrics(t.Context(), &rightsizerv1.QueryMetricsRequest{})
+	require.NoError(t, err)
+	require.Len(t, got.GetSeries(), 1)
+	assert.Equal(t, "shop", got.GetSeries()[0].GetLabels()["namespace"])
+
+	m.err = badStep{}
+	_, err = s.QueryMetrics(t.Context(), &rightsizerv1.QueryMetricsRequest{})
+	assert.Equal(t, connect.CodeInvalidArgument, connect.CodeOf(err))
+	require.ErrorContains(t, err, "step: is too short")
+	m.err, m.metrics = nil, nil
+	_, err = s.QueryMetrics(t.Context(), &rightsizerv1.QueryMetricsRequest{})
+	assert.Equal(t, rpc.ReasonNoUsage, rpcerr.Reason(err))
+	_, err = rpc.NewMetricsService(w, w, nil, nil).ListMetrics(t.Context(), &rightsizerv1.ListMetricsRequest{})
+	assert.Equal(t, connect.CodeUnimplemented, connect.CodeOf(err))
+}
