@@ -16,11 +16,14 @@ type Scope struct {
 // AllNamespaces is the scope of a reader who may see the whole cluster.
 func AllNamespaces() Scope { return Scope{all: true} }
 
+// All says that the whole cluster is in scope.
+func (s Scope) All() bool { return s.all }
+
+// Names are the namespaces in scope; none where all are. They must not be changed.
+func (s Scope) Names() []string { return s.namespaces }
+
 // Namespaces is the scope of a reader who may see these namespaces alone.
 func Namespaces(names ...string) Scope { return Scope{namespaces: names} }
-
-// All says that the scope is the whole cluster.
-func (s Scope) All() bool { return s.all }
 
 // Filter is a compiled EventFilter within a Scope. It is immutable, evaluated
 // without allocation, and safe for concurrent use.

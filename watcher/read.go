@@ -195,3 +195,6 @@ func (w *Watcher) workloadProblems() func(object.WorkloadKey) (int32, rightsizer
 		return c.Open, c.Worst
 	}
 }
+
+// Namespaces are those with a pod or a workload, sorted.
+func (w *Watcher) Namespaces() []string { return w.store.Inhabited() }

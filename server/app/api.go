@@ -11,7 +11,6 @@ import (
 	"connectrpc.com/grpcreflect"
 
 	"github.com/rightsizer/rightsizer/gen/go/rightsizer/v1/rightsizerv1connect"
-	"github.com/rightsizer/rightsizer/server/auth"
 	"github.com/rightsizer/rightsizer/server/intercept"
 	"github.com/rightsizer/rightsizer/server/rpc"
 	"github.com/rightsizer/rightsizer/server/rpc/rpcerr"
@@ -35,7 +34,7 @@ func (a *App) apiHandler(stopping context.Context, e exposure, p *probe) (http.H
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
-	chain := intercept.Options{Logger: a.logger.With(slog.String("component", "rpc")), Metrics: metrics, Authorizer: intercept.AllowAll{}}
+	chain := intercept.Options{Logger: a.logger.With(slog.String("component", "rpc")), Metrics: metrics, Authorizer: a.access.rights}
 	own, err := chain.HandlerOption()
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
@@ -45,7 +44,7 @@ func (a *App) apiHandler(stopping context.Context, e exposure, p *probe) (http.H
 		return nil, fmt.Errorf("api: %w", err)
 	}
 	guarded := func(h http.Handler) http.Handler {
-		return auth.Middleware(e.authenticator(), boundedBody(intercept.Complete(h), maxBodyBytes, a.bodyTimeout), a.refused)
+		return a.identified(e, boundedBody(intercept.Complete(h), maxBodyBytes, a.bodyTimeout))
 	}
 	mux := http.NewServeMux()
 	a.mountOwn(mux, own, rpcHealth{health: a.health, open: e.open}, guarded)
@@ -116,17 +115,17 @@ func (a *App) mountHealth(mux *http.ServeMux, p *probe, chain connect.HandlerOpt
 // eventsHandler is the WebSocket.
 func (a *App) eventsHandler(e exposure) (http.Handler, error) {
 	bridge, err := ws.NewHandler(ws.Options{
-		Hub: a.hub, WriteTimeout: a.cfg.StreamWriteTimeout, Logger: a.logger.With(slog.String("component", "ws")),
+		Hub: a.hub, WriteTimeout: a.cfg.StreamWriteTimeout, Origins: a.cfg.AllowedOrigins, Logger: a.logger.With(slog.String("component", "ws")),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("websocket: %w", err)
 	}
-	return auth.Middleware(e.authenticator(), bridge, a.refused), nil
+	return a.identified(e, bridge), nil
 }
 
 // outer is what stands before every route of an API listener.
 func (a *App) outer(e exposure, h http.Handler) http.Handler {
-	h = sameOrigin(h)
+	h = sameOrigin(h, a.cfg.AllowedOrigins)
 	if e.open && e.loopback && !a.cfg.InsecureNoAuth {
 		h = sameMachine(h)
 	}

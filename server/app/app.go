@@ -18,6 +18,7 @@ import (
 	"github.com/rightsizer/rightsizer/remediate/audit"
 	"github.com/rightsizer/rightsizer/remediate/outbound"
 	"github.com/rightsizer/rightsizer/remediate/policy/live"
+	"github.com/rightsizer/rightsizer/server/auth"
 	"github.com/rightsizer/rightsizer/server/config"
 	"github.com/rightsizer/rightsizer/server/rpc"
 	"github.com/rightsizer/rightsizer/server/stream"
@@ -57,6 +58,9 @@ type Options struct {
 	// NewCluster makes the Cluster; nil is the watcher of a real one, found by
 	// the configuration.
 	NewCluster func(Publisher, prometheus.Registerer) (Cluster, error)
+	// Reviews are asked about callers; nil are the real cluster's, none where
+	// NewCluster is set.
+	Reviews auth.Reviews
 }
 
 // App is the operator. Make it with New, run it once with Run.
@@ -79,6 +83,8 @@ type App struct {
 	policies *live.Store     // nil beside a Cluster of a test's own
 	outbound *outbound.Guard // judges every address that somebody else names
 	sinks    []outlet
+	access   *access
+	denials  *audit.Denials // nil where there is no audit chain
 
 	stopping  atomic.Bool
 	listening chan struct{}
@@ -113,9 +119,12 @@ func New(cfg config.Config, opts Options) (*App, error) {
 	if a.cluster, err = newCluster(a.bus, a.registry); err != nil {
 		return nil, err
 	}
+	if a.access, err = a.newAccess(); err != nil {
+		return nil, err
+	}
 	a.hub, err = stream.NewHub(stream.Options{
 		Bus: a.bus, Problems: a.cluster, Incidents: a.cluster,
-		Cluster: a.cluster.ClusterID, Synced: a.cluster.Synced,
+		Cluster: a.cluster.ClusterID, Synced: a.cluster.Synced, Scope: a.scope, Recheck: a.recheck,
 		Heartbeat: cfg.StreamHeartbeat, WriteTimeout: cfg.StreamWriteTimeout, MaxSessions: cfg.MaxStreams,
 		Registerer: a.registry, Logger: a.logger.With(slog.String("component", "stream")),
 	})

@@ -53,6 +53,7 @@ func (a *App) newAudit() error {
 	if err != nil {
 		return a.wrong("operator-namespace", a.cfg.OperatorNamespace, err)
 	}
+	a.denials = audit.NewDenials(a.audit, a.logger.With(slog.String("component", "audit")))
 	return nil
 }
 
@@ -61,7 +62,10 @@ func (a *App) auditSteps() []step {
 	if a.audit == nil {
 		return nil
 	}
-	return []step{{name: "audit", run: a.audit.Run, grace: 2 * time.Second}}
+	return []step{
+		{name: "audit", run: a.audit.Run, grace: 2 * time.Second},
+		{name: "audited refusals", run: a.denials.Run, grace: time.Second},
+	}
 }
 
 // auditHealth is what the audit chain says of itself.

@@ -34,31 +34,24 @@ type exposure struct {
 	transport transport
 }
 
-// expose decides for one address. On loopback the API is open and in clear text
-// unless a certificate is given. Anywhere else it is closed and speaks TLS, and
-// each of the two is given up only by a flag of its own.
+// expose decides for one address. On loopback the API is open, unless somebody set
+// up who gets in, and in clear text, unless a certificate is given or clients'
+// certificates are wanted. Anywhere else it is closed to those who are not known
+// and speaks TLS, and each of the two is given up only by a flag of its own.
 func expose(cfg *config.Config, address string) exposure {
 	e := exposure{loopback: config.IsLoopback(address), transport: clearText}
-	e.open = e.loopback || cfg.InsecureNoAuth
+	e.open = opened(cfg, e.loopback)
 	switch {
 	case cfg.TLSCertFile != "":
 		e.transport = fromFiles
-	case !e.loopback && !cfg.InsecurePlaintext:
+	case !e.loopback && !cfg.InsecurePlaintext, cfg.ClientCAFile != "":
 		e.transport = selfSigned
 	}
 	return e
 }
 
-// authenticator is who decides on callers at such an address.
-func (e exposure) authenticator() auth.Authenticator {
-	if e.open {
-		return auth.Open{}
-	}
-	return auth.Closed{}
-}
-
 // announce logs what the operator should know about his own door.
-func (e exposure) announce(ctx context.Context, logger *slog.Logger, key string, addr net.Addr) {
+func (e exposure) announce(ctx context.Context, logger *slog.Logger, key string, addr net.Addr, known auth.Authenticator) {
 	logger.InfoContext(ctx, "listening", slog.String("flag", "--"+key), slog.String("address", addr.String()),
 		slog.String("transport", string(e.transport)), slog.Bool("open", e.open))
 	switch {
@@ -68,7 +61,7 @@ func (e exposure) announce(ctx context.Context, logger *slog.Logger, key string,
 	case e.open:
 		logger.WarnContext(ctx, "the API is open to everybody who reaches the address, as --insecure-no-auth asks",
 			slog.String("flag", "--"+key), slog.String("address", addr.String()))
-	default:
+	case known == auth.Closed{}:
 		logger.WarnContext(ctx, "the API is closed: every call is refused, for no authenticator is configured; "+
 			"listen on a loopback address, or use --insecure-no-auth to let everybody in", slog.String("flag", "--"+key))
 	}

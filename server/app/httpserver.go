@@ -104,6 +104,7 @@ type httpMetrics struct {
 	panics       prometheus.Counter
 	unidentified *prometheus.CounterVec
 	capped       *prometheus.CounterVec
+	denied       *prometheus.CounterVec
 }
 
 func newHTTPMetrics(r prometheus.Registerer) (*httpMetrics, error) {
@@ -122,10 +123,13 @@ func newHTTPMetrics(r prometheus.Registerer) (*httpMetrics, error) {
 		}, []string{"reason"}),
 		capped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rightsizer_http_calls_refused_total",
-			Help: "Calls of health and reflection refused because as many as there may be were open.",
+			Help: "Calls of health and reflection refused because as many as there may be were open, and calls of identities that were too fast.",
 		}, []string{"of"}),
+		denied: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rightsizer_auth_denied_total", Help: "Calls denied because their caller lacks the right, by the right.",
+		}, []string{"resource", "verb"}),
 	}
-	for _, c := range []prometheus.Collector{m.connections, m.refused, m.panics, m.unidentified, m.capped} {
+	for _, c := range []prometheus.Collector{m.connections, m.refused, m.panics, m.unidentified, m.capped, m.denied} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
@@ -151,17 +155,6 @@ func isolate(next http.Handler, logger *slog.Logger, panics prometheus.Counter) 
 		}()
 		next.ServeHTTP(w, r)
 	})
-}
-
-// sameOrigin refuses what a browser sends from another site, but for reads
-// without side effects. Programs that are no browsers are not concerned.
-func sameOrigin(next http.Handler) http.Handler {
-	writer := connect.NewErrorWriter()
-	protection := http.NewCrossOriginProtection()
-	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_ = writer.Write(w, r, rpcerr.New(connect.CodePermissionDenied, "CROSS_ORIGIN", "a page of another origin may not call this API"))
-	}))
-	return protection.Handler(next)
 }
 
 // boundedBody limits a request's body in bytes and in time. The reflection's

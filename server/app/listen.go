@@ -66,6 +66,8 @@ func (a *App) listen() (_ *servers, err error) {
 	if err != nil {
 		return nil, err
 	}
+	out.rest = append(out.rest, a.access.steps...)
+	out.rest = append(out.rest, step{name: "callers of open streams", run: a.hub.Recheck, grace: time.Second})
 	if a.cfg.EnableGRPC {
 		if err := a.listenAPI(out, files); err != nil {
 			return nil, err
@@ -143,17 +145,17 @@ func (a *App) secured(key, address string, e exposure, files *tls.Config) (net.L
 	if err != nil {
 		return nil, err
 	}
-	e.announce(context.Background(), a.logger, key, l.Addr())
+	e.announce(context.Background(), a.logger, key, l.Addr(), a.access.known)
 	switch e.transport {
 	case fromFiles:
-		return withTLS(l, files), nil
+		return withTLS(l, a.access.withClients(files)), nil
 	case selfSigned:
 		if a.ownTLS == nil { // one for all listeners: one fingerprint to compare
 			if a.ownTLS, err = selfSignedConfig(context.Background(), a.logger, a.cfg.GRPCAddress, a.cfg.EventsAddress); err != nil {
 				return nil, err
 			}
 		}
-		return withTLS(l, a.ownTLS), nil
+		return withTLS(l, a.access.withClients(a.ownTLS)), nil
 	default:
 		return l, nil
 	}

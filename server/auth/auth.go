@@ -1,15 +1,10 @@
-// Package auth decides who is calling, in HTTP middleware: before a byte of the
-// body is read, for unary calls, streams and WebSockets alike.
-//
-// There is no authenticator of tokens yet. Until there is, the API is either
-// open ([Open]: nobody is asked) or closed ([Closed]: nobody gets in); package
-// app chooses by the address it listens on. Both are kinds of [Authenticator],
-// so that those to come slot in beside them.
 package auth
 
 import (
 	"context"
 	"net/http"
+	"sync"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -20,66 +15,126 @@ import (
 // loopback.
 const ReasonClosed = "API_CLOSED"
 
-// Identity is who is calling. The zero value is somebody who was not asked.
+// Identity is who is calling. It is not changed once it is made.
 type Identity struct {
-	// User is the name, empty where the API is open.
+	// User is the name: never empty, but where the API is open.
 	User string
-	// Groups are the user's groups.
+	// UID tells two users of one name apart; often empty.
+	UID string
+	// Groups are the user's groups: at least one, but where the API is open.
 	Groups []string
+	// Extra is what else the cluster says of the user.
+	Extra map[string][]string
+	// Via names the method that vouches for the user: certificate, static, oidc
+	// or kubernetes; empty where the API is open.
+	Via string
+	// Expires is when the proof runs out; zero where that is not known.
+	Expires time.Time
+	// Proof is a hash of the token or certificate, empty where the API is open. It
+	// tells sessions of one login apart from others and gives nothing away.
+	Proof string
+	open  bool
 }
 
-// Authenticator finds out who sends a request. It must not read the body. Its
-// errors are made by package rpcerr: unauthenticated, or unavailable where the
-// answer cannot be had now.
+// Open says that nobody was asked: the API lets everybody do everything.
+func (id *Identity) Open() bool { return id.open }
+
+// Authenticator finds out who sends a request. Its errors are made by package
+// rpcerr: unauthenticated without detail, or unavailable where the answer cannot
+// be had now. It may be asked again with the same credential for as long as a
+// stream of it is open.
 type Authenticator interface {
-	Authenticate(r *http.Request) (*Identity, error)
+	Authenticate(ctx context.Context, c Credential) (*Identity, error)
 }
 
 // Open lets everybody in and asks nobody.
 type Open struct{}
 
 // Authenticate implements Authenticator.
-func (Open) Authenticate(*http.Request) (*Identity, error) { return &Identity{}, nil }
+func (Open) Authenticate(context.Context, Credential) (*Identity, error) {
+	return &Identity{open: true}, nil
+}
 
 // Closed lets nobody in.
 type Closed struct{}
 
 // Authenticate implements Authenticator.
-func (Closed) Authenticate(*http.Request) (*Identity, error) {
+func (Closed) Authenticate(context.Context, Credential) (*Identity, error) {
 	return nil, rpcerr.New(connect.CodeUnauthenticated, ReasonClosed,
 		"the API is closed: no authenticator is configured and the address is not loopback; "+
 			"bind to 127.0.0.1, or start with --insecure-no-auth to let everybody in")
 }
 
-type identityKey struct{}
+// unauthenticated is the one answer to whoever is not known. It says nothing of
+// what was wrong, which would help those who guess.
+func unauthenticated() error {
+	return rpcerr.New(connect.CodeUnauthenticated, rpcerr.ReasonUnauthenticated, "the caller is not known")
+}
+
+// call is what the middleware leaves in a request's context.
+type call struct {
+	id    *Identity
+	again func(context.Context) (*Identity, error)
+
+	mu      sync.Mutex
+	granted *Grant // by the authorizer, for the handler
+}
+
+type callKey struct{}
+
+func callOf(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call) //nolint:errcheck // nil where there is none
+	return c
+}
 
 // FromContext returns who is calling, and false outside of a request.
 func FromContext(ctx context.Context) (*Identity, bool) {
-	id, ok := ctx.Value(identityKey{}).(*Identity)
-	return id, ok
+	c := callOf(ctx)
+	if c == nil {
+		return nil, false
+	}
+	return c.id, true
 }
 
-// WithIdentity returns a context that carries id.
+// WithIdentity returns a context in which id is calling.
 func WithIdentity(ctx context.Context, id *Identity) context.Context {
-	return context.WithValue(ctx, identityKey{}, id)
+	return context.WithValue(ctx, callKey{}, &call{id: id, again: func(context.Context) (*Identity, error) { return id, nil }})
+}
+
+// Recheck asks once more who sent the request of ctx, as long after as its stream
+// is open. The answer is at most 10 s old.
+func Recheck(ctx context.Context) (*Identity, error) {
+	c := callOf(ctx)
+	if c == nil {
+		return nil, unauthenticated()
+	}
+	return c.again(ctx)
 }
 
 // Middleware lets a request through to next only with an identity. A refusal is
 // written in the protocol of the call (Connect, gRPC, gRPC-Web; JSON with the
 // matching HTTP status for anything else, such as a WebSocket's handshake).
-// refused, which may be nil, is told of each.
+// refused, which may be nil, is told of each. The body is not touched.
 func Middleware(a Authenticator, next http.Handler, refused func(r *http.Request, err error)) http.Handler {
 	writer := connect.NewErrorWriter()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id, err := a.Authenticate(r)
+		credential, err := CredentialOf(r)
+		var id *Identity
+		if err == nil {
+			id, err = a.Authenticate(r.Context(), credential)
+		}
 		if err != nil {
 			if refused != nil {
 				refused(r, err)
+			}
+			if connect.CodeOf(err) == connect.CodeUnauthenticated {
+				w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110, section 11.6.1
 			}
 			// The client may be gone; there is nobody left to tell.
 			_ = writer.Write(w, r, rpcerr.Ensure(err))
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(WithIdentity(r.Context(), id)))
+		c := &call{id: id, again: func(ctx context.Context) (*Identity, error) { return a.Authenticate(ctx, credential) }}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callKey{}, c)))
 	})
 }

@@ -31,6 +31,7 @@ type Config struct {
 	TLSKeyFile        string
 	InsecureNoAuth    bool
 	InsecurePlaintext bool
+	Access
 
 	MaxConnections     int
 	MaxStreams         int
@@ -131,6 +132,7 @@ func (c *Config) check() []conflict {
 	case c.TLSCertFile == "" && c.TLSKeyFile != "":
 		add("tls-key-file", "wants tls-cert-file beside it: set both or neither")
 	}
+	c.Access.check(c, add)
 	if c.InsecurePlaintext && c.TLSCertFile != "" {
 		add("insecure-plaintext", "contradicts tls-cert-file: unset one of them", "tls-cert-file")
 	}

@@ -46,8 +46,8 @@ func (s *service) StreamEvents(ctx context.Context, _ *rightsizerv1.StreamEvents
 
 type authorizer func(*auth.Identity, *rightsizerv1.Permission, proto.Message) error
 
-func (a authorizer) Authorize(_ context.Context, id *auth.Identity, p *rightsizerv1.Permission, m proto.Message) error {
-	return a(id, p, m)
+func (a authorizer) Authorize(_ context.Context, id *auth.Identity, p *rightsizerv1.Permission, m proto.Message) (auth.Grant, error) {
+	return auth.Everything(), a(id, p, m)
 }
 
 type fixture struct {

@@ -31,19 +31,20 @@ func validate(validator protovalidate.Validator) func(context.Context, connect.S
 	}
 }
 
-// Authorizer decides whether a caller may do what a method declares. It is asked
-// once for a unary call and once for each message that a stream's client sends,
-// which for our server streams is once. Its errors are made by package rpcerr.
+// Authorizer decides whether a caller may do what a method declares, and on what
+// he may see, which the handler finds by auth.GrantOf. It is asked once for a unary
+// call and once for each message that a stream's client sends, which for our
+// server streams is once. Its errors are made by package rpcerr.
 type Authorizer interface {
-	Authorize(ctx context.Context, id *auth.Identity, permission *rightsizerv1.Permission, request proto.Message) error
+	Authorize(ctx context.Context, id *auth.Identity, permission *rightsizerv1.Permission, request proto.Message) (auth.Grant, error)
 }
 
 // AllowAll is the Authorizer of an API that asks nobody who he is.
 type AllowAll struct{}
 
 // Authorize implements Authorizer.
-func (AllowAll) Authorize(context.Context, *auth.Identity, *rightsizerv1.Permission, proto.Message) error {
-	return nil
+func (AllowAll) Authorize(context.Context, *auth.Identity, *rightsizerv1.Permission, proto.Message) (auth.Grant, error) {
+	return auth.Everything(), nil
 }
 
 func authorize(a Authorizer) func(context.Context, connect.Spec, proto.Message) error {
@@ -56,7 +57,12 @@ func authorize(a Authorizer) func(context.Context, connect.Spec, proto.Message) 
 		if !ok {
 			return rpcerr.New(connect.CodeUnauthenticated, rpcerr.ReasonUnauthenticated, "the caller is not known")
 		}
-		return a.Authorize(ctx, id, permission, m)
+		grant, err := a.Authorize(ctx, id, permission, m)
+		if err != nil {
+			return err
+		}
+		auth.Granted(ctx, grant)
+		return nil
 	}
 }
 

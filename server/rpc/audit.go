@@ -12,6 +12,7 @@ import (
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/gen/go/rightsizer/v1/rightsizerv1connect"
+	"github.com/rightsizer/rightsizer/server/auth"
 	"github.com/rightsizer/rightsizer/server/rpc/page"
 	"github.com/rightsizer/rightsizer/server/rpc/rpcerr"
 )
@@ -67,13 +68,13 @@ func (s *AuditService) ListAuditRecords(ctx context.Context, req *rightsizerv1.L
 	}
 	ctx, cancel := context.WithTimeout(ctx, auditListWithin)
 	defer cancel()
-	size, fits := page.Size(req.GetPageSize()), matching(req)
+	grant, size, fits := auth.GrantOf(ctx), page.Size(req.GetPageSize()), matching(req)
 	resp := &rightsizerv1.ListAuditRecordsResponse{}
 	err = s.audit.Records(ctx, before, func(r *rightsizerv1.AuditRecord) bool {
 		if start := req.GetStartTime(); start != nil && r.GetTime().AsTime().Before(start.AsTime()) {
 			return false // the chain's times never go backwards
 		}
-		if !fits(r) {
+		if !grant.May(r.GetNamespace()) || !fits(r) {
 			return true
 		}
 		if n := len(resp.GetRecords()); n == size {

@@ -67,7 +67,7 @@ func TestAuditRecordsInStablePages(t *testing.T) {
 	req := &rightsizerv1.ListAuditRecordsRequest{PageSize: 10}
 	var all []int64
 	for {
-		resp, err := s.ListAuditRecords(t.Context(), req)
+		resp, err := s.ListAuditRecords(everybody(t), req)
 		require.NoError(t, err)
 		all = append(all, sequences(resp)...)
 		if req.PageToken = resp.GetNextPageToken(); req.PageToken == "" {
@@ -80,7 +80,7 @@ func TestAuditRecordsInStablePages(t *testing.T) {
 		assert.EqualValues(t, 25-i, n)
 	}
 	req.PageToken = "AAAA"
-	_, err := s.ListAuditRecords(t.Context(), req)
+	_, err := s.ListAuditRecords(everybody(t), req)
 	assert.Equal(t, rpcerr.ReasonPageToken, rpcerr.Reason(err))
 }
 
@@ -105,7 +105,7 @@ func TestAuditFilters(t *testing.T) {
 		"time":        {&rightsizerv1.ListAuditRecordsRequest{StartTime: at(3), EndTime: at(6)}, []int64{6, 5, 4}},
 		"all of them": {&rightsizerv1.ListAuditRecordsRequest{Actions: []string{"policy.changed"}, Actors: []string{"user-1"}, StartTime: at(6)}, []int64{12}},
 	} {
-		resp, err := s.ListAuditRecords(t.Context(), want.req)
+		resp, err := s.ListAuditRecords(everybody(t), want.req)
 		require.NoError(t, err, name)
 		assert.Equal(t, want.got, sequences(resp), name)
 	}
@@ -115,17 +115,17 @@ func TestAuditThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	c := &chain{err: errors.New("dial tcp 10.0.0.1:443: refused")}
 	s := rpc.NewAuditService(synced(), c)
-	_, err := s.ListAuditRecords(t.Context(), &rightsizerv1.ListAuditRecordsRequest{})
+	_, err := s.ListAuditRecords(everybody(t), &rightsizerv1.ListAuditRecordsRequest{})
 	assert.Equal(t, rpc.ReasonAuditUnreadable, rpcerr.Reason(err))
-	_, verr := s.VerifyAudit(t.Context(), &rightsizerv1.VerifyAuditRequest{})
+	_, verr := s.VerifyAudit(everybody(t), &rightsizerv1.VerifyAuditRequest{})
 	assert.Equal(t, connect.CodeUnavailable, connect.CodeOf(verr))
 	assert.NotContains(t, verr.Error(), "10.0.0.1")
-	_, err = s.VerifyAudit(t.Context(), &rightsizerv1.VerifyAuditRequest{Cluster: "another"})
+	_, err = s.VerifyAudit(everybody(t), &rightsizerv1.VerifyAuditRequest{Cluster: "another"})
 	assert.Equal(t, rpcerr.ReasonClusterNotFound, rpcerr.Reason(err))
 
 	c.err = nil
 	head := &rightsizerv1.AuditHead{Sequence: 3, Hash: "h"}
-	resp, err := s.VerifyAudit(t.Context(), &rightsizerv1.VerifyAuditRequest{Heads: []*rightsizerv1.AuditHead{head}})
+	resp, err := s.VerifyAudit(everybody(t), &rightsizerv1.VerifyAuditRequest{Heads: []*rightsizerv1.AuditHead{head}})
 	require.NoError(t, err)
 	assert.True(t, resp.GetValid())
 	assert.Equal(t, []*rightsizerv1.AuditHead{head}, c.heads)

@@ -21,8 +21,8 @@ func NewClusterService(source Source, health Health) *ClusterService {
 }
 
 // GetCluster implements ClusterServiceHandler.
-func (s *ClusterService) GetCluster(_ context.Context, req *rightsizerv1.GetClusterRequest) (*rightsizerv1.GetClusterResponse, error) {
-	if err := answerable(s.source, s.health, req.GetCluster()); err != nil {
+func (s *ClusterService) GetCluster(ctx context.Context, req *rightsizerv1.GetClusterRequest) (*rightsizerv1.GetClusterResponse, error) {
+	if err := answerable(ctx, s.source, s.health, req.GetCluster()); err != nil {
 		return nil, err
 	}
 	return &rightsizerv1.GetClusterResponse{Cluster: s.source.Cluster()}, nil
@@ -50,8 +50,8 @@ func worst(components []*rightsizerv1.ComponentHealth) rightsizerv1.HealthState 
 }
 
 // ListNodes implements ClusterServiceHandler.
-func (s *ClusterService) ListNodes(_ context.Context, req *rightsizerv1.ListNodesRequest) (*rightsizerv1.ListNodesResponse, error) {
-	if err := answerable(s.source, s.health, req.GetCluster()); err != nil {
+func (s *ClusterService) ListNodes(ctx context.Context, req *rightsizerv1.ListNodesRequest) (*rightsizerv1.ListNodesResponse, error) {
+	if err := answerable(ctx, s.source, s.health, req.GetCluster()); err != nil {
 		return nil, err
 	}
 	all := s.source.Nodes()

@@ -21,8 +21,8 @@ func NewFleetService(source Source, health Health) *FleetService {
 }
 
 // ListClusters implements FleetServiceHandler.
-func (s *FleetService) ListClusters(_ context.Context, req *rightsizerv1.ListClustersRequest) (*rightsizerv1.ListClustersResponse, error) {
-	if err := answerable(s.source, s.health, req.GetCluster()); err != nil {
+func (s *FleetService) ListClusters(ctx context.Context, req *rightsizerv1.ListClustersRequest) (*rightsizerv1.ListClustersResponse, error) {
+	if err := answerable(ctx, s.source, s.health, req.GetCluster()); err != nil {
 		return nil, err
 	}
 	clusters, next, err := list(req, []*rightsizerv1.Cluster{s.source.Cluster()},

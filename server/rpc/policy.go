@@ -9,6 +9,7 @@ import (
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/gen/go/rightsizer/v1/rightsizerv1connect"
+	"github.com/rightsizer/rightsizer/server/auth"
 	"github.com/rightsizer/rightsizer/server/rpc/rpcerr"
 )
 
@@ -50,8 +51,9 @@ func NewPolicyService(source Source, policies Policies) *PolicyService {
 	return &PolicyService{source: source, policies: policies}
 }
 
-// ListPolicies implements PolicyServiceHandler. Those for the cluster come first.
-func (s *PolicyService) ListPolicies(_ context.Context, req *rightsizerv1.ListPoliciesRequest) (*rightsizerv1.ListPoliciesResponse, error) {
+// ListPolicies implements PolicyServiceHandler. Those for the cluster come first,
+// for who may see all: others learn from ExplainPolicy what governs their workloads.
+func (s *PolicyService) ListPolicies(ctx context.Context, req *rightsizerv1.ListPoliciesRequest) (*rightsizerv1.ListPoliciesResponse, error) {
 	if err := named(s.source.ClusterID(), req.GetCluster()); err != nil {
 		return nil, err
 	}
@@ -59,9 +61,10 @@ func (s *PolicyService) ListPolicies(_ context.Context, req *rightsizerv1.ListPo
 	if err != nil {
 		return nil, policiesUnknown(err)
 	}
+	grant := auth.GrantOf(ctx)
 	matching := slices.DeleteFunc(all, func(p *rightsizerv1.Policy) bool {
 		in := req.GetNamespaces()
-		return len(in) > 0 && p.GetNamespace() != "" && !slices.Contains(in, p.GetNamespace())
+		return !grant.May(p.GetNamespace()) || len(in) > 0 && p.GetNamespace() != "" && !slices.Contains(in, p.GetNamespace())
 	})
 	policies, next, err := list(req, matching, func(p *rightsizerv1.Policy) order {
 		return order{key: p.GetNamespace() + "\x00" + p.GetName()}

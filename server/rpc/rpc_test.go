@@ -15,9 +15,16 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/server/auth"
 	"github.com/rightsizer/rightsizer/server/rpc"
 	"github.com/rightsizer/rightsizer/server/rpc/rpcerr"
 )
+
+// everybody is a call by who may see everything.
+func everybody(t *testing.T) context.Context {
+	t.Helper()
+	return auth.WithGrant(t.Context(), auth.Everything())
+}
 
 // world is a Source and a Health that the test sets.
 type world struct {
@@ -104,13 +111,13 @@ func TestBeforeTheFirstSync(t *testing.T) {
 		},
 	}
 	for name, call := range calls {
-		err := call(t.Context())
+		err := call(everybody(t))
 		assert.Equal(t, connect.CodeUnavailable, connect.CodeOf(err), name)
 		assert.Equal(t, rpcerr.ReasonNotSynced, rpcerr.Reason(err), name)
 		require.ErrorContains(t, err, "watch/pods (listing pods)", name)
 		assert.Positive(t, retryInfo(t, err).GetRetryDelay().AsDuration(), name)
 	}
-	health, err := cluster.GetHealth(t.Context(), &rightsizerv1.GetHealthRequest{Cluster: "whatever"})
+	health, err := cluster.GetHealth(everybody(t), &rightsizerv1.GetHealthRequest{Cluster: "whatever"})
 	require.NoError(t, err, "GetHealth always answers")
 	assert.Equal(t, rightsizerv1.HealthState_HEALTH_STATE_STARTING, health.GetState())
 	assert.Len(t, health.GetComponents(), 2)
@@ -121,27 +128,27 @@ func TestAnotherClusterIsNotFound(t *testing.T) {
 	cluster, workloads, fleet := rpc.NewClusterService(w, w), rpc.NewWorkloadService(w, w, nil), rpc.NewFleetService(w, w)
 	for _, call := range []func() error{
 		func() error {
-			_, err := cluster.GetCluster(t.Context(), &rightsizerv1.GetClusterRequest{Cluster: "x"})
+			_, err := cluster.GetCluster(everybody(t), &rightsizerv1.GetClusterRequest{Cluster: "x"})
 			return err
 		},
 		func() error {
-			_, err := cluster.GetHealth(t.Context(), &rightsizerv1.GetHealthRequest{Cluster: "x"})
+			_, err := cluster.GetHealth(everybody(t), &rightsizerv1.GetHealthRequest{Cluster: "x"})
 			return err
 		},
 		func() error {
-			_, err := cluster.ListNodes(t.Context(), &rightsizerv1.ListNodesRequest{Cluster: "x"})
+			_, err := cluster.ListNodes(everybody(t), &rightsizerv1.ListNodesRequest{Cluster: "x"})
 			return err
 		},
 		func() error {
-			_, err := workloads.ListWorkloads(t.Context(), &rightsizerv1.ListWorkloadsRequest{Cluster: "x"})
+			_, err := workloads.ListWorkloads(everybody(t), &rightsizerv1.ListWorkloadsRequest{Cluster: "x"})
 			return err
 		},
 		func() error {
-			_, err := workloads.GetWorkload(t.Context(), &rightsizerv1.GetWorkloadRequest{Cluster: "x"})
+			_, err := workloads.GetWorkload(everybody(t), &rightsizerv1.GetWorkloadRequest{Cluster: "x"})
 			return err
 		},
 		func() error {
-			_, err := fleet.ListClusters(t.Context(), &rightsizerv1.ListClustersRequest{Cluster: "x"})
+			_, err := fleet.ListClusters(everybody(t), &rightsizerv1.ListClustersRequest{Cluster: "x"})
 			return err
 		},
 	} {
@@ -151,10 +158,10 @@ func TestAnotherClusterIsNotFound(t *testing.T) {
 		assert.Equal(t, rpcerr.ReasonClusterNotFound, info.GetReason())
 		assert.Equal(t, map[string]string{"kind": "cluster", "name": "x", "own": "uid-1"}, info.GetMetadata())
 	}
-	res, err := cluster.GetCluster(t.Context(), &rightsizerv1.GetClusterRequest{Cluster: "uid-1"})
+	res, err := cluster.GetCluster(everybody(t), &rightsizerv1.GetClusterRequest{Cluster: "uid-1"})
 	require.NoError(t, err)
 	assert.Equal(t, "one", res.GetCluster().GetName())
-	clusters, err := fleet.ListClusters(t.Context(), &rightsizerv1.ListClustersRequest{Cluster: "uid-1"})
+	clusters, err := fleet.ListClusters(everybody(t), &rightsizerv1.ListClustersRequest{Cluster: "uid-1"})
 	require.NoError(t, err)
 	assert.Len(t, clusters.GetClusters(), 1)
 	assert.Empty(t, clusters.GetNextPageToken())
@@ -174,7 +181,7 @@ func TestListWorkloadsFiltersAndOrders(t *testing.T) {
 		"bank/api shop/web bank/web shop/db": {OrderBy: "memory_requested"},
 		"":                                   {Namespaces: []string{"none"}},
 	} {
-		res, err := service.ListWorkloads(t.Context(), req)
+		res, err := service.ListWorkloads(everybody(t), req)
 		require.NoError(t, err)
 		assert.Equal(t, want, strings.Join(names(res.GetWorkloads()), " "), req.String())
 		if req.GetPageSize() == 0 {
@@ -197,7 +204,7 @@ func TestListPagesSeeEachEntryOnceWhileOthersComeAndGo(t *testing.T) {
 		for {
 			rand.Shuffle(len(w.workloads), func(i, j int) { w.workloads[i], w.workloads[j] = w.workloads[j], w.workloads[i] })
 			w.workloads = append(w.workloads, workload("aaa", "Deployment", "new-"+req.GetPageToken(), 99, 0))
-			res, err := service.ListWorkloads(t.Context(), req)
+			res, err := service.ListWorkloads(everybody(t), req)
 			require.NoError(t, err)
 			for _, name := range names(res.GetWorkloads()) {
 				if strings.HasPrefix(name, "ns/") {
@@ -226,7 +233,7 @@ func TestListPagesOfVeryLongNames(t *testing.T) {
 	req := &rightsizerv1.ListWorkloadsRequest{PageSize: 2}
 	total := 0
 	for {
-		res, err := service.ListWorkloads(t.Context(), req)
+		res, err := service.ListWorkloads(everybody(t), req)
 		require.NoError(t, err)
 		total += len(res.GetWorkloads())
 		if req.PageToken = res.GetNextPageToken(); req.PageToken == "" {
@@ -240,11 +247,11 @@ func TestListPagesOfVeryLongNames(t *testing.T) {
 func TestListNodes(t *testing.T) {
 	w := synced()
 	service := rpc.NewClusterService(w, w)
-	first, err := service.ListNodes(t.Context(), &rightsizerv1.ListNodesRequest{PageSize: 2})
+	first, err := service.ListNodes(everybody(t), &rightsizerv1.ListNodesRequest{PageSize: 2})
 	require.NoError(t, err)
 	assert.Equal(t, "a", first.GetNodes()[0].GetName())
 	assert.Equal(t, int32(3), first.GetTotalSize())
-	second, err := service.ListNodes(t.Context(), &rightsizerv1.ListNodesRequest{PageSize: 2, PageToken: first.GetNextPageToken()})
+	second, err := service.ListNodes(everybody(t), &rightsizerv1.ListNodesRequest{PageSize: 2, PageToken: first.GetNextPageToken()})
 	require.NoError(t, err)
 	require.Len(t, second.GetNodes(), 1)
 	assert.Equal(t, "c", second.GetNodes()[0].GetName())
@@ -253,10 +260,10 @@ func TestListNodes(t *testing.T) {
 func TestGetWorkload(t *testing.T) {
 	w := synced()
 	service := rpc.NewWorkloadService(w, w, nil)
-	res, err := service.GetWorkload(t.Context(), &rightsizerv1.GetWorkloadRequest{Namespace: "shop", Kind: "Deployment", Name: "web"})
+	res, err := service.GetWorkload(everybody(t), &rightsizerv1.GetWorkloadRequest{Namespace: "shop", Kind: "Deployment", Name: "web"})
 	require.NoError(t, err)
 	assert.Equal(t, "web", res.GetWorkload().GetRef().GetName())
-	_, err = service.GetWorkload(t.Context(), &rightsizerv1.GetWorkloadRequest{Namespace: "shop", Kind: "Deployment", Name: "nope"})
+	_, err = service.GetWorkload(everybody(t), &rightsizerv1.GetWorkloadRequest{Namespace: "shop", Kind: "Deployment", Name: "nope"})
 	assert.Equal(t, connect.CodeNotFound, connect.CodeOf(err))
 	require.ErrorContains(t, err, `Deployment/nope in namespace shop`)
 	assert.Equal(t, "nope", rpcerr.Info(err).GetMetadata()["workload_name"])
@@ -266,7 +273,7 @@ func TestHealthIsTheWorst(t *testing.T) {
 	w := synced()
 	w.open = true
 	w.components = append(w.components, &rightsizerv1.ComponentHealth{Component: "watch/pods", State: rightsizerv1.HealthState_HEALTH_STATE_DEGRADED})
-	res, err := rpc.NewClusterService(w, w).GetHealth(t.Context(), &rightsizerv1.GetHealthRequest{})
+	res, err := rpc.NewClusterService(w, w).GetHealth(everybody(t), &rightsizerv1.GetHealthRequest{})
 	require.NoError(t, err)
 	assert.Equal(t, rightsizerv1.HealthState_HEALTH_STATE_DEGRADED, res.GetState())
 	assert.True(t, res.GetOpen())
@@ -281,7 +288,7 @@ func FuzzPageToken(f *testing.F) {
 	f.Add(first.GetNextPageToken())
 	f.Add("AAAAAAAAAAAA")
 	f.Fuzz(func(t *testing.T, token string) {
-		if _, err := service.ListWorkloads(t.Context(), &rightsizerv1.ListWorkloadsRequest{PageSize: 1, PageToken: token}); err != nil {
+		if _, err := service.ListWorkloads(everybody(t), &rightsizerv1.ListWorkloadsRequest{PageSize: 1, PageToken: token}); err != nil {
 			require.Equal(t, rpcerr.ReasonPageToken, rpcerr.Reason(err))
 		}
 	})
@@ -300,4 +307,29 @@ func retryInfo(t *testing.T, err error) *errdetails.RetryInfo {
 	}
 	require.Fail(t, "no RetryInfo")
 	return nil
+}
+
+// Who may see some namespaces sees these, and neither names nor numbers of others.
+func TestANamespacedCallerGetsANamespacedAnswer(t *testing.T) {
+	w := synced()
+	service := rpc.NewWorkloadService(w, w, nil)
+	shop := auth.WithGrant(t.Context(), auth.Only("shop"))
+	res, err := service.ListWorkloads(shop, &rightsizerv1.ListWorkloadsRequest{AllowedOnly: true, PageSize: 1})
+	require.NoError(t, err)
+	assert.EqualValues(t, 2, res.GetTotalSize(), "the total is of what may be seen")
+	assert.Equal(t, []string{"shop/web"}, names(res.GetWorkloads()))
+	rest, err := service.ListWorkloads(shop, &rightsizerv1.ListWorkloadsRequest{AllowedOnly: true, PageSize: 1, PageToken: res.GetNextPageToken()})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"shop/db"}, names(rest.GetWorkloads()))
+	assert.Empty(t, rest.GetNextPageToken())
+	nobody, err := service.ListWorkloads(t.Context(), &rightsizerv1.ListWorkloadsRequest{})
+	require.NoError(t, err)
+	assert.Empty(t, nobody.GetWorkloads(), "what nobody has authorized shows nothing")
+	assert.Zero(t, nobody.GetTotalSize())
+
+	w.cluster = &rightsizerv1.Cluster{}
+	w.components = []*rightsizerv1.ComponentHealth{{Component: "watch/pods", State: rightsizerv1.HealthState_HEALTH_STATE_DEGRADED, Reason: "1 object is not understood: bank/api"}}
+	_, err = service.ListWorkloads(shop, &rightsizerv1.ListWorkloadsRequest{AllowedOnly: true})
+	require.Error(t, err)
+	assert.NotContains(t, err.Error(), "bank")
 }

@@ -8,6 +8,7 @@ import (
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/gen/go/rightsizer/v1/rightsizerv1connect"
+	"github.com/rightsizer/rightsizer/server/auth"
 	"github.com/rightsizer/rightsizer/server/rpc/rpcerr"
 )
 
@@ -37,8 +38,8 @@ const retrySizing = 15 * time.Second
 // maxSavings is how many namespaces one answer names.
 const maxSavings = 1000
 
-func (s *WorkloadService) sizable(cluster, procedure string) error {
-	if err := answerable(s.source, s.health, cluster); err != nil {
+func (s *WorkloadService) sizable(ctx context.Context, cluster, procedure string) error {
+	if err := answerable(ctx, s.source, s.health, cluster); err != nil {
 		return err
 	}
 	if s.sizing == nil {
@@ -51,12 +52,13 @@ func (s *WorkloadService) sizable(cluster, procedure string) error {
 }
 
 // ListRecommendations implements WorkloadServiceHandler.
-func (s *WorkloadService) ListRecommendations(_ context.Context, req *rightsizerv1.ListRecommendationsRequest) (*rightsizerv1.ListRecommendationsResponse, error) {
-	if err := s.sizable(req.GetCluster(), rightsizerv1connect.WorkloadServiceListRecommendationsProcedure); err != nil {
+func (s *WorkloadService) ListRecommendations(ctx context.Context, req *rightsizerv1.ListRecommendationsRequest) (*rightsizerv1.ListRecommendationsResponse, error) {
+	if err := s.sizable(ctx, req.GetCluster(), rightsizerv1connect.WorkloadServiceListRecommendationsProcedure); err != nil {
 		return nil, err
 	}
+	grant := auth.GrantOf(ctx)
 	matching := slices.DeleteFunc(s.sizing.Recommendations(req.GetNamespaces()), func(r *rightsizerv1.Recommendation) bool {
-		return !wanted(req, r)
+		return !grant.May(r.GetNamespace()) || !wanted(req, r)
 	})
 	found, next, err := list(req, matching, recommendationOrder(req.GetOrderBy()))
 	if err != nil {
@@ -111,8 +113,8 @@ func distance(a, b int64) int64 {
 }
 
 // GetRecommendation implements WorkloadServiceHandler.
-func (s *WorkloadService) GetRecommendation(_ context.Context, req *rightsizerv1.GetRecommendationRequest) (*rightsizerv1.GetRecommendationResponse, error) {
-	if err := s.sizable(req.GetCluster(), rightsizerv1connect.WorkloadServiceGetRecommendationProcedure); err != nil {
+func (s *WorkloadService) GetRecommendation(ctx context.Context, req *rightsizerv1.GetRecommendationRequest) (*rightsizerv1.GetRecommendationResponse, error) {
+	if err := s.sizable(ctx, req.GetCluster(), rightsizerv1connect.WorkloadServiceGetRecommendationProcedure); err != nil {
 		return nil, err
 	}
 	found, ok := s.sizing.Recommendation(req.GetNamespace(), req.GetKind(), req.GetName(), req.GetContainer())
@@ -125,10 +127,16 @@ func (s *WorkloadService) GetRecommendation(_ context.Context, req *rightsizerv1
 }
 
 // GetSavings implements WorkloadServiceHandler.
-func (s *WorkloadService) GetSavings(_ context.Context, req *rightsizerv1.GetSavingsRequest) (*rightsizerv1.GetSavingsResponse, error) {
-	if err := s.sizable(req.GetCluster(), rightsizerv1connect.WorkloadServiceGetSavingsProcedure); err != nil {
+func (s *WorkloadService) GetSavings(ctx context.Context, req *rightsizerv1.GetSavingsRequest) (*rightsizerv1.GetSavingsResponse, error) {
+	if err := s.sizable(ctx, req.GetCluster(), rightsizerv1connect.WorkloadServiceGetSavingsProcedure); err != nil {
 		return nil, err
 	}
-	total, each := s.sizing.Savings(req.GetNamespaces())
+	in := req.GetNamespaces()
+	if grant := auth.GrantOf(ctx); !grant.All() && len(in) == 0 {
+		if in = grant.Namespaces(); len(in) == 0 {
+			return &rightsizerv1.GetSavingsResponse{}, nil // none named would be all
+		}
+	}
+	total, each := s.sizing.Savings(in)
 	return &rightsizerv1.GetSavingsResponse{Total: total, Namespaces: each[:min(len(each), maxSavings)]}, nil
 }

@@ -60,7 +60,7 @@ func listed(t *testing.T, s *rpc.WorkloadService, req *rightsizerv1.ListRecommen
 	t.Helper()
 	var out []string
 	for {
-		got, err := s.ListRecommendations(t.Context(), req)
+		got, err := s.ListRecommendations(everybody(t), req)
 		require.NoError(t, err)
 		for _, r := range got.GetRecommendations() {
 			out = append(out, r.GetNamespace()+"/"+r.GetWorkload().GetName()+"/"+r.GetContainer())
@@ -96,13 +96,13 @@ func TestOneRecommendationAndSavings(t *testing.T) {
 	w := synced()
 	s := rpc.NewWorkloadService(w, w, sized())
 	req := &rightsizerv1.GetRecommendationRequest{Namespace: "shop", Kind: "Deployment", Name: "web", Container: "app"}
-	got, err := s.GetRecommendation(t.Context(), req)
+	got, err := s.GetRecommendation(everybody(t), req)
 	require.NoError(t, err)
 	assert.InDelta(t, -3, got.GetRecommendation().GetMonthlyCostDelta(), 0)
 	req.Container = "absent"
-	_, err = s.GetRecommendation(t.Context(), req)
+	_, err = s.GetRecommendation(everybody(t), req)
 	assert.Equal(t, connect.CodeNotFound, connect.CodeOf(err))
-	savings, err := s.GetSavings(t.Context(), &rightsizerv1.GetSavingsRequest{})
+	savings, err := s.GetSavings(everybody(t), &rightsizerv1.GetSavingsRequest{})
 	require.NoError(t, err)
 	assert.Equal(t, "cluster", savings.GetTotal().GetScope())
 	assert.Len(t, savings.GetNamespaces(), 1)
@@ -111,10 +111,10 @@ func TestOneRecommendationAndSavings(t *testing.T) {
 func TestWithoutUsageThereIsNoRecommendation(t *testing.T) {
 	t.Parallel()
 	w := synced()
-	_, err := rpc.NewWorkloadService(w, w, nil).ListRecommendations(t.Context(), &rightsizerv1.ListRecommendationsRequest{})
+	_, err := rpc.NewWorkloadService(w, w, nil).ListRecommendations(everybody(t), &rightsizerv1.ListRecommendationsRequest{})
 	assert.Equal(t, connect.CodeUnimplemented, connect.CodeOf(err))
 	waiting := &sizes{ready: errors.New("no usage source has answered yet")}
-	_, err = rpc.NewWorkloadService(w, w, waiting).GetSavings(t.Context(), &rightsizerv1.GetSavingsRequest{})
+	_, err = rpc.NewWorkloadService(w, w, waiting).GetSavings(everybody(t), &rightsizerv1.GetSavingsRequest{})
 	assert.Equal(t, connect.CodeUnavailable, connect.CodeOf(err))
 	assert.Equal(t, rpc.ReasonNoUsage, rpcerr.Reason(err))
 	require.ErrorContains(t, err, "no usage source")

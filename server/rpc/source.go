@@ -1,9 +1,11 @@
 package rpc
 
 import (
+	"context"
 	"time"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/server/auth"
 	"github.com/rightsizer/rightsizer/server/rpc/rpcerr"
 )
 
@@ -37,11 +39,15 @@ type Health interface {
 const retrySync = 2 * time.Second
 
 // answerable refuses a request before the first picture, and one for another
-// cluster.
-func answerable(source Source, health Health, asked string) error {
+// cluster. What it waits for may name objects of any namespace: that is told to who
+// may see all.
+func answerable(ctx context.Context, source Source, health Health, asked string) error {
 	if !source.Synced() {
-		return rpcerr.Unavailable(rpcerr.ReasonNotSynced,
-			"the first full picture of the cluster is not complete yet"+waitingFor(health), retrySync)
+		text := "the first full picture of the cluster is not complete yet"
+		if auth.GrantOf(ctx).All() {
+			text += waitingFor(health)
+		}
+		return rpcerr.Unavailable(rpcerr.ReasonNotSynced, text, retrySync)
 	}
 	return named(source.ClusterID(), asked)
 }

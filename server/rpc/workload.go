@@ -8,6 +8,7 @@ import (
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/gen/go/rightsizer/v1/rightsizerv1connect"
+	"github.com/rightsizer/rightsizer/server/auth"
 	"github.com/rightsizer/rightsizer/server/rpc/rpcerr"
 )
 
@@ -27,11 +28,14 @@ func NewWorkloadService(source Source, health Health, sizing Sizing) *WorkloadSe
 }
 
 // ListWorkloads implements WorkloadServiceHandler.
-func (s *WorkloadService) ListWorkloads(_ context.Context, req *rightsizerv1.ListWorkloadsRequest) (*rightsizerv1.ListWorkloadsResponse, error) {
-	if err := answerable(s.source, s.health, req.GetCluster()); err != nil {
+func (s *WorkloadService) ListWorkloads(ctx context.Context, req *rightsizerv1.ListWorkloadsRequest) (*rightsizerv1.ListWorkloadsResponse, error) {
+	if err := answerable(ctx, s.source, s.health, req.GetCluster()); err != nil {
 		return nil, err
 	}
-	matching := slices.DeleteFunc(s.source.Workloads(), func(w *rightsizerv1.Workload) bool { return !matches(req, w) })
+	grant := auth.GrantOf(ctx)
+	matching := slices.DeleteFunc(s.source.Workloads(), func(w *rightsizerv1.Workload) bool {
+		return !grant.May(w.GetNamespace()) || !matches(req, w)
+	})
 	workloads, next, err := list(req, matching, ranking(req.GetOrderBy()))
 	if err != nil {
 		return nil, err
@@ -74,8 +78,8 @@ func ranking(orderBy string) func(*rightsizerv1.Workload) order {
 }
 
 // GetWorkload implements WorkloadServiceHandler.
-func (s *WorkloadService) GetWorkload(_ context.Context, req *rightsizerv1.GetWorkloadRequest) (*rightsizerv1.GetWorkloadResponse, error) {
-	if err := answerable(s.source, s.health, req.GetCluster()); err != nil {
+func (s *WorkloadService) GetWorkload(ctx context.Context, req *rightsizerv1.GetWorkloadRequest) (*rightsizerv1.GetWorkloadResponse, error) {
+	if err := answerable(ctx, s.source, s.health, req.GetCluster()); err != nil {
 		return nil, err
 	}
 	found, ok := s.source.Workload(req.GetNamespace(), req.GetKind(), req.GetName())

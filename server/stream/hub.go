@@ -43,6 +43,11 @@ type Options struct {
 	// the caller. Nil is the scope of an open API: everything. Lists, streams and
 	// WebSockets all ask here.
 	Scope func(ctx context.Context, filter *rightsizerv1.EventFilter) (bus.Scope, error)
+	// Recheck says the same once more of a stream that is open: whether the caller is
+	// still who he was, and what he may see now. before is what he saw until now. An
+	// error that is not unauthenticated or permission_denied means that it cannot be
+	// found out. Nil never changes anything.
+	Recheck func(ctx context.Context, filter *rightsizerv1.EventFilter, before bus.Scope) (bus.Scope, error)
 	// Heartbeat is the silence after which a heartbeat is sent; 15 s by default,
 	// at least 100 ms. Proxies cut idle streams at 60 s.
 	Heartbeat time.Duration
@@ -151,6 +156,9 @@ type Reader struct {
 	// Peer is the client's address; Identity its name, empty where the API is
 	// open.
 	Peer, Identity string
+	// Caller is the context of the request, from which package auth knows who sent
+	// it; nil is nobody, who is not asked about again.
+	Caller context.Context //nolint:containedctx // as its name says
 }
 
 // Open makes a session that ends with ctx. Run it, once. It fails with ErrFull, a
@@ -171,6 +179,7 @@ func (h *Hub) Open(ctx context.Context, r Reader, sink Sink) (*Session, error) {
 		sub: h.opts.Bus.Subscribe(bus.Compile(r.Filter, r.Scope), r.After),
 	}
 	s.ctx, s.end = context.WithCancelCause(ctx)
+	s.welcomed()
 	h.sessions[s.id] = s
 	h.gone.Add(1)
 	return s, nil
@@ -185,6 +194,9 @@ func (h *Hub) admit(r Reader) error {
 }
 
 func (h *Hub) forget(s *Session) {
+	if s.expiry != nil {
+		s.expiry.Stop()
+	}
 	h.mu.Lock()
 	delete(h.sessions, s.id)
 	h.quotas.give(s.reader)

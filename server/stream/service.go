@@ -61,7 +61,7 @@ func (s *Service) StreamEvents(ctx context.Context, req *rightsizerv1.StreamEven
 	}
 	reader := Reader{
 		Filter: req.GetFilter(), Scope: scope, After: req.GetAfter(),
-		Protocol: protocolName(info.Peer().Protocol), Peer: info.Peer().Addr,
+		Protocol: protocolName(info.Peer().Protocol), Peer: info.Peer().Addr, Caller: ctx,
 	}
 	if reader.After == "" {
 		reader.After = req.GetFilter().GetAfter()

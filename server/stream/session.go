@@ -36,8 +36,11 @@ type Session struct {
 	sub  *bus.Subscription
 	room [batchEntries]*bus.Entry
 
-	mu         sync.Mutex // guards sub as a pointer and lostBefore, for who looks from outside
+	mu         sync.Mutex // guards sub as a pointer, lostBefore and reader's filter and scope, for who looks from outside
 	lostBefore int64      // by subscriptions before this one
+
+	expiry  *time.Timer // ends the session when its caller's proof runs out; nil where that is not known
+	checked time.Time   // when the caller was last known to be welcome; the hub's recheck alone has it
 
 	changes   chan *change // one slot: who sends more waits until they are answered
 	interrupt atomic.Pointer[context.CancelFunc]
@@ -51,6 +54,8 @@ type change struct {
 	filter *rightsizerv1.EventFilter
 	scope  bus.Scope
 	after  string
+	// rescope changes the scope alone, and only of this very filter.
+	rescope bool
 }
 
 // Change replaces the filter; it is answered by `synced`, or, when after names a
@@ -58,7 +63,7 @@ type change struct {
 // sends them faster than it takes the answers waits here.
 func (s *Session) Change(filter *rightsizerv1.EventFilter, scope bus.Scope, after string) {
 	select {
-	case s.changes <- &change{filter, scope, after}:
+	case s.changes <- &change{filter: filter, scope: scope, after: after}:
 	case <-s.ctx.Done():
 		return
 	}
@@ -208,7 +213,12 @@ func (s *Session) step() error {
 }
 
 func (s *Session) apply(c *change) error {
+	if c.rescope && c.filter != s.reader.Filter {
+		return nil // the client changed the filter meanwhile, and was asked about then
+	}
+	s.mu.Lock()
 	s.reader.Filter, s.reader.Scope, s.reader.After = c.filter, c.scope, c.after
+	s.mu.Unlock()
 	filter := bus.Compile(c.filter, c.scope)
 	if c.after == "" {
 		s.sub.SetFilter(filter)

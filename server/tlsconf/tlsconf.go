@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,6 +28,26 @@ func Config(get Getter) *tls.Config {
 		NextProtos:     []string{"h2", "http/1.1"},
 		GetCertificate: get,
 	}
+}
+
+// WithClients is conf, which asks clients for a certificate of one of the
+// authorities that pool returns. A client without one gets in as far as TLS is
+// concerned; one with a certificate of somebody else does not. Open connections
+// are not cut when the pool changes: whoever asks who is calling verifies anew.
+func WithClients(conf *tls.Config, pool func() *x509.CertPool) *tls.Config {
+	var current atomic.Pointer[tls.Config]
+	out := conf.Clone()
+	out.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		authorities := pool()
+		if now := current.Load(); now != nil && now.ClientCAs == authorities {
+			return now, nil // the same one, so that sessions can be resumed
+		}
+		made := conf.Clone()
+		made.ClientAuth, made.ClientCAs = tls.VerifyClientCertIfGiven, authorities
+		current.Store(made)
+		return made, nil
+	}
+	return out
 }
 
 // selfSignedFor is how long a certificate that signs itself is good: longer than

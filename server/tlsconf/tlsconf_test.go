@@ -151,7 +151,7 @@ func TestFilesAreFollowedUnderAnOpenStream(t *testing.T) {
 	require.Eventually(t, func() bool { return reloads(t, registry, "refused") == 1 }, 10*time.Second, 20*time.Millisecond)
 	assert.Equal(t, print2, handshake(), "the former pair stays")
 	hear("after the refusal")
-	assert.Contains(t, log.String(), "the former one stays in force")
+	assert.Contains(t, log.String(), "the former ones stay in force")
 
 	expired, expiredKey, _ := pair(t, time.Now().AddDate(-11, 0, 0))
 	s.write(t, expired, expiredKey)

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,6 +39,9 @@ type Options struct {
 	// asked for one, with the next message; if the next such moment comes without an
 	// answer, it is dead. 30 s by default.
 	PingInterval time.Duration
+	// Origins are those of pages that may connect beside the server's own, each as
+	// scheme://host[:port].
+	Origins []string
 	// Logger is slog.Default by default.
 	Logger *slog.Logger
 
@@ -67,13 +71,18 @@ func accept(o Options, w http.ResponseWriter, r *http.Request) {
 	b := &bridge{opts: o, live: liveness{every: o.PingInterval}, began: time.Now()}
 	b.reader = stream.Reader{Protocol: "websocket", Peer: r.RemoteAddr}
 	b.caller = context.WithoutCancel(r.Context())
+	b.reader.Caller = b.caller
 	if id, ok := auth.FromContext(r.Context()); ok {
 		b.reader.Identity = id.User
 	}
 	h := &hijacker{ResponseWriter: w, timeout: o.WriteTimeout}
 	conn, err := websocket.Accept(h, r, &websocket.AcceptOptions{
 		CompressionMode: websocket.CompressionDisabled,
-		OnPongReceived:  func(context.Context, []byte) { b.live.answered.Store(true) },
+		// Browsers want an answer to the protocols that they offer, of which one may
+		// carry the token.
+		Subprotocols:   []string{auth.Subprotocol},
+		OriginPatterns: literally(o.Origins),
+		OnPongReceived: func(context.Context, []byte) { b.live.answered.Store(true) },
 	})
 	if err != nil { // Accept has answered
 		b.end.set(connect.CodeInvalidArgument.String(), "NO_WEBSOCKET")
@@ -87,6 +96,16 @@ func accept(o Options, w http.ResponseWriter, r *http.Request) {
 		b.last(websocket.StatusGoingAway, refused(stream.Refusal(stream.ErrShutdown)))
 		b.log()
 	}
+}
+
+// literally escapes what the library would take for a pattern: the brackets of an
+// IPv6 address.
+func literally(origins []string) []string {
+	out := make([]string, len(origins))
+	for i, origin := range origins {
+		out[i] = strings.NewReplacer(`[`, `\[`, `]`, `\]`).Replace(origin)
+	}
+	return out
 }
 
 // hijacker keeps the connection that the library takes over, so that data can be
@@ -201,7 +220,11 @@ func (b *bridge) readFilter() bool {
 func (b *bridge) use(filter *rightsizerv1.EventFilter) bool {
 	scope, err := b.opts.Hub.Scope(b.caller, filter)
 	if err != nil {
-		b.refuse(websocket.StatusPolicyViolation, refused(err))
+		code := websocket.StatusPolicyViolation
+		if c := connect.CodeOf(err); c == connect.CodeUnavailable || c == connect.CodeResourceExhausted {
+			code = websocket.StatusTryAgainLater
+		}
+		b.refuse(code, refused(err))
 		return false
 	}
 	b.mu.Lock()
@@ -259,6 +282,8 @@ func (b *bridge) write(session *stream.Session) {
 	case err != nil:
 		b.end.set(connect.CodeOf(err).String(), "")
 		_ = b.conn.CloseNow()
+	case session.Unwelcome():
+		b.close(websocket.StatusPolicyViolation, "see the closing message")
 	default: // it was told `closing`
 		b.close(websocket.StatusGoingAway, "see the closing message")
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -114,4 +115,18 @@ func providerOf(n *object.Node) string {
 		return "gcp"
 	}
 	return scheme
+}
+
+// Inhabited are the namespaces with a pod, ended or not, or a controller, sorted.
+func (s *Store) Inhabited() []string {
+	s.mu.RLock()
+	seen := make(map[string]struct{}, 64)
+	for key := range s.pods {
+		seen[key.Namespace] = struct{}{}
+	}
+	for _, c := range s.controllers {
+		seen[c.Namespace] = struct{}{}
+	}
+	s.mu.RUnlock()
+	return slices.Sorted(maps.Keys(seen))
 }

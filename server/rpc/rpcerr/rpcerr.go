@@ -142,8 +142,13 @@ func NotFound(reason, kind, name string, pairs ...string) *connect.Error {
 
 // Unavailable says that a later try may succeed, and when to make it.
 func Unavailable(reason, message string, retry time.Duration, pairs ...string) *connect.Error {
-	return with(New(connect.CodeUnavailable, reason, message, pairs...),
-		&errdetails.RetryInfo{RetryDelay: durationpb.New(retry)})
+	return Retry(connect.CodeUnavailable, reason, message, retry, pairs...)
+}
+
+// Retry is an error of any code after which a later try may succeed, and when to
+// make it.
+func Retry(code connect.Code, reason, message string, retry time.Duration, pairs ...string) *connect.Error {
+	return with(New(code, reason, message, pairs...), &errdetails.RetryInfo{RetryDelay: durationpb.New(retry)})
 }
 
 // Unimplemented says that this version does not have the method.

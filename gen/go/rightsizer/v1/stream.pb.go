@@ -577,7 +577,9 @@ func (x *StreamHeartbeat) GetPosition() string {
 // StreamClosing is the last message of a stream that the server ends.
 type StreamClosing struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Why, in CamelCase: Shutdown. A client that takes no data is cut instead: it
+	// Why, in CamelCase: Shutdown; Unauthorized (the caller or his right is gone),
+	// Expired (his proof ran out), LoggedOut, ReviewUnavailable (nobody could say
+	// whether he may still read). A client that takes no data is cut instead: it
 	// could not be told.
 	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Position to resume from. Opaque.

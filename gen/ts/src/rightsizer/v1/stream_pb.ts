@@ -266,7 +266,9 @@ export const StreamHeartbeatSchema: GenMessage<StreamHeartbeat> = /*@__PURE__*/
  */
 export type StreamClosing = Message<"rightsizer.v1.StreamClosing"> & {
   /**
-   * Why, in CamelCase: Shutdown. A client that takes no data is cut instead: it
+   * Why, in CamelCase: Shutdown; Unauthorized (the caller or his right is gone),
+   * Expired (his proof ran out), LoggedOut, ReviewUnavailable (nobody could say
+   * whether he may still read). A client that takes no data is cut instead: it
    * could not be told.
    *
    * @generated from field: string reason = 1;

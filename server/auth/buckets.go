@@ -1,0 +1,63 @@
+package auth
+
+import (
+	"container/list"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// maxBuckets bounds the callers whose pace is known. The one longest unseen goes
+// first: his bucket has filled up meanwhile, so that he gains little by it.
+const maxBuckets = 8192
+
+// Buckets hold each of many to a pace: a token bucket each. Safe for concurrent
+// use.
+type Buckets struct {
+	perSecond rate.Limit
+	burst     int
+
+	mu     sync.Mutex
+	known  map[string]*list.Element // of *bucket
+	recent *list.List
+}
+
+type bucket struct {
+	of    string
+	limit *rate.Limiter
+}
+
+// NewBuckets makes buckets that hold burst and fill at perSecond.
+func NewBuckets(perSecond, burst int) *Buckets {
+	return &Buckets{perSecond: rate.Limit(perSecond), burst: burst, known: make(map[string]*list.Element), recent: list.New()}
+}
+
+// Take takes one from somebody's bucket. Where it is empty it says how long until
+// there is one again, which is more than 0.
+func (b *Buckets) Take(of string) time.Duration {
+	now := time.Now()
+	reservation := b.limiter(of).ReserveN(now, 1)
+	wait := reservation.DelayFrom(now)
+	if wait > 0 {
+		reservation.CancelAt(now) // what is refused costs nothing
+	}
+	return wait
+}
+
+func (b *Buckets) limiter(of string) *rate.Limiter {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if element := b.known[of]; element != nil {
+		b.recent.MoveToFront(element)
+		return element.Value.(*bucket).limit //nolint:forcetypeassert // the list holds nothing else
+	}
+	limit := rate.NewLimiter(b.perSecond, b.burst)
+	b.known[of] = b.recent.PushFront(&bucket{of: of, limit: limit})
+	if len(b.known) > maxBuckets {
+		last := b.recent.Back()
+		delete(b.known, last.Value.(*bucket).of) //nolint:forcetypeassert // the list holds nothing else
+		b.recent.Remove(last)
+	}
+	return limit
+}

@@ -1,0 +1,247 @@
+package auth
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+)
+
+// OIDCOptions say whose ID tokens are good, and for whom they stand.
+type OIDCOptions struct {
+	// Issuer is the URL of the issuer, exactly as in its tokens. Required, https
+	// but on loopback.
+	Issuer string
+	// ClientID is the audience that tokens must have. Required.
+	ClientID string
+	// ClientSecret is sent with codes where the issuer wants one; empty for none.
+	ClientSecret string
+	// UsernameClaim and GroupsClaim are sub and groups by default.
+	UsernameClaim, GroupsClaim string
+	// UsernamePrefix and GroupsPrefix stand before the names, so that they are
+	// nobody's else.
+	UsernamePrefix, GroupsPrefix string
+	// Authorities vouch for the issuer's certificate; nil is the system's.
+	Authorities *x509.CertPool
+}
+
+// OIDC identifies people by ID tokens of one issuer. The issuer is asked when its
+// first token comes, not at start: it may be down then.
+type OIDC struct {
+	opts   OIDCOptions
+	client *http.Client
+	known  *memo[review]
+	pace   *Buckets
+
+	mu       sync.Mutex
+	provider *provider
+}
+
+// provider is what the issuer says of itself.
+type provider struct {
+	endpoint oauth2.Endpoint
+	verifier *oidc.IDTokenVerifier
+}
+
+// algorithms are those whose public key verifies: a shared secret would be in the
+// hands of every client.
+var algorithms = []string{
+	oidc.RS256, oidc.RS384, oidc.RS512, oidc.ES256, oidc.ES384, oidc.ES512, oidc.PS256, oidc.PS384, oidc.PS512, oidc.EdDSA,
+}
+
+// maxIssuerBytes bounds an answer of the issuer.
+const maxIssuerBytes = 1 << 20
+
+// NewOIDC makes the method. It asks nobody.
+func NewOIDC(opts OIDCOptions) *OIDC {
+	opts.UsernameClaim = cmp.Or(opts.UsernameClaim, "sub")
+	opts.GroupsClaim = cmp.Or(opts.GroupsClaim, "groups")
+	transport := &http.Transport{
+		Proxy:           http.ProxyFromEnvironment,
+		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: opts.Authorities},
+		MaxIdleConns:    4, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true,
+	}
+	return &OIDC{
+		opts: opts, client: &http.Client{Transport: boundedAnswers{transport}, Timeout: askWithin},
+		pace: NewBuckets(strangersPerSecond, strangersBurst),
+		known: newMemo(func(r review, then time.Time) time.Time {
+			until := then.Add(rememberFor)
+			if r.id != nil && r.id.Expires.Before(until) {
+				return r.id.Expires
+			}
+			return until
+		}),
+	}
+}
+
+// boundedAnswers ends an answer that is too long.
+type boundedAnswers struct{ http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (b boundedAnswers) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := b.RoundTripper.RoundTrip(r)
+	if err == nil {
+		res.Body = http.MaxBytesReader(nil, res.Body, maxIssuerBytes)
+	}
+	return res, err //nolint:wrapcheck // a transparent wrapper
+}
+
+// Name implements Method.
+func (*OIDC) Name() string { return "oidc" }
+
+// Identify implements Method: tokens that say they are of the issuer are of its
+// kind.
+func (o *OIDC) Identify(ctx context.Context, c Credential) (*Identity, error) {
+	if c.Token == "" || claimedIssuer(c.Token) != o.opts.Issuer {
+		return nil, nil //nolint:nilnil // none of its kind
+	}
+	pace := func() error {
+		if wait := o.pace.Take(c.Peer); wait > 0 {
+			return &PaceError{Wait: wait}
+		}
+		return nil
+	}
+	found, err := o.known.get(ctx, sha256.Sum256([]byte(c.Token)), pace, func(ctx context.Context) (review, error) {
+		return o.verify(ctx, c.Token)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if found.id == nil {
+		return nil, fmt.Errorf("%w: %s", errRefused, found.why)
+	}
+	return found.id, nil
+}
+
+// claimedIssuer reads what a token says of its issuer, without believing it.
+func claimedIssuer(token string) string {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return ""
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return ""
+	}
+	var claims struct {
+		Issuer string `json:"iss"`
+	}
+	if json.Unmarshal(payload, &claims) != nil {
+		return ""
+	}
+	return claims.Issuer
+}
+
+func (o *OIDC) verify(ctx context.Context, token string) (review, error) {
+	p, err := o.discover(ctx)
+	if err != nil {
+		return review{}, err
+	}
+	var down error
+	verified, err := p.verifier.Verify(context.WithValue(ctx, downKey{}, &down), token)
+	switch {
+	case down != nil:
+		return review{}, fmt.Errorf("the issuer's keys: %w", down)
+	case err != nil:
+		return review{why: err.Error()}, nil
+	}
+	id, err := o.identity(verified)
+	if err != nil {
+		return review{why: err.Error()}, nil //nolint:nilerr // it is the answer
+	}
+	return review{id: id}, nil
+}
+
+// identity makes of a verified token whom it stands for.
+func (o *OIDC) identity(token *oidc.IDToken) (*Identity, error) {
+	claims := map[string]json.RawMessage{}
+	if err := token.Claims(&claims); err != nil {
+		return nil, fmt.Errorf("claims: %w", err)
+	}
+	var user string
+	if err := json.Unmarshal(claims[o.opts.UsernameClaim], &user); err != nil || user == "" {
+		return nil, errors.New("no claim " + o.opts.UsernameClaim)
+	}
+	if verified, ok := claims["email_verified"]; ok && o.opts.UsernameClaim == "email" && string(verified) != "true" {
+		return nil, errors.New("the address is not verified")
+	}
+	var groups []string
+	if raw := claims[o.opts.GroupsClaim]; json.Unmarshal(raw, &groups) != nil {
+		var one string
+		if json.Unmarshal(raw, &one) != nil || one == "" {
+			return nil, errors.New("no claim " + o.opts.GroupsClaim)
+		}
+		groups = []string{one}
+	}
+	id := &Identity{User: o.opts.UsernamePrefix + user, Expires: token.Expiry}
+	for _, g := range groups {
+		if g == "" {
+			return nil, errors.New("an empty group")
+		}
+		id.Groups = append(id.Groups, o.opts.GroupsPrefix+g)
+	}
+	return id, foreign(id)
+}
+
+// discover asks the issuer about itself, until it has once answered.
+func (o *OIDC) discover(ctx context.Context) (*provider, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.provider != nil {
+		return o.provider, nil
+	}
+	ctx, cancel := context.WithTimeout(oidc.ClientContext(ctx, o.client), askWithin)
+	defer cancel()
+	found, err := oidc.NewProvider(ctx, o.opts.Issuer)
+	if err != nil {
+		return nil, fmt.Errorf("ask the issuer: %w", err)
+	}
+	var says struct {
+		Keys       string   `json:"jwks_uri"`
+		Algorithms []string `json:"id_token_signing_alg_values_supported"`
+	}
+	if err := found.Claims(&says); err != nil {
+		return nil, fmt.Errorf("read what the issuer says: %w", err)
+	}
+	usable := slices.DeleteFunc(says.Algorithms, func(a string) bool { return !slices.Contains(algorithms, a) })
+	if len(usable) == 0 {
+		usable = []string{oidc.RS256}
+	}
+	// The set outlives this request: its context carries the client alone.
+	keys := oidc.NewRemoteKeySet(oidc.ClientContext(context.Background(), o.client), says.Keys)
+	o.provider = &provider{
+		endpoint: found.Endpoint(),
+		verifier: oidc.NewVerifier(o.opts.Issuer, keySet{keys}, &oidc.Config{ClientID: o.opts.ClientID, SupportedSigningAlgs: usable}),
+	}
+	return o.provider, nil
+}
+
+// keySet tells keys that could not be had from a signature that is wrong.
+type keySet struct{ oidc.KeySet }
+
+type downKey struct{}
+
+// VerifySignature implements oidc.KeySet.
+func (k keySet) VerifySignature(ctx context.Context, token string) ([]byte, error) {
+	payload, err := k.KeySet.VerifySignature(ctx, token)
+	// go-oidc v3 has no type for it; a test holds its words.
+	if err != nil && strings.HasPrefix(err.Error(), "fetching keys") {
+		if down, ok := ctx.Value(downKey{}).(*error); ok {
+			*down = err
+		}
+	}
+	return payload, err //nolint:wrapcheck // a transparent wrapper
+}
