@@ -76,7 +76,7 @@ func (a *App) mountOwn(mux *http.ServeMux, chain connect.HandlerOption, h rpc.He
 		},
 		func() (string, http.Handler) { return stream.Handler(a.hub, chain) },
 		func() (string, http.Handler) {
-			return rightsizerv1connect.NewMetricsServiceHandler(rpc.NewMetricsService(a.cluster, h, metrics(a.cluster), nil), chain)
+			return rightsizerv1connect.NewMetricsServiceHandler(rpc.NewMetricsService(a.cluster, h, metrics(a.cluster)), chain)
 		},
 		func() (string, http.Handler) {
 			return rightsizerv1connect.NewRemediationServiceHandler(rightsizerv1connect.UnimplementedRemediationServiceHandler{}, chain)

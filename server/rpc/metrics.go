@@ -7,6 +7,7 @@ import (
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/gen/go/rightsizer/v1/rightsizerv1connect"
+	"github.com/rightsizer/rightsizer/server/auth"
 	"github.com/rightsizer/rightsizer/server/rpc/rpcerr"
 )
 
@@ -32,27 +33,21 @@ type MetricsService struct {
 	source   Source
 	health   Health
 	measured Measured
-	scope    func(context.Context) (may func(namespace string) bool)
 }
 
 var _ rightsizerv1connect.MetricsServiceHandler = (*MetricsService)(nil)
 
 // NewMetricsService returns the service. measured is nil where nothing is measured.
-// scope says which namespaces the caller may see, by a function that is nil for all;
-// a nil scope is an open API.
-func NewMetricsService(source Source, health Health, measured Measured, scope func(context.Context) func(string) bool) *MetricsService {
-	if scope == nil {
-		scope = func(context.Context) func(string) bool { return nil }
-	}
-	return &MetricsService{source: source, health: health, measured: measured, scope: scope}
+func NewMetricsService(source Source, health Health, measured Measured) *MetricsService {
+	return &MetricsService{source: source, health: health, measured: measured}
 }
 
 // retryMetrics is when a client should ask again: the first minute is recorded by
 // then.
 const retryMetrics = time.Minute
 
-func (s *MetricsService) answerable(cluster, procedure string) ([]*rightsizerv1.MetricDescriptor, error) {
-	if err := answerable(s.source, s.health, cluster); err != nil {
+func (s *MetricsService) answerable(ctx context.Context, cluster, procedure string) ([]*rightsizerv1.MetricDescriptor, error) {
+	if err := answerable(ctx, s.source, s.health, cluster); err != nil {
 		return nil, err
 	}
 	if s.measured == nil {
@@ -66,8 +61,8 @@ func (s *MetricsService) answerable(cluster, procedure string) ([]*rightsizerv1.
 }
 
 // ListMetrics implements MetricsServiceHandler.
-func (s *MetricsService) ListMetrics(_ context.Context, req *rightsizerv1.ListMetricsRequest) (*rightsizerv1.ListMetricsResponse, error) {
-	metrics, err := s.answerable(req.GetCluster(), rightsizerv1connect.MetricsServiceListMetricsProcedure)
+func (s *MetricsService) ListMetrics(ctx context.Context, req *rightsizerv1.ListMetricsRequest) (*rightsizerv1.ListMetricsResponse, error) {
+	metrics, err := s.answerable(ctx, req.GetCluster(), rightsizerv1connect.MetricsServiceListMetricsProcedure)
 	if err != nil {
 		return nil, err
 	}
@@ -76,10 +71,15 @@ func (s *MetricsService) ListMetrics(_ context.Context, req *rightsizerv1.ListMe
 
 // QueryMetrics implements MetricsServiceHandler.
 func (s *MetricsService) QueryMetrics(ctx context.Context, req *rightsizerv1.QueryMetricsRequest) (*rightsizerv1.QueryMetricsResponse, error) {
-	if _, err := s.answerable(req.GetCluster(), rightsizerv1connect.MetricsServiceQueryMetricsProcedure); err != nil {
+	if _, err := s.answerable(ctx, req.GetCluster(), rightsizerv1connect.MetricsServiceQueryMetricsProcedure); err != nil {
 		return nil, err
 	}
-	got, err := s.measured.QueryMetrics(req, s.scope(ctx))
+	grant := auth.GrantOf(ctx)
+	may := grant.May
+	if grant.All() {
+		may = nil
+	}
+	got, err := s.measured.QueryMetrics(req, may)
 	var field FieldError
 	if errors.As(err, &field) {
 		return nil, rpcerr.BadRequest(rpcerr.ReasonInvalidArgument, rpcerr.Violation{Field: field.Field(), Description: field.Reason()})

@@ -1,7 +1,6 @@
 package rpc_test
 
 import (
-	"context"
 	"testing"
 
 	"connectrpc.com/connect"
@@ -9,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/server/auth"
 	"github.com/rightsizer/rightsizer/server/rpc"
 	"github.com/rightsizer/rightsizer/server/rpc/rpcerr"
 )
@@ -43,29 +43,26 @@ func (badStep) Reason() string { return "is too short" }
 func TestMetrics(t *testing.T) {
 	w := synced()
 	m := &memory{metrics: []*rightsizerv1.MetricDescriptor{{Name: "container_memory_usage"}}}
-	s := rpc.NewMetricsService(w, w, m, nil)
-	listed, err := s.ListMetrics(t.Context(), &rightsizerv1.ListMetricsRequest{})
+	s := rpc.NewMetricsService(w, w, m)
+	listed, err := s.ListMetrics(everybody(t), &rightsizerv1.ListMetricsRequest{})
 	require.NoError(t, err)
 	assert.Len(t, listed.GetMetrics(), 1)
-	got, err := s.QueryMetrics(t.Context(), &rightsizerv1.QueryMetricsRequest{})
+	got, err := s.QueryMetrics(everybody(t), &rightsizerv1.QueryMetricsRequest{})
 	require.NoError(t, err)
 	assert.Len(t, got.GetSeries(), 2)
 
-	mine := rpc.NewMetricsService(w, w, m, func(context.Context) func(string) bool {
-		return func(ns string) bool { return ns == "shop" }
-	})
-	got, err = mine.QueryMetrics(t.Context(), &rightsizerv1.QueryMetricsRequest{})
+	got, err = s.QueryMetrics(auth.WithGrant(t.Context(), auth.Only("shop")), &rightsizerv1.QueryMetricsRequest{})
 	require.NoError(t, err)
 	require.Len(t, got.GetSeries(), 1)
 	assert.Equal(t, "shop", got.GetSeries()[0].GetLabels()["namespace"])
 
 	m.err = badStep{}
-	_, err = s.QueryMetrics(t.Context(), &rightsizerv1.QueryMetricsRequest{})
+	_, err = s.QueryMetrics(everybody(t), &rightsizerv1.QueryMetricsRequest{})
 	assert.Equal(t, connect.CodeInvalidArgument, connect.CodeOf(err))
 	require.ErrorContains(t, err, "step: is too short")
 	m.err, m.metrics = nil, nil
-	_, err = s.QueryMetrics(t.Context(), &rightsizerv1.QueryMetricsRequest{})
+	_, err = s.QueryMetrics(everybody(t), &rightsizerv1.QueryMetricsRequest{})
 	assert.Equal(t, rpc.ReasonNoUsage, rpcerr.Reason(err))
-	_, err = rpc.NewMetricsService(w, w, nil, nil).ListMetrics(t.Context(), &rightsizerv1.ListMetricsRequest{})
+	_, err = rpc.NewMetricsService(w, w, nil).ListMetrics(everybody(t), &rightsizerv1.ListMetricsRequest{})
 	assert.Equal(t, connect.CodeUnimplemented, connect.CodeOf(err))
 }
