@@ -98,6 +98,26 @@ func (a *api) list(ctx context.Context, r *resource, opts metav1.ListOptions) (r
 	return page, asked.because(err)
 }
 
+// page reads one page of objects that are not watched into a list.
+func (a *api) page(ctx context.Context, path string, opts metav1.ListOptions, into runtime.Object) error {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	return a.rest.Get().AbsPath(path).MaxRetries(0).
+		SpecificallyVersionedParams(&opts, a.params, schema.GroupVersion{Version: "v1"}).Do(ctx).Into(into)
+}
+
+// raw reads one page as JSON, of a kind that has no type here.
+func (a *api) raw(ctx context.Context, path string, opts metav1.ListOptions) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	result := a.rest.Get().AbsPath(path).MaxRetries(0).SetHeader("Accept", runtime.ContentTypeJSON).
+		SpecificallyVersionedParams(&opts, a.params, schema.GroupVersion{Version: "v1"}).Do(ctx)
+	if err := result.Error(); err != nil { // Unlike Raw, it reads the Status in the answer.
+		return nil, err
+	}
+	return result.Raw()
+}
+
 // watch opens a watch. The context must live as long as the watch; cancel ends
 // the attempt when no answer comes in time.
 func (a *api) watch(ctx context.Context, cancel context.CancelCauseFunc, r *resource, opts metav1.ListOptions) (watch.Interface, error) {

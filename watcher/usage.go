@@ -3,6 +3,7 @@ package watcher
 import (
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
@@ -20,6 +21,8 @@ type measured struct {
 	closers []func()
 	book    *usage.Book
 	history *history.History
+	// constraints are nil before they are read.
+	constraints atomic.Pointer[constraints]
 
 	mu    sync.Mutex
 	pods  map[string]*podUse // by UID
@@ -120,7 +123,7 @@ func (w *Watcher) takeSample(s *polled, sample *meter.Sample, now time.Time, tal
 	}
 	u.keep(&reading)
 	w.observe(pod, c, &reading)
-	if w.advance(u, pod, c, &reading) {
+	if w.advance(u, c, &reading) {
 		w.usage.changed = append(w.usage.changed, ref{"Pod", pod.Key, pod.UID})
 	}
 	return true
@@ -236,7 +239,7 @@ func (w *Watcher) takeNodeSample(s *polled, sample *meter.Sample, now time.Time,
 	return true
 }
 
-// forgetUse drops what is known of a pod that is gone.
+// forgetPod drops what is known of a pod that is gone.
 func (m *measured) forgetPod(uid string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

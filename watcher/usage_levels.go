@@ -10,7 +10,7 @@ import (
 
 // advance takes a reading to the levels of a container, and says whether there is
 // something to tell.
-func (w *Watcher) advance(u *use, pod *object.Pod, c *object.Container, r *meter.Reading) bool {
+func (w *Watcher) advance(u *use, c *object.Container, r *meter.Reading) bool {
 	t := &w.opts.Thresholds
 	if u.levels != nil && u.levels.Attempt != c.RestartCount {
 		u.levels = nil // What was told of the attempt before ended with it.

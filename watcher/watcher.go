@@ -169,6 +169,7 @@ func (w *Watcher) run(ctx context.Context) error {
 	if len(w.usage.sources) > 0 {
 		running.Go(func() { w.pollUsage(ctx) })
 		running.Go(func() { w.keepHistory(ctx) })
+		running.Go(func() { w.keepConstraints(ctx) })
 	}
 	for _, h := range w.watches {
 		c := w.connect(h)

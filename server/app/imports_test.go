@@ -19,7 +19,7 @@ var allowed = map[string][]string{
 	"gen":                   {},
 	"proto":                 {"gen"}, // its tests
 	"bus":                   {"gen"},
-	"watcher":               {"gen", "watcher/convert", "watcher/detect", "watcher/history", "watcher/meter", "watcher/source", "watcher/usage"},
+	"watcher":               {"gen", "watcher/convert", "watcher/detect", "watcher/history", "watcher/meter", "watcher/recommend", "watcher/source", "watcher/usage"},
 	"watcher/meter":         {},
 	"watcher/history":       {},
 	"watcher/source":        {"watcher/meter"},

@@ -176,6 +176,8 @@ func (c *Converter) container(pod *corev1.Pod, kind rightsizerv1.ContainerKind, 
 		Requests: amounts(spec.Resources.Requests),
 		Limits:   amounts(spec.Resources.Limits),
 	}
+	out.RestartCPU, out.RestartMemory = restarts(spec)
+	out.Runtime = runtimeOf(spec)
 	status := statusOf(pod, &out)
 	if status == nil {
 		return out

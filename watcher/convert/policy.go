@@ -2,6 +2,7 @@ package convert
 
 import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -25,6 +26,20 @@ func (c *Converter) Autoscaler(h *autoscalingv2.HorizontalPodAutoscaler) (*objec
 		Min:        replicas(h.Spec.MinReplicas), Max: max(h.Spec.MaxReplicas, 0),
 		Current: max(h.Status.CurrentReplicas, 0), Desired: max(h.Status.DesiredReplicas, 0),
 		CreateTime: seconds(h.CreationTimestamp),
+	}
+	for i := range h.Spec.Metrics {
+		m := &h.Spec.Metrics[i]
+		name, target := corev1.ResourceName(""), autoscalingv2.MetricTarget{}
+		switch {
+		case m.Resource != nil:
+			name, target = m.Resource.Name, m.Resource.Target
+		case m.ContainerResource != nil:
+			name, target = m.ContainerResource.Name, m.ContainerResource.Target
+		}
+		if target.Type == autoscalingv2.UtilizationMetricType {
+			out.CPUUtilization = out.CPUUtilization || name == corev1.ResourceCPU
+			out.MemoryUtilization = out.MemoryUtilization || name == corev1.ResourceMemory
+		}
 	}
 	for i := range h.Status.Conditions {
 		cond := &h.Status.Conditions[i]

@@ -33,25 +33,37 @@ status:
 	return map[string][]step{
 		"memory near its limit": {
 			running,
-			{at: "12:01:00", use: []detect.Use{{Container: "app", Memory: high(detect.LevelHigh, 0, 184<<20, limit)}},
-				want: []string{"OPENED resource.exhaustion"}, said: []string{"Container app of pod web-1 uses 92 % of its memory limit of 200 MiB"}},
+			{
+				at: "12:01:00", use: []detect.Use{{Container: "app", Memory: high(detect.LevelHigh, 0, 184<<20, limit)}},
+				want: []string{"OPENED resource.exhaustion"}, said: []string{"Container app of pod web-1 uses 92 % of its memory limit of 200 MiB"},
+			},
 			{at: "12:01:30", use: []detect.Use{{Container: "app", Memory: high(detect.LevelHigh, 0, 186<<20, limit)}}},
-			{at: "12:02:00", use: []detect.Use{{Container: "app", Memory: high(detect.LevelCritical, 1, 198<<20, limit)}},
-				want: []string{"UPDATED resource.exhaustion"}},
-			{at: "12:03:02", pod: restarted, use: []detect.Use{{Container: "app", Memory: high(detect.LevelCritical, 1, 198<<20, limit)}},
-				want: []string{"POINT pod.oom_killed", "RESOLVED resource.exhaustion"}, said: []string{"", "no longer near its memory limit"}},
+			{
+				at: "12:02:00", use: []detect.Use{{Container: "app", Memory: high(detect.LevelCritical, 1, 198<<20, limit)}},
+				want: []string{"UPDATED resource.exhaustion"},
+			},
+			{
+				at: "12:03:02", pod: restarted, use: []detect.Use{{Container: "app", Memory: high(detect.LevelCritical, 1, 198<<20, limit)}},
+				want: []string{"POINT pod.oom_killed", "RESOLVED resource.exhaustion"}, said: []string{"", "no longer near its memory limit"},
+			},
 		},
 		"CPU near its limit, throttled, waiting": {
 			running,
-			{at: "12:01:00", use: []detect.Use{
-				{Container: "app", CPU: high(detect.LevelHigh, 0, 230, 250), Throttling: share(0.4),
-					CPUPressure: share(0.3), MemoryPressure: share(0.25), IOPressure: share(0.2)},
-				{Container: "gone", CPU: high(detect.LevelHigh, 0, 230, 250)},
-			},
+			{
+				at: "12:01:00", use: []detect.Use{
+					{
+						Container: "app", CPU: high(detect.LevelHigh, 0, 230, 250), Throttling: share(0.4),
+						CPUPressure: share(0.3), MemoryPressure: share(0.25), IOPressure: share(0.2),
+					},
+					{Container: "gone", CPU: high(detect.LevelHigh, 0, 230, 250)},
+				},
 				want: []string{"OPENED resource.exhaustion", "OPENED pod.cpu_throttled", "OPENED pod.pressure.memory", "OPENED pod.pressure.cpu", "OPENED pod.pressure.io"},
-				said: []string{"92 % of its CPU limit of 250 m", "in 40 % of the periods", "waited for memory in 25 % of the time", "waited for CPU", "waited for the disk"}},
-			{at: "12:02:00",
-				want: []string{"RESOLVED resource.exhaustion", "RESOLVED pod.cpu_throttled", "RESOLVED pod.pressure.memory", "RESOLVED pod.pressure.cpu", "RESOLVED pod.pressure.io"}},
+				said: []string{"92 % of its CPU limit of 250 m", "in 40 % of the periods", "waited for memory in 25 % of the time", "waited for CPU", "waited for the disk"},
+			},
+			{
+				at:   "12:02:00",
+				want: []string{"RESOLVED resource.exhaustion", "RESOLVED pod.cpu_throttled", "RESOLVED pod.pressure.memory", "RESOLVED pod.pressure.cpu", "RESOLVED pod.pressure.io"},
+			},
 		},
 	}
 }

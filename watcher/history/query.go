@@ -218,8 +218,7 @@ func (h *History) columns(start, end int64) []*column {
 	for i := range h.tiers {
 		held := h.tiers[i]
 		width := int64(tiers[i].width / time.Second)
-		for j := len(held) - 1; j >= 0; j-- {
-			c := held[j]
+		for _, c := range slices.Backward(held) {
 			if c.start >= start && c.start+width <= until || i == 0 && c.start >= start && c.start <= end {
 				out = append(out, c)
 			}
@@ -244,13 +243,13 @@ func (h *History) line(q *Query, m *Metric, g *group, columns []*column, step in
 		at := columns[i].start / step * step
 		cells, sums = cells[:0], sums[:0]
 		for ; i < len(columns) && columns[i].start < at+step; i++ {
-			sum, any := 0.0, false
+			sum, some := 0.0, false
 			for _, slot := range g.slots {
 				if c, ok := h.cell(m, slot, columns[i]); ok {
-					cells, sum, any = append(cells, c), sum+c.mean*c.pods, true
+					cells, sum, some = append(cells, c), sum+c.mean*c.pods, true
 				}
 			}
-			if any {
+			if some {
 				sums = append(sums, sum)
 			}
 		}

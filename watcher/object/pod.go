@@ -152,6 +152,11 @@ type Container struct {
 	// Actual is what the status says to be in force; nil where it does not say
 	// or says the same as the spec.
 	Actual *Allotment
+	// RestartCPU and RestartMemory say that a change of the resource restarts it
+	// (resizePolicy).
+	RestartCPU, RestartMemory bool
+	// Runtime is what it says of its memory settings; nil for nothing.
+	Runtime *Runtime
 	// Ready as the kubelet says it.
 	Ready bool
 	// RestartCount as the kubelet says it, never below 0.

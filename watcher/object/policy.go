@@ -8,6 +8,9 @@ type Autoscaler struct {
 	TargetKind, TargetName string
 	Min, Max               int32
 	Current, Desired       int32
+	// CPUUtilization and MemoryUtilization say that it scales by the use of that
+	// resource in percent of the request.
+	CPUUtilization, MemoryUtilization bool
 	// Conditions are AbleToScale, ScalingActive and ScalingLimited.
 	Conditions []StatusCondition
 	CreateTime int64

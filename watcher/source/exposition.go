@@ -48,12 +48,13 @@ func expose(r io.Reader, wanted func(name []byte) bool, take func(*line) error) 
 	for {
 		raw, err := in.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) {
+			raw = nil
 			if err = skipLine(in); err == nil {
 				continue
 			}
-			raw = nil
 		}
-		if err != nil && !errors.Is(err, io.EOF) {
+		last := errors.Is(err, io.EOF)
+		if err != nil && !last {
 			return err
 		}
 		raw = bytes.TrimRight(raw, "\r\n")
@@ -65,7 +66,7 @@ func expose(r io.Reader, wanted func(name []byte) bool, take func(*line) error) 
 				return takeErr
 			}
 		}
-		if err != nil {
+		if last {
 			return nil
 		}
 	}

@@ -57,7 +57,7 @@ func NewKubelets(o KubeletOptions) (*Kubelets, error) {
 	case o.CAFile != "":
 		own.Insecure, own.CAFile, own.CAData = false, o.CAFile, nil
 	}
-	var transport http.RoundTripper = own.Transport
+	transport := own.Transport
 	if transport == nil {
 		config, err := rest.TLSConfigFor(own)
 		if err != nil {

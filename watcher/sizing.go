@@ -1,0 +1,215 @@
+package watcher
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/watcher/object"
+	"github.com/rightsizer/rightsizer/watcher/recommend"
+	"github.com/rightsizer/rightsizer/watcher/usage"
+)
+
+// Why no recommendation can be given.
+var (
+	ErrNothingMeasured = errors.New("nothing is measured: set --usage-sources")
+	ErrNoUsageYet      = errors.New("the first usage is awaited")
+	ErrNotLeading      = errors.New("another replica leads, and measures")
+)
+
+// SizingReady is nil where recommendations can be given, else why not.
+func (w *Watcher) SizingReady() error {
+	switch {
+	case len(w.usage.sources) == 0:
+		return ErrNothingMeasured
+	case !w.opts.Usage.Leading():
+		return ErrNotLeading
+	case w.usage.book.Stats().Entries == 0:
+		return ErrNoUsageYet
+	}
+	return nil
+}
+
+// sizeable is a workload as recommendations see it.
+type sizeable struct {
+	key    object.WorkloadKey
+	newest *object.Pod
+	// replicas are the pods that have not ended.
+	replicas int32
+}
+
+// sizeables finds the workloads with pods; namespaces nil is all.
+func (w *Watcher) sizeables(namespaces []string, only *object.WorkloadKey) []*sizeable {
+	found := make(map[object.WorkloadKey]*sizeable)
+	for _, pod := range w.store.Pods() {
+		if len(namespaces) > 0 && !slices.Contains(namespaces, pod.Namespace) {
+			continue
+		}
+		key := w.store.Workload(pod)
+		if only != nil && key != *only {
+			continue
+		}
+		s := found[key]
+		if s == nil {
+			s = &sizeable{key: key, newest: pod}
+			found[key] = s
+		}
+		if !pod.Ended() {
+			s.replicas++
+		}
+		if pod.CreateTime > s.newest.CreateTime || pod.CreateTime == s.newest.CreateTime && pod.Name > s.newest.Name {
+			s.newest = pod
+		}
+	}
+	out := make([]*sizeable, 0, len(found))
+	for _, s := range found {
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(a, b *sizeable) int { return a.key.Compare(b.key) })
+	return out
+}
+
+// surroundings are what bounds the sizes of all containers at a moment.
+type surroundings struct {
+	scaled                 map[object.WorkloadKey]*object.Autoscaler
+	largest                object.Resources
+	inPlace, shrinkInPlace bool
+	limits                 *constraints
+}
+
+func (w *Watcher) surroundings() *surroundings {
+	s := &surroundings{scaled: make(map[object.WorkloadKey]*object.Autoscaler), limits: w.usage.constraints.Load()}
+	w.mu.Lock()
+	for key, a := range w.autoscalers.held {
+		s.scaled[object.WorkloadKey{Namespace: key.Namespace, Kind: a.TargetKind, Name: a.TargetName}] = a
+	}
+	w.mu.Unlock()
+	for _, name := range w.store.NodeNames() {
+		if n := w.store.Node(name); n != nil && !n.Unschedulable {
+			s.largest = s.largest.Max(n.Allocatable)
+		}
+	}
+	w.ident.mu.RLock()
+	minor := minorVersion(w.ident.version)
+	w.ident.mu.RUnlock()
+	s.inPlace, s.shrinkInPlace = minor >= 33, minor >= 34
+	return s
+}
+
+// minorVersion reads v1.37.2; 0 where it cannot.
+func minorVersion(version string) int {
+	parts := strings.SplitN(strings.TrimPrefix(version, "v"), ".", 3)
+	if len(parts) < 2 || parts[0] != "1" {
+		return 0
+	}
+	n, err := strconv.Atoi(strings.TrimFunc(parts[1], func(r rune) bool { return r < '0' || r > '9' }))
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// input is what the recommendation for one container is made from.
+func (w *Watcher) input(around *surroundings, s *sizeable, c *object.Container, sketch *usage.Sketch) *recommend.Input {
+	ctx := recommend.Context{
+		ContainerKind: c.Kind, WorkloadKind: s.key.Kind, QoS: s.newest.QoS, Replicas: max(s.replicas, 1),
+		Node: around.largest, RestartCPU: c.RestartCPU, RestartMemory: c.RestartMemory,
+		InPlace: around.inPlace, ShrinkMemoryInPlace: around.shrinkInPlace,
+	}
+	if a := around.scaled[s.key]; a != nil {
+		ctx.HPACPU, ctx.HPAMemory = a.CPUUtilization, a.MemoryUtilization
+	}
+	if c.Runtime != nil {
+		ctx.Runtime = recommend.Runtime{
+			JVMHeapBytes: c.Runtime.JVMHeapBytes, JVMRAMPercent: c.Runtime.JVMRAMPercent, GoMemLimitBytes: c.Runtime.GoMemLimitBytes,
+		}
+	}
+	around.limits.fill(&ctx, s.key)
+	return &recommend.Input{Now: w.opts.Clock.Now(), Sketch: sketch, Current: c.InForce(), Context: ctx}
+}
+
+// Recommendations lists one for each app container and sidecar of the workloads
+// with pods in these namespaces, of all where none is named, in the order of their
+// names.
+func (w *Watcher) Recommendations(namespaces []string) []*rightsizerv1.Recommendation {
+	around := w.surroundings()
+	var out []*rightsizerv1.Recommendation
+	for _, s := range w.sizeables(namespaces, nil) {
+		for i := range s.newest.Containers {
+			if c := counted(s.newest, s.newest.Containers[i].Name); c == &s.newest.Containers[i] {
+				out = append(out, w.recommendation(around, s, c))
+			}
+		}
+	}
+	return out
+}
+
+// Recommendation returns that of one container, false where there is no such
+// container with pods.
+func (w *Watcher) Recommendation(namespace, kind, name, container string) (*rightsizerv1.Recommendation, bool) {
+	key := object.WorkloadKey{Namespace: namespace, Kind: kind, Name: name}
+	for _, s := range w.sizeables([]string{namespace}, &key) {
+		if c := counted(s.newest, container); c != nil {
+			return w.recommendation(w.surroundings(), s, c), true
+		}
+	}
+	return nil, false
+}
+
+func (w *Watcher) recommendation(around *surroundings, s *sizeable, c *object.Container) *rightsizerv1.Recommendation {
+	sketch, _ := w.usage.book.Get(w.usageKey(s.newest, c.Name))
+	in := w.input(around, s, c, &sketch)
+	settings := recommend.DefaultSettings()
+	return sized(s, c, in, settings.Recommend(in))
+}
+
+// states of the schema.
+var states = map[recommend.State]rightsizerv1.RecommendationState{
+	recommend.NoData:    rightsizerv1.RecommendationState_RECOMMENDATION_STATE_NO_DATA,
+	recommend.WarmingUp: rightsizerv1.RecommendationState_RECOMMENDATION_STATE_WARMING_UP,
+	recommend.Stale:     rightsizerv1.RecommendationState_RECOMMENDATION_STATE_STALE,
+	recommend.Ready:     rightsizerv1.RecommendationState_RECOMMENDATION_STATE_READY,
+}
+
+// sized is a result as a message. Without data there is no target.
+func sized(s *sizeable, c *object.Container, in *recommend.Input, r recommend.Result) *rightsizerv1.Recommendation {
+	amount := func(x object.Resources) *rightsizerv1.Resources {
+		return &rightsizerv1.Resources{CpuMillis: x.CPUMillis, MemoryBytes: x.MemoryBytes}
+	}
+	out := &rightsizerv1.Recommendation{
+		Namespace: s.key.Namespace, Workload: &rightsizerv1.WorkloadRef{Kind: s.key.Kind, Name: s.key.Name},
+		Container: c.Name, ContainerKind: c.Kind, Replicas: s.replicas,
+		CurrentRequests: amount(in.Current.Requests), CurrentLimits: amount(in.Current.Limits),
+		State: states[r.State], UpdateTime: timestamppb.New(in.Now),
+	}
+	if r.State == recommend.NoData {
+		return out
+	}
+	out.TargetRequests, out.TargetLimits = amount(r.Requests), amount(r.Limits)
+	out.LowerBound, out.UpperBound = amount(r.Lower), amount(r.Upper)
+	out.Confidence, out.OomRisk = r.Confidence, r.OOMRisk
+	out.DataAge, out.DataSpan = durationpb.New(r.DataAge), durationpb.New(r.DataSpan)
+	out.OomKills = int32(min(r.OOMKills, 1<<30))
+	out.StartupPeak = amount(r.StartupPeak)
+	bound := r.Bound.Texts()
+	out.BoundBy = bound[:min(len(bound), 16)]
+	out.RestartRequired = r.RestartRequired
+	out.CpuChangeDue, out.MemoryChangeDue = r.ChangeCPU, r.ChangeMemory
+	out.CpuSlack = slack(in.Current.Requests.CPUMillis, r.Requests.CPUMillis)
+	out.MemorySlack = slack(in.Current.Requests.MemoryBytes, r.Requests.MemoryBytes)
+	return out
+}
+
+// slack is the share of a request that is more than is proposed.
+func slack(request, target int64) float64 {
+	if request <= 0 {
+		return 0
+	}
+	return cmp.Or(float64(max(request-target, 0))/float64(request), 0)
+}

@@ -1,0 +1,81 @@
+package watcher_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"buf.build/go/protovalidate"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/watcher"
+)
+
+func TestRecommendationsFollowFromUsage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gauge{cpu: "40m", memory: "20Mi"}
+		r, _ := measuring(t, g, "web-1", "web-2")
+		defer r.stop()
+		r.pass(5 * time.Minute)
+		require.NoError(t, r.SizingReady())
+		all := r.Recommendations(nil)
+		require.Len(t, all, 1)
+		got, ok := r.Recommendation("shop", "Deployment", "web", "app")
+		require.True(t, ok)
+		require.NoError(t, protovalidate.Validate(got))
+		assert.NotEqual(t, rightsizerv1.RecommendationState_RECOMMENDATION_STATE_NO_DATA, got.GetState())
+		assert.GreaterOrEqual(t, got.GetTargetRequests().GetMemoryBytes(), int64(20<<20))
+		assert.EqualValues(t, 64<<20, got.GetCurrentLimits().GetMemoryBytes())
+		assert.EqualValues(t, 2, got.GetReplicas())
+		assert.Empty(t, r.Recommendations([]string{"bank"}))
+		_, ok = r.Recommendation("shop", "Deployment", "web", "none")
+		assert.False(t, ok)
+	})
+}
+
+// An OOM kill counts in a recommendation by the time that its event is there, and
+// once, in whatever form it shows again.
+func TestAKillCountsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gauge{cpu: "40m", memory: "20Mi"}
+		r, server := measuring(t, g, "web-1")
+		defer r.stop()
+		r.pass(time.Minute)
+		killed := end(web("web-1"), "OOMKilled", 137, time.Minute)
+		server.Put(killed)
+		synctest.Wait()
+		kills := func() int32 {
+			got, ok := r.Recommendation("shop", "Deployment", "web", "app")
+			require.True(t, ok)
+			return got.GetOomKills()
+		}
+		assert.EqualValues(t, 1, kills())
+		server.Put(restart(killed))
+		synctest.Wait()
+		assert.EqualValues(t, 1, kills())
+	})
+}
+
+func TestWhyThereIsNoRecommendation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, shop(web("web-1")))
+		require.ErrorIs(t, r.SizingReady(), watcher.ErrNothingMeasured)
+		r.stop()
+		leads := false
+		r = start(t, shop(web("web-1")), func(o *watcher.Options) {
+			o.Usage = watcher.UsageOptions{Sources: []string{"metrics-api"}, Leading: func() bool { return leads }}
+		})
+		defer r.stop()
+		r.pass(time.Minute)
+		require.ErrorIs(t, r.SizingReady(), watcher.ErrNotLeading)
+		leads = true
+		require.ErrorIs(t, r.SizingReady(), watcher.ErrNoUsageYet)
+		got, ok := r.Recommendation("shop", "Deployment", "web", "app")
+		require.True(t, ok)
+		require.NoError(t, protovalidate.Validate(got))
+		assert.Equal(t, rightsizerv1.RecommendationState_RECOMMENDATION_STATE_NO_DATA, got.GetState())
+		assert.Nil(t, got.GetTargetRequests())
+	})
+}
