@@ -1,0 +1,83 @@
+package rpc_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"connectrpc.com/connect"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/server/rpc"
+	"github.com/rightsizer/rightsizer/server/rpc/rpcerr"
+)
+
+// policies are rpc.Policies that the test sets.
+type policies struct {
+	all []*rightsizerv1.Policy
+	err error
+}
+
+func (p *policies) Policies() ([]*rightsizerv1.Policy, error) { return slices.Clone(p.all), p.err }
+
+func (p *policies) Explain(_ context.Context, namespace, kind, name string) (*rightsizerv1.ExplainPolicyResponse, error) {
+	if p.err != nil {
+		return nil, p.err
+	}
+	return &rightsizerv1.ExplainPolicyResponse{Policy: &rightsizerv1.Policy{Name: namespace + kind + name}}, nil
+}
+
+func TestListPoliciesByPages(t *testing.T) {
+	t.Parallel()
+	p := &policies{}
+	for i := range 5 {
+		p.all = append(p.all, &rightsizerv1.Policy{Kind: "RightSizerPolicy", Namespace: fmt.Sprint("ns-", i%2), Name: fmt.Sprint("p-", i)})
+	}
+	p.all = append(p.all, &rightsizerv1.Policy{Kind: "ClusterRightSizerPolicy", Name: "z"})
+	s := rpc.NewPolicyService(synced(), p)
+	read := func(size int32, namespaces ...string) (names []string) {
+		req := &rightsizerv1.ListPoliciesRequest{PageSize: size, Namespaces: namespaces}
+		for {
+			resp, err := s.ListPolicies(t.Context(), req)
+			require.NoError(t, err)
+			for _, found := range resp.GetPolicies() {
+				names = append(names, found.GetName())
+			}
+			if req.PageToken = resp.GetNextPageToken(); req.GetPageToken() == "" {
+				return names
+			}
+		}
+	}
+	all := []string{"z", "p-0", "p-2", "p-4", "p-1", "p-3"}
+	for size := range int32(7) {
+		assert.Equal(t, all, read(size))
+	}
+	assert.Equal(t, []string{"z", "p-1", "p-3"}, read(2, "ns-1"), "with those for the cluster")
+}
+
+func TestPoliciesThatAreNotKnown(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err    error
+		code   connect.Code
+		reason string
+	}{
+		{errors.New("watch is down"), connect.CodeUnavailable, rpc.ReasonPoliciesUnknown},
+		{fmt.Errorf("%w: gone", rpc.ErrNoWorkload), connect.CodeNotFound, rpcerr.ReasonNotFound},
+		{rpc.WorkloadKindError{Reason: "must be one of"}, connect.CodeInvalidArgument, rpcerr.ReasonInvalidArgument},
+	} {
+		s := rpc.NewPolicyService(synced(), &policies{err: c.err})
+		_, err := s.ExplainPolicy(t.Context(), &rightsizerv1.ExplainPolicyRequest{Namespace: "a", Kind: "Deployment", Name: "b"})
+		assert.Equal(t, c.code, connect.CodeOf(err))
+		assert.Equal(t, c.reason, rpcerr.Reason(err))
+	}
+	_, err := rpc.NewPolicyService(synced(), &policies{err: errors.New("watch is down")}).ListPolicies(t.Context(), &rightsizerv1.ListPoliciesRequest{})
+	assert.Equal(t, connect.CodeUnavailable, connect.CodeOf(err))
+	assert.ErrorContains(t, err, "watch is down")
+	_, err = rpc.NewPolicyService(synced(), &policies{}).ListPolicies(t.Context(), &rightsizerv1.ListPoliciesRequest{Cluster: "another"})
+	assert.Equal(t, rpcerr.ReasonClusterNotFound, rpcerr.Reason(err))
+}
