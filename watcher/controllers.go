@@ -84,6 +84,7 @@ func (w *Watcher) dropController(resource string, last *object.Controller) {
 	w.lookAtController(resource, before, last, true, false)
 	w.store.DeleteController(last.UID)
 	w.forget(last.UID)
+	w.usage.forgetController(last.UID)
 }
 
 // lookAtController looks at a controller; under the lock.
@@ -93,7 +94,7 @@ func (w *Watcher) lookAtController(resource string, before, c *object.Controller
 		resource: resource, ref: ref{c.Kind, c.Key, c.UID},
 		detectors: w.opts.Detectors.Controllers, subject: detect.ControllerSubject, atStart: atStart,
 		in: detect.ControllerInput{
-			Prev: before, Cur: c, Gone: gone,
+			Prev: before, Cur: c, Gone: gone, Fits: w.usage.fitsOf(c.UID),
 			Workload: detect.Workload{Kind: key.Kind, Name: key.Name, ReadyPods: ready},
 		},
 	})

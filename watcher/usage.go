@@ -2,6 +2,7 @@ package watcher
 
 import (
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +31,10 @@ type measured struct {
 	// changed are the objects whose levels changed with the samples at hand; used
 	// again and again.
 	changed []ref
+	// fits are those of watched workloads, by the UID of the controller at the top;
+	// due are pods of workloads to be judged, used again and again.
+	fits map[string]*workloadFit
+	due  []*object.Pod
 }
 
 // podUse is what the containers of a pod use.
@@ -75,13 +80,14 @@ func (w *Watcher) takeSamples(s *polled, samples []meter.Sample) {
 	var changed []ref
 	m := &w.usage
 	m.mu.Lock()
-	m.changed = m.changed[:0]
+	m.changed, m.due = m.changed[:0], m.due[:0]
 	for i := range samples {
 		if !w.takeSample(s, &samples[i], now, &tally) {
 			skipped++
 		}
 	}
 	changed = append(changed, m.changed...)
+	due := slices.Clone(m.due)
 	m.mu.Unlock()
 	s.mu.Lock()
 	for i := range tally {
@@ -89,6 +95,7 @@ func (w *Watcher) takeSamples(s *polled, samples []meter.Sample) {
 	}
 	s.skipped += skipped
 	s.mu.Unlock()
+	changed = append(changed, w.judge(due)...)
 	if len(changed) == 0 {
 		return
 	}
@@ -123,6 +130,7 @@ func (w *Watcher) takeSample(s *polled, sample *meter.Sample, now time.Time, tal
 	}
 	u.keep(&reading)
 	w.observe(pod, c, &reading)
+	w.touch(pod, now)
 	if w.advance(u, c, &reading) {
 		w.usage.changed = append(w.usage.changed, ref{"Pod", pod.Key, pod.UID})
 	}

@@ -227,6 +227,29 @@ func TestTheHistoryAnswers(t *testing.T) {
 	})
 }
 
+// What a workload requests and does not need is told once, after a while.
+func TestASizeThatDoesNotFitIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gauge{cpu: "10m", memory: "1Mi"} // it asks for 100m and 64Mi
+		r, server := measuring(t, g, "web-1")
+		r.pass(50 * time.Minute)
+		assert.Empty(t, r.out.types("resource."))
+		for range 20 {
+			r.pass(time.Hour)
+		}
+		assert.Equal(t, []string{"OPENED resource.underutilized SEVERITY_INFO", "OPENED resource.optimization_opportunity SEVERITY_INFO"}, r.out.types("resource."))
+		_, _, problems, _ := r.Workload("shop", "Deployment", "web")
+		require.Len(t, problems, 2)
+		assert.EqualValues(t, 100, problems[0].GetSizing().GetCpuRequestMillis())
+		assert.Positive(t, problems[0].GetSizing().GetCpuTargetMillis())
+		assert.Equal(t, "Deployment", problems[0].GetObject().GetKind())
+		server.Delete(webDeployment())
+		synctest.Wait()
+		assert.Equal(t, []string{"RESOLVED resource.underutilized SEVERITY_INFO", "RESOLVED resource.optimization_opportunity SEVERITY_INFO"}, r.out.types("resource."))
+		r.stop()
+	})
+}
+
 func TestUsageOptionsAreChecked(t *testing.T) {
 	_, err := watcher.New(watcher.Options{
 		Config: shop().Config(), Publisher: &recorder{t: t},

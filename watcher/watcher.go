@@ -116,6 +116,7 @@ func New(opts Options) (*Watcher, error) {
 		notes:     track.NewNotes(),
 	}
 	w.converter.NodeGroupLabel = opts.Usage.DaemonSetNodeLabel
+	w.usage.fits = make(map[string]*workloadFit)
 	w.usage.pods, w.usage.nodes = make(map[string]*podUse), make(map[string]*use)
 	if w.usage.book, err = usage.NewBook(usage.BookOptions{MaxBytes: opts.Usage.SketchBytes}); err != nil {
 		return nil, fmt.Errorf("watcher: %w", err)

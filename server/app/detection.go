@@ -15,7 +15,7 @@ func thresholds(c *config.Config) detect.Thresholds {
 		UnavailableAfter: c.UnavailableAfter, HPAFailingAfter: c.HPAFailingAfter, PDBBlockingAfter: c.PDBBlockingAfter,
 		UnschedulableAfter: c.UnschedulableAfter, PendingAfter: c.PendingAfter,
 		ExhaustionPercent: c.ExhaustionPercent, ExhaustionCriticalPercent: c.ExhaustionCriticalPercent, ExhaustionAfter: c.ExhaustionAfter,
-		ThrottledPercent: c.ThrottledPercent, PressurePercent: c.PressurePercent, PressureAfter: c.PressureAfter,
+		ThrottledPercent: c.ThrottledPercent, PressurePercent: c.PressurePercent, PressureAfter: c.PressureAfter, UnderutilizedPercent: c.UnderutilizedPercent, OpportunityAfter: c.OpportunityAfter,
 		ProbeFailures: c.ProbeFailures, ProbeQuiet: c.ProbeQuiet, EvidenceQuiet: c.EvidenceQuiet,
 	}
 }

@@ -61,6 +61,8 @@ type Config struct {
 	ThrottledPercent          int32
 	PressurePercent           int32
 	PressureAfter             time.Duration
+	UnderutilizedPercent      int32
+	OpportunityAfter          time.Duration
 
 	Usage UsageConfig
 

@@ -69,6 +69,10 @@ func exhaustionSettings() []Setting {
 			"Share of time in which a task waits for CPU, memory or disk that is a problem."),
 		span("pressure-after", time.Minute, 0, time.Hour, func(c *Config) *time.Duration { return &c.PressureAfter },
 			"How long throttling or pressure must last before it is told."),
+		number[int32]("underutilized-percent", 50, 10, 99, func(c *Config) *int32 { return &c.UnderutilizedPercent },
+			"Share of a request that is not needed from which on that is told."),
+		span("opportunity-after", time.Hour, 0, 7*24*time.Hour, func(c *Config) *time.Duration { return &c.OpportunityAfter },
+			"How long a request must not fit what is used before that is told."),
 	}
 }
 

@@ -105,7 +105,7 @@ func Nodes() []Detector[Machine] {
 // leads to.
 func Controllers() []Detector[object.Controller] {
 	return []Detector[object.Controller]{
-		Scaled{}, Rollout{}, Unavailable{}, Refused{}, JobFailed{}, CronJobMissed{},
+		Scaled{}, Rollout{}, Unavailable{}, Refused{}, JobFailed{}, CronJobMissed{}, Fits{},
 	}
 }
 
@@ -145,6 +145,8 @@ type Input[O any] struct {
 	// Use is what the object was measured to use, where that is worth a look: of
 	// a pod by container, of a node as a whole.
 	Use []Use
+	// Fits are how the sizes of a controller's containers fit what they use.
+	Fits []Fit
 	// Thresholds are validated.
 	Thresholds Thresholds
 	// Now is the time of the observation.

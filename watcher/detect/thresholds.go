@@ -86,6 +86,12 @@ type Thresholds struct {
 	// PressureAfter is how long throttling or pressure must last. From 0 to 1 h.
 	// Default 1 min: programs that start are held back for that long.
 	PressureAfter time.Duration
+	// UnderutilizedPercent is the share of a request that is not needed from which
+	// on that is told. From 10 to 99 percent. Default 50: half of it serves nobody.
+	UnderutilizedPercent int32
+	// OpportunityAfter is how long a request must not fit before that is told. From
+	// 0 to 7 days. Default 1 h: shorter is a burst, a rollout, or a lull.
+	OpportunityAfter time.Duration
 }
 
 // DefaultThresholds returns the defaults.
@@ -111,6 +117,8 @@ func DefaultThresholds() Thresholds {
 		ThrottledPercent:          25,
 		PressurePercent:           20,
 		PressureAfter:             time.Minute,
+		UnderutilizedPercent:      50,
+		OpportunityAfter:          time.Hour,
 	}
 }
 
@@ -151,6 +159,9 @@ func (t Thresholds) Validate() error {
 	percent("ThrottledPercent", t.ThrottledPercent, 1)
 	percent("PressurePercent", t.PressurePercent, 1)
 	within("ExhaustionAfter", t.ExhaustionAfter, 0, time.Hour)
+	check(t.UnderutilizedPercent >= 10 && t.UnderutilizedPercent <= 99,
+		"UnderutilizedPercent is %d, must be 10 to 99", t.UnderutilizedPercent)
+	within("OpportunityAfter", t.OpportunityAfter, 0, 7*24*time.Hour)
 	within("PressureAfter", t.PressureAfter, 0, time.Hour)
 	within("UnavailableAfter", t.UnavailableAfter, time.Second, 24*time.Hour)
 	within("HPAFailingAfter", t.HPAFailingAfter, time.Second, 24*time.Hour)

@@ -62,6 +62,14 @@ func (s *Store) Pods() []*object.Pod {
 	return out
 }
 
+// TopUID is the UID of the last owner named on a pod's way up; empty for a bare
+// pod.
+func (s *Store) TopUID(pod *object.Pod) string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.resolve(pod).topUID
+}
+
 // Namespaces returns the namespaces that have pods which have not ended, in no
 // order.
 func (s *Store) Namespaces() []string {

@@ -1,0 +1,113 @@
+package watcher
+
+import (
+	"time"
+
+	"github.com/rightsizer/rightsizer/watcher/detect"
+	"github.com/rightsizer/rightsizer/watcher/object"
+	"github.com/rightsizer/rightsizer/watcher/recommend"
+)
+
+// judgeEvery is how often the sizes of one workload are held against its usage:
+// what is told lasts for an hour, and a sample changes little.
+const judgeEvery = 5 * time.Minute
+
+// workloadFit is how well the containers of one watched workload fit.
+type workloadFit struct {
+	judged time.Time
+	fits   []detect.Fit
+}
+
+// touch notes a pod whose workload is due to be judged, because a sample of it
+// arrived. Under the lock of the usage.
+func (w *Watcher) touch(pod *object.Pod, now time.Time) {
+	uid := w.store.TopUID(pod)
+	if uid == "" {
+		return
+	}
+	f := w.usage.fits[uid]
+	if f == nil {
+		f = &workloadFit{}
+		w.usage.fits[uid] = f
+	}
+	if now.Sub(f.judged) >= judgeEvery {
+		f.judged = now
+		w.usage.due = append(w.usage.due, pod)
+	}
+}
+
+// judge holds the sizes of workloads against their usage, and returns those of
+// which there is something to tell. The pods stand for their workloads.
+func (w *Watcher) judge(pods []*object.Pod) []ref {
+	if len(pods) == 0 {
+		return nil
+	}
+	var out []ref
+	around := w.surroundings()
+	for _, pod := range pods {
+		c := w.store.Controller(w.store.TopUID(pod))
+		if c == nil {
+			continue
+		}
+		key, ready := w.store.WorkloadReady(pod)
+		s := &sizeable{key: key, newest: pod, replicas: int32(max(ready, 1))}
+		told := false
+		for i := range pod.Containers {
+			if held := counted(pod, pod.Containers[i].Name); held == &pod.Containers[i] {
+				told = w.judgeContainer(around, s, held, c.UID) || told
+			}
+		}
+		if told {
+			out = append(out, ref{c.Kind, c.Key, c.UID})
+		}
+	}
+	return out
+}
+
+func (w *Watcher) judgeContainer(around *surroundings, s *sizeable, c *object.Container, uid string) bool {
+	sketch, _ := w.usage.book.Get(w.usageKey(s.newest, c.Name))
+	in := w.input(around, s, c, &sketch)
+	settings := recommend.DefaultSettings()
+	r := settings.Recommend(in)
+	if r.State != recommend.Ready {
+		return false // Nothing is known any more, or not enough yet: what was told stands.
+	}
+	w.usage.mu.Lock()
+	defer w.usage.mu.Unlock()
+	f := w.usage.fits[uid]
+	if f == nil {
+		return false // Deleted meanwhile.
+	}
+	at := -1
+	for i := range f.fits {
+		if f.fits[i].Container == c.Name {
+			at = i
+		}
+	}
+	if at < 0 {
+		f.fits, at = append(f.fits, detect.Fit{Container: c.Name, Kind: c.Kind}), len(f.fits)
+	}
+	fit := &f.fits[at]
+	fit.Request, fit.Target, fit.Confidence, fit.Span, fit.Replicas = in.Current.Requests, r.Requests, r.Confidence, r.DataSpan, s.replicas
+	told := fit.Advance(r.ChangeCPU || r.ChangeMemory, in.Now.Unix(), &w.opts.Thresholds)
+	if fit.Quiet() {
+		f.fits = append(f.fits[:at], f.fits[at+1:]...)
+	}
+	return told
+}
+
+// fitsOf are those of a controller that are worth a look.
+func (m *measured) fitsOf(uid string) []detect.Fit {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if f := m.fits[uid]; f != nil && len(f.fits) > 0 {
+		return append([]detect.Fit(nil), f.fits...)
+	}
+	return nil
+}
+
+func (m *measured) forgetController(uid string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.fits, uid)
+}
