@@ -32,7 +32,7 @@ func (KubeletPressure) Rank() uint8 { return 1 }
 
 // Read implements Source.
 func (k KubeletPressure) Read(ctx context.Context, t *Target, take func(*meter.Sample)) error {
-	return k.Kubelets.get(ctx, t, summaryPath, "application/json", summaryBytes, func(r io.Reader) error {
+	return k.Kubelets.get(ctx, t, summaryPath, "application/json, */*;q=0.1", summaryBytes, func(r io.Reader) error {
 		return readSummary(r, t.Node, take)
 	})
 }

@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	resourcePath  = "/metrics/resource"
-	acceptText    = "text/plain;version=0.0.4"
+	resourcePath = "/metrics/resource"
+	// Some servers take no media type with a parameter.
+	acceptText    = "text/plain;version=0.0.4, */*;q=0.1"
 	resourceBytes = 8 << 20
 )
 
