@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/server/auth"
 	"github.com/rightsizer/rightsizer/server/rpc"
 	"github.com/rightsizer/rightsizer/server/rpc/rpcerr"
 )
@@ -129,4 +130,19 @@ func TestAuditThatCannotBeRead(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, resp.GetValid())
 	assert.Equal(t, []*rightsizerv1.AuditHead{head}, c.heads)
+}
+
+// A caller of one namespace learns nothing of the others, nor of what is in none.
+func TestAuditOfWhatTheCallerMaySee(t *testing.T) {
+	t.Parallel()
+	c := &chain{}
+	c.grow(12)
+	c.records[11].Namespace = ""
+	s := rpc.NewAuditService(synced(), c)
+	resp, err := s.ListAuditRecords(auth.WithGrant(t.Context(), auth.Only("ns-1")), &rightsizerv1.ListAuditRecordsRequest{})
+	require.NoError(t, err)
+	assert.Equal(t, []int64{10, 6, 2}, sequences(resp))
+	resp, err = s.ListAuditRecords(t.Context(), &rightsizerv1.ListAuditRecordsRequest{})
+	require.NoError(t, err)
+	assert.Empty(t, resp.GetRecords(), "nobody looked at the request")
 }
