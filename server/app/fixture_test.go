@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/server/auth"
 	"github.com/rightsizer/rightsizer/server/config"
 )
 
@@ -64,8 +65,13 @@ func (c *fakeCluster) ClusterID() string { return "uid-1" }
 func (c *fakeCluster) Cluster() *rightsizerv1.Cluster {
 	return &rightsizerv1.Cluster{Id: "uid-1", Name: "one", SyncedTime: timestamppb.Now()}
 }
-func (c *fakeCluster) Nodes() []*rightsizerv1.Node         { return nil }
-func (c *fakeCluster) Workloads() []*rightsizerv1.Workload { return nil }
+func (c *fakeCluster) Nodes() []*rightsizerv1.Node { return nil }
+func (c *fakeCluster) Workloads() []*rightsizerv1.Workload {
+	return []*rightsizerv1.Workload{
+		{Namespace: "shop", Ref: &rightsizerv1.WorkloadRef{Kind: "Deployment", Name: "web"}},
+		{Namespace: "bank", Ref: &rightsizerv1.WorkloadRef{Kind: "Deployment", Name: "vault"}},
+	}
+}
 func (c *fakeCluster) Problems() []*rightsizerv1.Event     { return nil }
 func (c *fakeCluster) Incidents() []*rightsizerv1.Incident { return nil }
 func (c *fakeCluster) Workload(string, string, string) (*rightsizerv1.GetWorkloadResponse, bool) {
@@ -107,10 +113,16 @@ func loopback() config.Config {
 
 func start(t *testing.T, cfg config.Config) *operator {
 	t.Helper()
+	return startWith(t, cfg, nil)
+}
+
+// startWith starts an operator whose callers are decided on by reviews.
+func startWith(t *testing.T, cfg config.Config, reviews auth.Reviews) *operator {
+	t.Helper()
 	o := &operator{cluster: &fakeCluster{}, log: &log{}}
 	var err error
 	o.App, err = New(cfg, Options{
-		Logger: slog.New(slog.NewTextHandler(o.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Version: "test",
+		Logger: slog.New(slog.NewTextHandler(o.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Version: "test", Reviews: reviews,
 		NewCluster: func(p Publisher, _ prometheus.Registerer) (Cluster, error) {
 			o.cluster.publisher = p
 			return o.cluster, nil
