@@ -88,11 +88,11 @@ func NewOIDC(opts OIDCOptions) *OIDC {
 }
 
 // boundedAnswers ends an answer that is too long.
-type boundedAnswers struct{ http.RoundTripper }
+type boundedAnswers struct{ *http.Transport }
 
 // RoundTrip implements http.RoundTripper.
 func (b boundedAnswers) RoundTrip(r *http.Request) (*http.Response, error) {
-	res, err := b.RoundTripper.RoundTrip(r)
+	res, err := b.Transport.RoundTrip(r)
 	if err == nil {
 		res.Body = http.MaxBytesReader(nil, res.Body, maxIssuerBytes)
 	}
@@ -245,3 +245,6 @@ func (k keySet) VerifySignature(ctx context.Context, token string) ([]byte, erro
 	}
 	return payload, err //nolint:wrapcheck // a transparent wrapper
 }
+
+// Close ends the connections to the issuer that are idle.
+func (o *OIDC) Close() { o.client.CloseIdleConnections() }

@@ -69,7 +69,8 @@ func parseStaticToken(line string) (hash [sha256.Size]byte, _ *Identity, _ error
 		return hash, nil, errors.New("wants name:groups:sha256")
 	}
 	digits := line[last+1:]
-	if n, err := hex.Decode(hash[:], []byte(digits)); len(digits) != hex.EncodedLen(sha256.Size) || err != nil || n != sha256.Size {
+	sum, err := hex.DecodeString(digits)
+	if err != nil || copy(hash[:], sum) != len(hash) || len(sum) != len(hash) {
 		return hash, nil, errors.New("wants the token's SHA-256 at the end, 64 hexadecimal digits; never the token itself")
 	}
 	id := &Identity{User: line[:middle], Groups: strings.Split(line[middle+1:last], ",")}
