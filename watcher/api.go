@@ -2,6 +2,7 @@ package watcher
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
@@ -104,6 +105,17 @@ func (a *api) page(ctx context.Context, path string, opts metav1.ListOptions, in
 	defer cancel()
 	return a.rest.Get().AbsPath(path).MaxRetries(0).
 		SpecificallyVersionedParams(&opts, a.params, schema.GroupVersion{Version: "v1"}).Do(ctx).Into(into)
+}
+
+// write puts or posts an object, which names its kind.
+func (a *api) write(ctx context.Context, verb, path string, obj runtime.Object) error {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	raw, err := json.Marshal(obj) // The client's own encoder serves one group alone.
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", path, err)
+	}
+	return a.rest.Verb(verb).AbsPath(path).MaxRetries(0).SetHeader("Content-Type", runtime.ContentTypeJSON).Body(raw).Do(ctx).Error()
 }
 
 // raw reads one page as JSON, of a kind that has no type here.

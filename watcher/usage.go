@@ -18,10 +18,11 @@ import (
 // measured is what is known of usage now. Its lock may be taken under the
 // watcher's, never the other way round.
 type measured struct {
-	sources []*polled
-	closers []func()
-	book    *usage.Book
-	history *history.History
+	sources     []*polled
+	closers     []func()
+	book        *usage.Book
+	history     *history.History
+	checkpoints checkpoints
 	// constraints are nil before they are read.
 	constraints atomic.Pointer[constraints]
 

@@ -10,6 +10,7 @@ import (
 type usageSizes struct {
 	w                                                       *Watcher
 	samples, skipped, rounds, failed, measured, held, bytes *prometheus.Desc
+	restored, corrupt, written, unwritten                   *prometheus.Desc
 	forgotten, series, seriesBytes, refused, reach          *prometheus.Desc
 }
 
@@ -27,6 +28,10 @@ func newUsageSizes(w *Watcher) *usageSizes {
 		held:        desc("sketches", "Containers of workloads of which sketches are held."),
 		bytes:       desc("sketch_bytes", "Memory that the sketches take."),
 		forgotten:   desc("sketches_forgotten_total", "Sketches forgotten for want of room."),
+		restored:    desc("checkpoint_restored", "Containers of workloads that were restored at the start."),
+		corrupt:     desc("checkpoint_corrupt_total", "Shards that could not be restored."),
+		written:     desc("checkpoint_writes_total", "Shards written."),
+		unwritten:   desc("checkpoint_failures_total", "Shards not written: refused, or too long."),
 		series:      desc("history_series", "Series in the history."),
 		seriesBytes: desc("history_bytes", "Memory that the history takes."),
 		refused:     desc("history_series_refused_total", "Series and minutes not recorded for want of room."),
@@ -36,7 +41,7 @@ func newUsageSizes(w *Watcher) *usageSizes {
 
 // Describe implements prometheus.Collector.
 func (s *usageSizes) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{s.samples, s.skipped, s.rounds, s.failed, s.measured, s.held, s.bytes, s.forgotten, s.series, s.seriesBytes, s.refused, s.reach} {
+	for _, d := range []*prometheus.Desc{s.samples, s.skipped, s.rounds, s.failed, s.measured, s.held, s.bytes, s.forgotten, s.restored, s.corrupt, s.written, s.unwritten, s.series, s.seriesBytes, s.refused, s.reach} {
 		ch <- d
 	}
 }
@@ -68,6 +73,14 @@ func (s *usageSizes) Collect(ch chan<- prometheus.Metric) {
 	gauge(s.held, float64(stats.Entries))
 	gauge(s.bytes, float64(stats.Bytes))
 	counter(s.forgotten, stats.Forgotten)
+	c := &s.w.usage.checkpoints
+	c.mu.Lock()
+	entries, corrupt, writes, failed := c.entries, c.corrupt, c.writes, c.failed+c.tooLong
+	c.mu.Unlock()
+	gauge(s.restored, float64(entries))
+	counter(s.corrupt, corrupt)
+	counter(s.written, writes)
+	counter(s.unwritten, failed)
 	past := s.w.usage.history.Stats()
 	gauge(s.series, float64(past.Series))
 	gauge(s.seriesBytes, float64(past.Bytes))

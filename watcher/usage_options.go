@@ -37,6 +37,9 @@ type UsageOptions struct {
 	// DaemonSetNodeLabel is a label of nodes by whose values the pods of a
 	// DaemonSet are measured apart. Default: together.
 	DaemonSetNodeLabel string
+	// CheckpointNamespace is where what is measured is kept over a restart, in
+	// ConfigMaps. Default: nowhere.
+	CheckpointNamespace string
 	// Leading says whether this replica polls, and tells what it finds; it is asked
 	// at any time. Default: always.
 	Leading func() bool
@@ -77,6 +80,7 @@ func (o *UsageOptions) validate() error {
 	within("DetailInterval", o.DetailInterval)
 	check(o.SketchBytes >= usage.MinBookBytes, "SketchBytes is %d, must be at least %d", o.SketchBytes, usage.MinBookBytes)
 	check(o.HistoryBytes >= history.MinBytes, "HistoryBytes is %d, must be at least %d", o.HistoryBytes, history.MinBytes)
+	check(len(o.CheckpointNamespace) <= 63, "CheckpointNamespace has %d bytes, at most 63 are allowed", len(o.CheckpointNamespace))
 	check(len(o.DaemonSetNodeLabel) <= 317, "DaemonSetNodeLabel has %d bytes, at most 317 are allowed", len(o.DaemonSetNodeLabel))
 	return errors.Join(errs...)
 }

@@ -142,6 +142,11 @@ func (w *Watcher) usageHealth() []*rightsizerv1.ComponentHealth {
 		out = append(out, s.line.message("usage/"+s.Name()))
 		s.mu.Unlock()
 	}
+	if c := &w.usage.checkpoints; c.namespace != "" {
+		c.mu.Lock()
+		out = append(out, c.line.message("usage/checkpoints"))
+		c.mu.Unlock()
+	}
 	slices.SortFunc(out, func(a, b *rightsizerv1.ComponentHealth) int { return cmp.Compare(a.GetComponent(), b.GetComponent()) })
 	return out
 }

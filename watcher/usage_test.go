@@ -163,6 +163,24 @@ func TestExhaustionIsToldWhileItLasts(t *testing.T) {
 	})
 }
 
+func TestAnExhaustedNodeIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gauge{cpu: "40m", memory: "20Mi"}
+		r, server := measuring(t, g, "web-1")
+		defer r.stop()
+		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-1", UID: "uid-node-1"}}
+		node.Status.Allocatable = corev1.ResourceList{"cpu": resource.MustParse("8"), "memory": resource.MustParse("3100Mi")} // 3Gi are used
+		server.Put(node)
+		r.pass(20 * time.Second)
+		assert.Equal(t, []string{"OPENED node.exhaustion SEVERITY_ERROR"}, r.out.types("node.exhaustion"))
+		larger := node.DeepCopy()
+		larger.Status.Allocatable["memory"] = resource.MustParse("6Gi")
+		server.Put(larger)
+		r.pass(20 * time.Second)
+		assert.Equal(t, []string{"RESOLVED node.exhaustion SEVERITY_INFO"}, r.out.types("node.exhaustion"))
+	})
+}
+
 func TestASourceThatIsDownIsToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gauge{cpu: "40m", memory: "20Mi"}

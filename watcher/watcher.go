@@ -116,6 +116,10 @@ func New(opts Options) (*Watcher, error) {
 		notes:     track.NewNotes(),
 	}
 	w.converter.NodeGroupLabel = opts.Usage.DaemonSetNodeLabel
+	if len(opts.Usage.Sources) > 0 {
+		w.usage.checkpoints.namespace = opts.Usage.CheckpointNamespace
+	}
+	w.usage.checkpoints.line = line{state: healthStarting, since: opts.Clock.Now(), reason: "not read yet"}
 	w.usage.fits = make(map[string]*workloadFit)
 	w.usage.pods, w.usage.nodes = make(map[string]*podUse), make(map[string]*use)
 	if w.usage.book, err = usage.NewBook(usage.BookOptions{MaxBytes: opts.Usage.SketchBytes}); err != nil {
@@ -165,12 +169,16 @@ func (w *Watcher) run(ctx context.Context) error {
 	if !w.identify(ctx) {
 		return nil
 	}
+	w.restoreFirst(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { w.keepTime(ctx) })
 	if len(w.usage.sources) > 0 {
 		running.Go(func() { w.pollUsage(ctx) })
 		running.Go(func() { w.keepHistory(ctx) })
 		running.Go(func() { w.keepConstraints(ctx) })
+	}
+	if w.usage.checkpoints.namespace != "" {
+		running.Go(func() { w.keepCheckpoints(ctx) })
 	}
 	for _, h := range w.watches {
 		c := w.connect(h)

@@ -52,7 +52,7 @@ func (a *App) watch(publisher Publisher, registerer prometheus.Registerer) (Clus
 		return nil, err
 	}
 	w, err := watcher.New(watcher.Options{
-		Usage:  usageOptions(&a.cfg.Usage),
+		Usage:  usageOptions(&a.cfg),
 		Config: kube, Publisher: publisher, OnSynced: publisher.Synced, Registerer: registerer,
 		ClusterID: a.cfg.ClusterID, ClusterName: a.cfg.ClusterName, Environment: a.cfg.Environment, DisableWatchList: a.cfg.DisableWatchList,
 		Logger:     a.logger.With(slog.String("component", "watcher")),

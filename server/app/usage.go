@@ -7,12 +7,17 @@ import (
 )
 
 // usageOptions are what is measured, as it is configured.
-func usageOptions(c *config.UsageConfig) watcher.UsageOptions {
-	return watcher.UsageOptions{
+func usageOptions(cfg *config.Config) watcher.UsageOptions {
+	c := &cfg.Usage
+	o := watcher.UsageOptions{
 		Sources: c.SourceList(), Interval: c.Interval, DetailInterval: c.DetailInterval,
 		KubeletCAFile: c.KubeletCAFile, KubeletInsecure: c.KubeletInsecureTLS,
 		SketchBytes: c.SketchBytes, HistoryBytes: c.HistoryBytes, DaemonSetNodeLabel: c.DaemonSetNodeLabel,
 	}
+	if c.Checkpoints == "on" || c.Checkpoints == "auto" && cfg.Kubeconfig == "" {
+		o.CheckpointNamespace = operatorNamespace(cfg.OperatorNamespace)
+	}
+	return o
 }
 
 // metrics is what a Cluster measured, nil where it measures nothing.

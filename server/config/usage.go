@@ -21,6 +21,8 @@ type UsageConfig struct {
 	SketchBytes  int64
 
 	DaemonSetNodeLabel string
+	// Checkpoints is auto, on or off.
+	Checkpoints string
 }
 
 // UsageSources are the names that usage-sources takes.
@@ -52,6 +54,8 @@ func usageSettings() []Setting {
 			"Memory for what recommendations are made from, about 1 KiB for a container of a workload; beyond it the one measured longest ago is forgotten."),
 		text("daemonset-node-label", "label", 317, func(c *Config) *string { return &c.Usage.DaemonSetNodeLabel },
 			"Label of nodes, such as node.kubernetes.io/instance-type, by whose values the pods of a DaemonSet are measured apart. Unset: all together."),
+		choice("usage-checkpoints", "auto", []string{"auto", "on", "off"}, func(c *Config) *string { return &c.Usage.Checkpoints },
+			"Whether what is measured is kept over a restart, in ConfigMaps of operator-namespace, written every 15 minutes and at the end; auto is on in a pod and off where kubeconfig is set, so that a look at a cluster changes nothing in it."),
 	}
 }
 

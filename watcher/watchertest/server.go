@@ -47,6 +47,8 @@ type Server struct {
 	plain     bool
 	requests  []string
 	answers   map[string]func() any
+	// configMaps are what was written, by namespace/name.
+	configMaps map[string]*corev1.ConfigMap
 }
 
 // entry is one change.
@@ -323,6 +325,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, answer())
 	case strings.HasPrefix(r.URL.Path, metricsAPI):
 		writeStatus(w, status(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, "the server is currently unable to handle the request"))
+	case strings.HasPrefix(r.URL.Path, namespaces+"/") && s.configMap(w, r):
 	case strings.HasPrefix(r.URL.Path, namespaces+"/"):
 		s.get(w, namespaces, "/"+strings.TrimPrefix(r.URL.Path, namespaces+"/"))
 	case plain && initial:
