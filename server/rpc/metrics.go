@@ -80,8 +80,7 @@ func (s *MetricsService) QueryMetrics(ctx context.Context, req *rightsizerv1.Que
 		may = nil
 	}
 	got, err := s.measured.QueryMetrics(req, may)
-	var field FieldError
-	if errors.As(err, &field) {
+	if field, ok := errors.AsType[FieldError](err); ok {
 		return nil, rpcerr.BadRequest(rpcerr.ReasonInvalidArgument, rpcerr.Violation{Field: field.Field(), Description: field.Reason()})
 	}
 	return got, err

@@ -34,11 +34,11 @@ func (m *memory) QueryMetrics(_ *rightsizerv1.QueryMetricsRequest, may func(stri
 	return out, nil
 }
 
-type badStep struct{}
+type stepError struct{}
 
-func (badStep) Error() string  { return "step: is too short" }
-func (badStep) Field() string  { return "step" }
-func (badStep) Reason() string { return "is too short" }
+func (stepError) Error() string  { return "step: is too short" }
+func (stepError) Field() string  { return "step" }
+func (stepError) Reason() string { return "is too short" }
 
 func TestMetrics(t *testing.T) {
 	w := synced()
@@ -56,7 +56,7 @@ func TestMetrics(t *testing.T) {
 	require.Len(t, got.GetSeries(), 1)
 	assert.Equal(t, "shop", got.GetSeries()[0].GetLabels()["namespace"])
 
-	m.err = badStep{}
+	m.err = stepError{}
 	_, err = s.QueryMetrics(everybody(t), &rightsizerv1.QueryMetricsRequest{})
 	assert.Equal(t, connect.CodeInvalidArgument, connect.CodeOf(err))
 	require.ErrorContains(t, err, "step: is too short")

@@ -106,7 +106,8 @@ func (c *column) set(s Stat, slot, width int, v code) {
 		return
 	}
 	if slot >= len(c.values[s]) {
-		grown := make([]code, max(width, slot+1))
+		// A quarter more, since series that are new come one by one.
+		grown := make([]code, max(width, slot+1+slot/4))
 		copy(grown, c.values[s])
 		c.values[s] = grown
 	}

@@ -77,6 +77,7 @@ func TestSeriesAreJoined(t *testing.T) {
 		assert.InEpsilon(t, want, value(q), 0.001, "%+v", q)
 	}
 	assert.InEpsilon(t, 530.0/6, value(history.Query{Metric: "container_cpu_usage", Aggregation: history.Avg}), 0.001)
+	assert.Empty(t, query(t, h, history.Query{Metric: "node_cpu_usage", May: func(ns string) bool { return ns != "" }}).Series)
 	got := query(t, h, history.Query{Metric: "container_cpu_usage", GroupBy: []string{"namespace", "workload"}})
 	require.Len(t, got.Series, 3)
 	assert.Equal(t, map[string]string{"namespace": "ns-0", "workload": "web-0"}, got.Series[0].Labels)

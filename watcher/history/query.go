@@ -36,7 +36,8 @@ type Query struct {
 	Start, End  time.Time
 	Step        time.Duration
 	Aggregation Aggregation
-	// May says which namespaces the caller may see; nil is all. Nodes have none.
+	// May says which namespaces the caller may see; nil is all. The empty one
+	// is that of nodes.
 	May func(namespace string) bool
 }
 
@@ -172,7 +173,7 @@ func (h *History) groups(q *Query, m *Metric) ([]*group, error) {
 	var order []string
 	for slot := range h.slots {
 		k := &h.slots[slot].key
-		if *k == (Key{}) || m.node != (k.Node != "") || !m.node && q.May != nil && !q.May(k.Namespace) || !matches(k, q.Filter) {
+		if *k == (Key{}) || m.node != (k.Node != "") || q.May != nil && !q.May(k.Namespace) || !matches(k, q.Filter) {
 			continue
 		}
 		var name strings.Builder
