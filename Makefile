@@ -85,13 +85,18 @@ format: .build/tools.stamp .build/buf.stamp .build/protovalidate.stamp .build/we
 	@cd web && npm run --silent format
 
 .PHONY: test
-test: checkgenerate lint test-go test-conformance test-web test-devcluster e2e ## Everything that must pass
+test: checkgenerate lint test-go test-conformance test-web test-devcluster fuzz-smoke e2e ## Everything that must pass
 	$(call say,all of it passed)
 
 .PHONY: test-go
 test-go: web/dist/index.html ## Unit and property tests, race detector on
 	$(call say,go test -race)
 	@go test -race -shuffle=on -timeout=10m ./...
+
+.PHONY: fuzz-smoke
+fuzz-smoke: ## Each fuzz target for two seconds
+	$(call say,each fuzz target for two seconds)
+	@.ci/fuzz 2s
 
 .PHONY: test-conformance
 test-conformance: .build/buf.stamp ## Connect's own conformance suite on the streams

@@ -11,6 +11,7 @@ import (
 	"connectrpc.com/grpcreflect"
 
 	"github.com/rightsizer/rightsizer/gen/go/rightsizer/v1/rightsizerv1connect"
+	"github.com/rightsizer/rightsizer/server/auth"
 	"github.com/rightsizer/rightsizer/server/intercept"
 	"github.com/rightsizer/rightsizer/server/rpc"
 	"github.com/rightsizer/rightsizer/server/rpc/rpcerr"
@@ -56,6 +57,10 @@ func (a *App) apiHandler(stopping context.Context, e exposure, p *probe) (http.H
 		return nil, err
 	}
 	mux.Handle("/events", events)
+	mux.Handle("/auth/", auth.Login(auth.LoginOptions{
+		Open: e.open, OIDC: a.access.oidc, LogOut: a.hub.LogOut,
+		Guarded: func(h http.Handler) http.Handler { return a.identified(e, h) },
+	}))
 	mux.Handle("/", web.Handler())
 	return a.outer(e, mux), nil
 }
