@@ -280,8 +280,10 @@ func outcome(t *testing.T, h *http.Client, url string, method protoreflect.Metho
 		return "403"
 	case connect.CodeInvalidArgument:
 		t.Errorf("%s: the test's request is not valid: %v", method.FullName(), err)
+		return "400"
+	default:
+		return "ok"
 	}
-	return "ok"
 }
 
 // TestWhoMayWatchByWebSocket is the matrix's row for the bridge.

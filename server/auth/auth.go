@@ -83,7 +83,7 @@ type call struct {
 type callKey struct{}
 
 func callOf(ctx context.Context) *call {
-	c, _ := ctx.Value(callKey{}).(*call) //nolint:errcheck // nil where there is none
+	c, _ := ctx.Value(callKey{}).(*call) // nil where there is none
 	return c
 }
 

@@ -18,7 +18,7 @@ const (
 	// Subprotocol is the one that the server answers with.
 	Subprotocol = "events.rightsizer.dev"
 	// SubprotocolToken is followed by the token in unpadded base64url.
-	SubprotocolToken = "base64url.bearer.authorization.k8s.io."
+	SubprotocolToken = "base64url.bearer.authorization.k8s.io." //nolint:gosec // a prefix, no secret
 )
 
 // maxToken bounds a token in bytes; those of service accounts have about 1,000.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -208,4 +207,4 @@ func (o LoginOptions) logout(w http.ResponseWriter, r *http.Request) {
 }
 
 // String hides the code and its verifier from whoever prints it.
-func (l login) String() string { return fmt.Sprintf("login to %s", l.RedirectURI) }
+func (l login) String() string { return "login to " + l.RedirectURI }

@@ -137,9 +137,3 @@ func (m *memo[V]) forget(element *list.Element) {
 	delete(m.answers, element.Value.(*answer[V]).key) //nolint:forcetypeassert // the list holds nothing else
 	m.recent.Remove(element)
 }
-
-func (m *memo[V]) len() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return len(m.answers)
-}

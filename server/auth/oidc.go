@@ -156,7 +156,7 @@ func (o *OIDC) verify(ctx context.Context, token string) (review, error) {
 	case down != nil:
 		return review{}, fmt.Errorf("the issuer's keys: %w", down)
 	case err != nil:
-		return review{why: err.Error()}, nil
+		return review{why: err.Error()}, nil //nolint:nilerr // it is the answer
 	}
 	id, err := o.identity(verified)
 	if err != nil {

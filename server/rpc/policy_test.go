@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/server/auth"
 	"github.com/rightsizer/rightsizer/server/rpc"
 	"github.com/rightsizer/rightsizer/server/rpc/rpcerr"
 )
@@ -42,7 +43,7 @@ func TestListPoliciesByPages(t *testing.T) {
 	read := func(size int32, namespaces ...string) (names []string) {
 		req := &rightsizerv1.ListPoliciesRequest{PageSize: size, Namespaces: namespaces}
 		for {
-			resp, err := s.ListPolicies(t.Context(), req)
+			resp, err := s.ListPolicies(everybody(t), req)
 			require.NoError(t, err)
 			for _, found := range resp.GetPolicies() {
 				names = append(names, found.GetName())
@@ -71,13 +72,21 @@ func TestPoliciesThatAreNotKnown(t *testing.T) {
 		{rpc.WorkloadKindError{Reason: "must be one of"}, connect.CodeInvalidArgument, rpcerr.ReasonInvalidArgument},
 	} {
 		s := rpc.NewPolicyService(synced(), &policies{err: c.err})
-		_, err := s.ExplainPolicy(t.Context(), &rightsizerv1.ExplainPolicyRequest{Namespace: "a", Kind: "Deployment", Name: "b"})
+		_, err := s.ExplainPolicy(everybody(t), &rightsizerv1.ExplainPolicyRequest{Namespace: "a", Kind: "Deployment", Name: "b"})
 		assert.Equal(t, c.code, connect.CodeOf(err))
 		assert.Equal(t, c.reason, rpcerr.Reason(err))
 	}
-	_, err := rpc.NewPolicyService(synced(), &policies{err: errors.New("watch is down")}).ListPolicies(t.Context(), &rightsizerv1.ListPoliciesRequest{})
+	_, err := rpc.NewPolicyService(synced(), &policies{err: errors.New("watch is down")}).ListPolicies(everybody(t), &rightsizerv1.ListPoliciesRequest{})
 	assert.Equal(t, connect.CodeUnavailable, connect.CodeOf(err))
 	assert.ErrorContains(t, err, "watch is down")
-	_, err = rpc.NewPolicyService(synced(), &policies{}).ListPolicies(t.Context(), &rightsizerv1.ListPoliciesRequest{Cluster: "another"})
+	_, err = rpc.NewPolicyService(synced(), &policies{}).ListPolicies(everybody(t), &rightsizerv1.ListPoliciesRequest{Cluster: "another"})
 	assert.Equal(t, rpcerr.ReasonClusterNotFound, rpcerr.Reason(err))
+}
+
+func TestPoliciesOfOtherNamespacesAndOfTheClusterAreForWhoMaySeeThem(t *testing.T) {
+	p := &policies{all: []*rightsizerv1.Policy{{Name: "z"}, {Namespace: "shop", Name: "a"}, {Namespace: "bank", Name: "b"}}}
+	resp, err := rpc.NewPolicyService(synced(), p).ListPolicies(auth.WithGrant(t.Context(), auth.Only("shop")), &rightsizerv1.ListPoliciesRequest{AllowedOnly: true})
+	require.NoError(t, err)
+	require.Len(t, resp.GetPolicies(), 1)
+	assert.Equal(t, "a", resp.GetPolicies()[0].GetName())
 }

@@ -106,8 +106,8 @@ func alice() *auth.Identity {
 func over(ended chan error) bool {
 	synctest.Wait()
 	select {
-	case <-ended:
-		return true
+	case err := <-ended:
+		return err == nil // the client was told
 	default:
 		return false
 	}

@@ -1,0 +1,394 @@
+package e2e_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/gen/go/rightsizer/v1/rightsizerv1connect"
+)
+
+const (
+	ours   = "attack-ours"
+	theirs = "attack-theirs"
+)
+
+// callers are service accounts with real tokens and roles.
+type callers struct {
+	kube kubernetes.Interface
+}
+
+func newCallers(t *testing.T) *callers {
+	t.Helper()
+	kube, err := kubernetes.NewForConfig(cluster.RESTConfig())
+	require.NoError(t, err)
+	for _, name := range []string{ours, theirs} {
+		_, err := kube.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+		require.True(t, err == nil || apierrors.IsAlreadyExists(err), "%v", err) // the tests share the cluster, which ends with them
+	}
+	rules := []rbacv1.PolicyRule{{APIGroups: []string{"rightsizer.dev"}, Resources: []string{"*"}, Verbs: []string{"*"}}}
+	_, err = kube.RbacV1().ClusterRoles().Create(t.Context(), &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "attack-admin"}, Rules: rules}, metav1.CreateOptions{})
+	require.True(t, err == nil || apierrors.IsAlreadyExists(err), "%v", err)
+	viewer := []rbacv1.PolicyRule{{APIGroups: []string{"rightsizer.dev"}, Resources: []string{"events", "recommendations", "remediations"}, Verbs: []string{"get", "list", "watch"}}}
+	_, err = kube.RbacV1().Roles(ours).Create(t.Context(), &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: "viewer"}, Rules: viewer}, metav1.CreateOptions{})
+	require.True(t, err == nil || apierrors.IsAlreadyExists(err), "%v", err)
+	return &callers{kube}
+}
+
+// viewer makes an account that may read namespace ours.
+func (c *callers) viewer(t *testing.T, name string) string {
+	t.Helper()
+	c.account(t, name)
+	_, err := c.kube.RbacV1().RoleBindings(ours).Create(t.Context(), &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "viewer"},
+		Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Name: name, Namespace: ours}},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	return c.token(t, name, "rightsizer.dev")
+}
+
+func (c *callers) admin(t *testing.T) string {
+	t.Helper()
+	c.account(t, "admin")
+	_, err := c.kube.RbacV1().ClusterRoleBindings().Create(t.Context(), &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "attack-admin"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "attack-admin"},
+		Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Name: "admin", Namespace: ours}},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	return c.token(t, "admin", "rightsizer.dev")
+}
+
+func (c *callers) account(t *testing.T, name string) {
+	t.Helper()
+	_, err := c.kube.CoreV1().ServiceAccounts(ours).Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+	require.NoError(t, err)
+}
+
+func (c *callers) token(t *testing.T, name string, audiences ...string) string {
+	t.Helper()
+	got, err := c.kube.CoreV1().ServiceAccounts(ours).CreateToken(t.Context(), name,
+		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences}}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	return got.Status.Token
+}
+
+// guarded starts an operator on loopback whose callers must say who they are.
+func guarded(t *testing.T, flags ...string) *operator {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "tokens")
+	require.NoError(t, os.WriteFile(file, []byte("# none\n"), 0o600))
+	return serve(t, cluster.KubeconfigPath(), append([]string{"--static-token-file=" + file, "--log-level=debug"}, flags...)...).ready()
+}
+
+type bearer string
+
+func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+string(b))
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func (o *operator) eventsAs(token string) rightsizerv1connect.EventServiceClient {
+	return rightsizerv1connect.NewEventServiceClient(&http.Client{Transport: bearer(token)}, o.url)
+}
+
+// post sends one request as it is and returns its status and answer.
+func (o *operator) post(method, path string, body io.Reader, header ...string) (int, string) {
+	o.t.Helper()
+	ctx, cancel := context.WithTimeout(o.t.Context(), 30*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, o.url+path, body)
+	require.NoError(o.t, err)
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true}}
+	res, err := client.Do(req)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer res.Body.Close() //nolint:errcheck // read to its end or not worth it
+	text, _ := io.ReadAll(res.Body)
+	return res.StatusCode, string(text)
+}
+
+// healthy watches as administrator while body attacks, and fails where anything was
+// lost, the stream ended, or one of the events that are made meanwhile did not come.
+func healthy(t *testing.T, o *operator, token string, body func()) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	stream, err := o.eventsAs(token).StreamEvents(ctx, &rightsizerv1.StreamEventsRequest{Filter: &rightsizerv1.EventFilter{Namespaces: []string{theirs}}})
+	require.NoError(t, err)
+	var events, lost atomic.Int64
+	ended := make(chan error, 1)
+	go func() {
+		for stream.Receive() {
+			switch {
+			case stream.Msg().GetEvent() != nil:
+				events.Add(1)
+			case stream.Msg().GetLost() != nil:
+				lost.Add(stream.Msg().GetLost().GetCount())
+			}
+		}
+		ended <- stream.Err()
+	}()
+	body()
+	require.NoError(t, cluster.Apply(ctx, "oom", theirs))
+	assert.Eventually(t, func() bool { return events.Load() > 0 }, patience, poll, "events come as ever")
+	assert.Zero(t, lost.Load())
+	select {
+	case err := <-ended:
+		assert.Failf(t, "the stream of who does nothing wrong ended", "%v", err)
+	default:
+	}
+	cancel()
+}
+
+const (
+	listEvents = "/rightsizer.v1.EventService/ListEvents"
+	approve    = "/rightsizer.v1.RemediationService/ApproveRemediation"
+)
+
+func TestAttacksAreRefusedWhileOthersGoOn(t *testing.T) {
+	who := newCallers(t)
+	admin, viewer := who.admin(t), who.viewer(t, "viewer")
+	o := guarded(t, "--max-connections=400")
+	asAdmin := []string{"Authorization", "Bearer " + admin, "Content-Type", "application/json"}
+	asViewer := []string{"Authorization", "Bearer " + viewer, "Content-Type", "application/json"}
+	status, text := o.post("POST", listEvents, strings.NewReader(`{}`), asAdmin...)
+	require.Equal(t, http.StatusOK, status, text)
+	healthy(t, o, admin, func() {
+		tokens(t, o, who, viewer)
+		rights(t, o, asViewer)
+		browsers(t, o, viewer)
+		bodies(t, o, asAdmin)
+		idleSockets(t, o)
+	})
+	for _, secret := range []string{admin, viewer, "s3cr3t-in-url"} {
+		assert.NotContains(t, o.log.String(), secret, "a token is in the log")
+	}
+}
+
+func tokens(t *testing.T, o *operator, who *callers, viewer string) {
+	t.Helper()
+	parts := strings.Split(viewer, ".")
+	for name, token := range map[string]string{
+		"wrong audience":    who.token(t, "viewer"),
+		"other audience":    who.token(t, "viewer", "other.example"),
+		"garbage":           "garbage",
+		"changed signature": parts[0] + "." + parts[1] + "." + strings.Repeat("A", len(parts[2])),
+		"no signature":      base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + parts[1] + ".",
+	} {
+		status, text := o.post("POST", listEvents, strings.NewReader(`{}`), "Authorization", "Bearer "+token, "Content-Type", "application/json")
+		assert.Equal(t, http.StatusUnauthorized, status, name)
+		assert.Contains(t, text, `"the caller is not known"`, name)
+	}
+	status, _ := o.post("POST", listEvents, strings.NewReader(`{}`), "Content-Type", "application/json")
+	assert.Equal(t, http.StatusUnauthorized, status, "no token")
+	status, _ = o.post("POST", listEvents+"?access_token=s3cr3t-in-url", strings.NewReader(`{}`), "Authorization", "Bearer "+viewer, "Content-Type", "application/json")
+	assert.Equal(t, http.StatusUnauthorized, status, "a token in the URL, beside a good one")
+	status, _ = o.post("GET", "/events?token="+viewer, http.NoBody, "Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+	assert.Equal(t, http.StatusUnauthorized, status, "a WebSocket's token in the URL")
+}
+
+func rights(t *testing.T, o *operator, asViewer []string) {
+	t.Helper()
+	status, text := o.post("POST", listEvents, strings.NewReader(fmt.Sprintf(`{"filter":{"namespaces":[%q]}}`, ours)), asViewer...)
+	assert.Equal(t, http.StatusOK, status, text)
+	for name, body := range map[string]string{
+		"all":           `{}`,
+		"another":       fmt.Sprintf(`{"filter":{"namespaces":[%q]}}`, theirs),
+		"one too many":  fmt.Sprintf(`{"filter":{"namespaces":[%q,%q]}}`, ours, theirs),
+		"what is not":   `{"filter":{"namespaces":["no-such-namespace"]}}`,
+		"kube-system's": `{"filter":{"namespaces":["kube-system"],"allowedOnly":true}}`,
+	} {
+		status, text := o.post("POST", listEvents, strings.NewReader(body), asViewer...)
+		assert.Equal(t, http.StatusForbidden, status, "%s: %s", name, text)
+	}
+	status, text = o.post("POST", approve, strings.NewReader(fmt.Sprintf(`{"namespace":%q,"name":"any"}`, ours)), asViewer...)
+	assert.Equal(t, http.StatusForbidden, status, text)
+	status, text = o.post("POST", "/rightsizer.v1.EventService/ListConnections", strings.NewReader(`{}`), asViewer...)
+	assert.Equal(t, http.StatusForbidden, status, text)
+}
+
+func browsers(t *testing.T, o *operator, viewer string) {
+	t.Helper()
+	host := strings.TrimPrefix(o.url, "http://")
+	for _, origin := range []string{"https://evil.example", "null", "http://" + host + ".evil.example", "http://evil.example#" + host, "http://" + host + "@evil.example"} {
+		socket, res, err := websocket.Dial(t.Context(), "ws://"+host+"/events", &websocket.DialOptions{
+			HTTPHeader:   http.Header{"Origin": {origin}},
+			Subprotocols: []string{"events.rightsizer.dev", "base64url.bearer.authorization.k8s.io." + base64.RawURLEncoding.EncodeToString([]byte(viewer))},
+		})
+		if assert.Error(t, err, origin) && assert.NotNil(t, res, origin) {
+			assert.Equal(t, http.StatusForbidden, res.StatusCode, origin)
+		} else if socket != nil {
+			_ = socket.CloseNow()
+		}
+	}
+	status, _ := o.post("POST", approve, strings.NewReader(`{}`), "Authorization", "Bearer "+viewer, "Content-Type", "text/plain", "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site")
+	assert.Contains(t, []int{http.StatusForbidden, http.StatusUnsupportedMediaType}, status, "a cross-site form")
+	status, _ = o.post("GET", approve+"?message=%7B%7D&encoding=json&connect=v1", http.NoBody, "Authorization", "Bearer "+viewer)
+	assert.Equal(t, http.StatusMethodNotAllowed, status, "a GET on what changes something")
+	status, _ = o.post("GET", "/", http.NoBody, "Accept", "text/html")
+	assert.Equal(t, http.StatusOK, status, "the page itself needs no token")
+}
+
+// bodies sends what is too much, and measures what that costs where it says so.
+func bodies(t *testing.T, o *operator, asAdmin []string) {
+	t.Helper()
+	var bomb bytes.Buffer
+	zip := gzip.NewWriter(&bomb)
+	_, err := io.CopyN(zip, zeros{}, 200<<20)
+	require.NoError(t, err)
+	require.NoError(t, zip.Close())
+	t.Logf("a bomb of %d KiB that unpacks to 200 MiB", bomb.Len()>>10)
+	gzipped := append([]string{"Content-Encoding", "gzip"}, asAdmin...)
+	status, text := o.post("POST", listEvents, bytes.NewReader(bomb.Bytes()), gzipped...) // what is allocated once is
+	assert.Equal(t, http.StatusTooManyRequests, status, text)
+	for range 5 {
+		before := o.peakSince(t)
+		status, text = o.post("POST", listEvents, bytes.NewReader(bomb.Bytes()), gzipped...)
+		assert.Equal(t, http.StatusTooManyRequests, status, text)
+		grown := o.memory(t, "VmHWM") - before
+		t.Logf("a bomb: %.1f MiB at the peak", float64(grown)/1024)
+		assert.Less(t, grown, 5<<10, "KiB")
+	}
+
+	status, text = o.post("POST", listEvents, io.LimitReader(zeros{}, 64<<20), asAdmin...)
+	assert.Truef(t, status == http.StatusTooManyRequests || status == 0, "an endless body is broken off: %d %s", status, text)
+	begin := time.Now()
+	reader, writer := io.Pipe()
+	go func() {
+		for range 60 {
+			if _, err := writer.Write([]byte(" ")); err != nil {
+				return
+			}
+			time.Sleep(500 * time.Millisecond) // trickling is the attack
+		}
+		_ = writer.Close()
+	}()
+	status, text = o.post("POST", listEvents, reader, asAdmin...)
+	_ = reader.Close()
+	assert.Truef(t, status == http.StatusBadRequest || status == 0, "a trickled body is answered: %d %s", status, text)
+	assert.Less(t, time.Since(begin), 20*time.Second)
+	status, _ = o.post("POST", listEvents, strings.NewReader(`{}`), append([]string{"X-Long", strings.Repeat("a", 1<<20)}, asAdmin...)...)
+	assert.Truef(t, status == http.StatusRequestHeaderFieldsTooLarge || status == 0, "1 MB of headers: %d", status)
+	status, text = o.post("POST", listEvents, strings.NewReader(`{"filter":{"namespace":"x"}}`), asAdmin...)
+	assert.Equal(t, http.StatusBadRequest, status, text)
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// idleSockets opens more connections than there may be, and says nothing.
+func idleSockets(t *testing.T, o *operator) {
+	t.Helper()
+	var open []net.Conn
+	defer func() {
+		for _, c := range open {
+			_ = c.Close()
+		}
+	}()
+	for range 1500 {
+		c, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(t.Context(), "tcp", strings.TrimPrefix(o.url, "http://"))
+		if err == nil {
+			open = append(open, c)
+		}
+	}
+	assert.Equal(t, http.StatusOK, o.status(o.metrics+"/healthz"))
+	assert.Equal(t, http.StatusOK, o.status(o.metrics+"/readyz"))
+}
+
+// memory reads a figure of the operator's status in KiB.
+func (o *operator) memory(t *testing.T, field string) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", o.cmd.Process.Pid))
+	require.NoError(t, err)
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, field+":"); ok {
+			n, err := strconv.Atoi(strings.Fields(rest)[0])
+			require.NoError(t, err)
+			return n
+		}
+	}
+	t.Fatalf("no %s", field)
+	return 0
+}
+
+// peakSince forgets the peak of the operator's memory and returns what it has now.
+func (o *operator) peakSince(t *testing.T) int {
+	t.Helper()
+	require.NoError(t, os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", o.cmd.Process.Pid), []byte("5"), 0)) // proc_pid_clear_refs(5)
+	return o.memory(t, "VmHWM")
+}
+
+// A token or a right that is taken away ends the stream that it opened.
+func TestWhatIsRevokedEndsItsStreamsWithinAMinute(t *testing.T) {
+	who := newCallers(t)
+	o := guarded(t)
+	watch := func(token string) chan string {
+		stream, err := o.eventsAs(token).StreamEvents(t.Context(), &rightsizerv1.StreamEventsRequest{Filter: &rightsizerv1.EventFilter{Namespaces: []string{ours}}})
+		require.NoError(t, err)
+		require.True(t, stream.Receive(), "%v", stream.Err())
+		closing := make(chan string, 1)
+		go func() {
+			last := ""
+			for stream.Receive() {
+				last = stream.Msg().GetClosing().GetReason()
+			}
+			closing <- last
+		}()
+		return closing
+	}
+	byAccount := watch(who.viewer(t, "leaver"))
+	byRight := watch(who.viewer(t, "demoted"))
+	stays := watch(who.viewer(t, "stayer"))
+	require.NoError(t, who.kube.CoreV1().ServiceAccounts(ours).Delete(t.Context(), "leaver", metav1.DeleteOptions{}))
+	require.NoError(t, who.kube.RbacV1().RoleBindings(ours).Delete(t.Context(), "demoted", metav1.DeleteOptions{}))
+	begin := time.Now()
+	for name, closing := range map[string]chan string{"the account": byAccount, "the right": byRight} {
+		select {
+		case reason := <-closing:
+			assert.Equal(t, "Unauthorized", reason, name)
+			t.Logf("%s is gone: the stream ended after %v", name, time.Since(begin).Round(time.Second))
+		case <-time.After(time.Until(begin.Add(time.Minute))):
+			assert.Failf(t, "a stream outlives", "%s by a minute", name)
+		}
+	}
+	select {
+	case reason := <-stays:
+		assert.Failf(t, "who has done nothing was thrown out", "%s", reason)
+	default:
+	}
+	_, err := o.eventsAs(who.token(t, "demoted", "rightsizer.dev")).ListEvents(t.Context(), &rightsizerv1.ListEventsRequest{Filter: &rightsizerv1.EventFilter{Namespaces: []string{ours}}})
+	assert.Equal(t, connect.CodePermissionDenied, connect.CodeOf(err))
+}
