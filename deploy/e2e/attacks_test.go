@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -189,6 +190,12 @@ func TestAttacksAreRefusedWhileOthersGoOn(t *testing.T) {
 		bodies(t, o, asAdmin)
 		idleSockets(t, o)
 	})
+	file := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(file, []byte(viewer+"\n"), 0o600))
+	out, err := exec.CommandContext(t.Context(), o.cmd.Path, "events", "--server="+o.url, "--token-file="+file, "--namespace="+ours).CombinedOutput()
+	require.NoErrorf(t, err, "the command line with a token: %s", out)
+	out, err = exec.CommandContext(t.Context(), o.cmd.Path, "events", "--server="+o.url, "--token-file="+file, "--namespace="+theirs).CombinedOutput()
+	require.Errorf(t, err, "%s", out)
 	for _, secret := range []string{admin, viewer, "s3cr3t-in-url"} {
 		assert.NotContains(t, o.log.String(), secret, "a token is in the log")
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rightsizer/rightsizer/server/codec"
+	"github.com/rightsizer/rightsizer/server/config"
 )
 
 // connectFlags say where the operator is, and how it is known.
@@ -23,6 +25,7 @@ type connectFlags struct {
 	server      string
 	caFile      string
 	fingerprint string
+	tokenFile   string
 }
 
 func (o *connectFlags) add(cmd *cobra.Command) {
@@ -30,6 +33,7 @@ func (o *connectFlags) add(cmd *cobra.Command) {
 	f.StringVar(&o.server, "server", "http://localhost:9090", "address of the operator")
 	f.StringVar(&o.caFile, "server-ca-file", "", "certificates in PEM that vouch for the operator")
 	f.StringVar(&o.fingerprint, "server-fingerprint", "", "SHA-256 of the operator's certificate, as its log shows it")
+	f.StringVar(&o.tokenFile, "token-file", "", "file with a token for the operator, as kubectl create token --audience=rightsizer.dev makes it; read anew for each request")
 }
 
 // http is a client for the operator, for a client of one of its services at
@@ -60,7 +64,33 @@ func (o *connectFlags) http() (*http.Client, error) {
 			return nil, err
 		}
 	}
-	return &http.Client{Transport: transport}, nil
+	if o.tokenFile == "" {
+		return &http.Client{Transport: transport}, nil
+	}
+	if server.Scheme != "https" && !config.IsLoopback(net.JoinHostPort(server.Hostname(), "0")) {
+		return nil, errors.New("--token-file: wants an https --server, or one on this machine: a token is not sent in clear text")
+	}
+	return &http.Client{Transport: withToken{RoundTripper: transport, file: o.tokenFile}}, nil
+}
+
+// withToken sends a token with each request. It is in a file, not in an argument
+// that everybody on the machine could read, and may be renewed while a stream is
+// followed.
+type withToken struct {
+	http.RoundTripper
+
+	file string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t withToken) RoundTrip(r *http.Request) (*http.Response, error) {
+	token, err := os.ReadFile(t.file)
+	if err != nil {
+		return nil, fmt.Errorf("--token-file: %w", err)
+	}
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	return t.RoundTripper.RoundTrip(r) //nolint:wrapcheck // a transparent wrapper
 }
 
 // pin trusts the one certificate with this fingerprint and no other.
