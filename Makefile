@@ -13,7 +13,7 @@ BUF     := .tools/node_modules/.bin/buf
 BIN     := .tools/bin
 CONTROLLER_GEN = $(BIN)/controller-gen paths=./remediate/policy/v1alpha1
 # Modules of their own, beside the root: each is vetted and tested like it.
-MODULES := . deploy/devcluster deploy/e2e bus/bench server/bench
+MODULES := . deploy/devcluster deploy/e2e bus/bench server/bench watcher/recommend/bench
 # Where schema breakage is measured from; empty before the first release.
 RELEASE := $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null)
 say = @printf '\033[1m== %s\033[0m\n' "$(1)" >&2

@@ -47,7 +47,7 @@ var allowed = map[string][]string{
 	"server/sink":           {"gen", "bus", "server/codec"},
 	"server/streamtest":     {"gen", "server/codec"},
 	"server/app":            {"*"},
-	"server/cmd/rightsizer": {"gen", "server/app", "server/codec", "server/config", "server/suggest", "server/text"},
+	"server/cmd/rightsizer": {"gen", "watcher/recommend", "server/app", "server/codec", "server/config", "server/suggest", "server/text"},
 }
 
 // The import graph is what the layout says: nobody but the composition root sees

@@ -1,10 +1,6 @@
 package recommend
 
-import (
-	"strings"
-
-	"github.com/rightsizer/rightsizer/watcher/object"
-)
+import "strings"
 
 // Bounds is the set of what bound a target.
 type Bounds uint32
@@ -33,6 +29,7 @@ const (
 	QoSGuaranteed
 	StaleData
 	RecentOOM
+	StartupPeak
 )
 
 // boundTexts are in the order of the constants.
@@ -43,7 +40,7 @@ var boundTexts = [...]string{
 	"cpu: ResourceQuota", "memory: ResourceQuota", "cpu: node allocatable", "memory: node allocatable",
 	"cpu: HorizontalPodAutoscaler on cpu", "memory: HorizontalPodAutoscaler on memory",
 	"VerticalPodAutoscaler present", "memory: JVM heap (-Xmx)", "memory: GOMEMLIMIT",
-	"QoS class Guaranteed", "stale data", "memory: recent OOM kill",
+	"QoS class Guaranteed", "stale data", "memory: recent OOM kill", "memory: startup peak",
 }
 
 // Has is true where all of other bound the target.
@@ -62,27 +59,3 @@ func (b Bounds) Texts() []string {
 
 // String joins the texts.
 func (b Bounds) String() string { return strings.Join(b.Texts(), "; ") }
-
-// Settings are the numbers of the method. DefaultSettings are those of the
-// product.
-type Settings struct {
-	// Floor is the least that is ever proposed, Cap the most; 0 caps nothing.
-	Floor, Cap object.Resources
-	// MemoryMultiplier multiplies the memory target, to trade OOM kills for
-	// memory; 1 is the method's own.
-	MemoryMultiplier float64
-}
-
-// DefaultSettings returns the numbers of the product.
-func DefaultSettings() Settings {
-	return Settings{
-		Floor:            object.Resources{CPUMillis: 10, MemoryBytes: 16 << 20},
-		MemoryMultiplier: 1,
-	}
-}
-
-// Recommend recommends with DefaultSettings.
-func Recommend(in *Input) Result {
-	s := DefaultSettings()
-	return s.Recommend(in)
-}

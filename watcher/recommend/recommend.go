@@ -5,59 +5,137 @@ import (
 	"time"
 
 	"github.com/rightsizer/rightsizer/watcher/object"
-	"github.com/rightsizer/rightsizer/watcher/usage"
 )
 
 // CPUTerms are the numbers behind the CPU request.
 type CPUTerms struct {
-	Quantile, Margin float64
+	// Quantile asked for, and the millicores that it is.
+	Quantile, Level float64
+	// Margin is the share added.
+	Margin float64
+	// Raw is the target before bounds.
+	Raw float64
 }
-
-// MemoryTerms are the numbers behind the memory limit.
-type MemoryTerms struct {
-	RecentMax, Margin float64
-}
-
-// staleAfter is the age of the newest sample from which nothing shrinks.
-const staleAfter = time.Hour
 
 // Recommend returns the size for one container.
 func (s *Settings) Recommend(in *Input) Result {
 	r := Result{State: NoData}
 	if in.Sketch == nil || in.Sketch.Empty() {
-		return r
+		return s.withoutUsage(in, r)
 	}
 	k := in.Sketch
 	r.DataAge = max(in.Now.Sub(time.Unix(k.Last(), 0)), 0)
 	r.DataSpan = k.Span()
 	r.OOMKills = k.OOMCount()
 	peakCPU, peakMemory := k.StartupPeak()
-	r.StartupPeak = object.Resources{CPUMillis: int64(math.Ceil(peakCPU)), MemoryBytes: int64(peakMemory)}
-	r.State = Ready
-	r.CPU = CPUTerms{Quantile: k.CPUQuantile(0.9), Margin: 1.15}
-	r.Memory = MemoryTerms{RecentMax: recentMax(k), Margin: 1.15}
-	target := object.Resources{
-		CPUMillis:   int64(math.Ceil(r.CPU.Quantile * r.CPU.Margin)),
-		MemoryBytes: int64(r.Memory.RecentMax * r.Memory.Margin * s.MemoryMultiplier),
-	}.Max(s.Floor)
-	r.Requests = target
-	r.Limits = object.Resources{MemoryBytes: target.MemoryBytes}
-	r.Lower, r.Upper = target, target
-	r.ChangeCPU = differs(in.Current.Requests.CPUMillis, target.CPUMillis)
-	r.ChangeMemory = differs(in.Current.Limits.MemoryBytes, target.MemoryBytes)
-	r.Confidence = min(r.DataSpan.Hours()/(7*24), 1)
+	r.StartupPeak = object.Resources{CPUMillis: ceil(peakCPU), MemoryBytes: ceil(peakMemory)}
+	r.CPU = CPUTerms{Quantile: s.CPU.Quantile, Level: k.CPUQuantile(s.CPU.Quantile), Margin: s.CPU.Margin}
+	r.CPU.Raw = r.CPU.Level * (1 + r.CPU.Margin)
+	r.Memory = s.Memory.terms(k, in.Now.Unix())
+	r.State = s.state(&r)
+	target := object.Resources{CPUMillis: ceil(r.CPU.Raw), MemoryBytes: ceil(r.Memory.Raw)}
+	r.bind(s, in, target)
+	s.due(in, &r)
+	r.Confidence = confidence(&r, s)
+	r.OOMRisk = oomRisk(&r, s)
 	return r
 }
 
-func recentMax(k *usage.Sketch) float64 {
-	var most float64
-	for i := range usage.Days {
-		most = max(most, k.MemoryDay(i))
+// withoutUsage answers from an OOM kill alone: a container may die before its
+// first sample.
+func (s *Settings) withoutUsage(in *Input, r Result) Result {
+	if in.Sketch == nil || in.Sketch.OOMCount() == 0 {
+		return r
 	}
-	return most
+	r.OOMKills = in.Sketch.OOMCount()
+	r.Memory = s.Memory.terms(in.Sketch, in.Now.Unix())
+	if r.Memory.Raw == 0 {
+		return r
+	}
+	r.State = WarmingUp
+	r.bind(s, in, object.Resources{CPUMillis: in.Current.Requests.CPUMillis, MemoryBytes: ceil(r.Memory.Raw)})
+	s.due(in, &r)
+	r.OOMRisk = 0.5
+	return r
 }
 
-// differs says that two amounts are more than 10 % apart.
-func differs(now, then int64) bool {
-	return math.Abs(float64(then-now)) > 0.1*float64(now)
+func (s *Settings) state(r *Result) State {
+	switch {
+	case r.DataAge > s.StaleAfter:
+		return Stale
+	case r.DataSpan < s.WarmUp:
+		return WarmingUp
+	}
+	return Ready
+}
+
+// oomAnswer is how many seconds after an OOM kill a change counts as its answer.
+const oomAnswer = 600
+
+// due says which changes are worth making now: what is missing is raised at
+// once, what is too much is taken away after a while, and only on fresh data.
+func (s *Settings) due(in *Input, r *Result) {
+	settled := func(changed time.Time, hold time.Duration) bool {
+		return r.State == Ready && in.Now.Sub(changed) >= hold
+	}
+	have := in.Current.Requests.CPUMillis
+	switch want := r.Requests.CPUMillis; {
+	case r.State == NoData || want == 0:
+	case have == 0 || float64(want) > float64(have)*(1+s.CPU.Raise):
+		r.ChangeCPU = r.State == Ready
+	case float64(want) < float64(have)*(1-s.CPU.Shrink):
+		r.ChangeCPU = settled(in.CPUChanged, s.CPU.Hold)
+	}
+	have = max(in.Current.Requests.MemoryBytes, in.Current.Limits.MemoryBytes)
+	switch want := max(r.Requests.MemoryBytes, r.Limits.MemoryBytes); {
+	case r.State == NoData || want == 0:
+	case have == 0 || want > have && min(float64(want), r.Memory.Need) > float64(have)*(1+s.Memory.Raise):
+		r.ChangeMemory = r.State == Ready || r.Memory.OOMFloor > 0
+	case float64(want) < float64(have)*(1-s.Memory.Shrink):
+		hold := s.Memory.Hold
+		if oom, ok := in.Sketch.OOM(0); ok && oom.Time >= in.MemoryChanged.Unix()-oomAnswer {
+			hold = s.Memory.OOMHold // the last change was its answer, a guess
+		}
+		r.ChangeMemory = settled(in.MemoryChanged, hold)
+	}
+}
+
+// confidence grows with the time that samples span, falls with their age, and is
+// halved after an OOM kill that still counts.
+func confidence(r *Result, s *Settings) float64 {
+	days := r.DataSpan.Hours() / 24
+	c := days / (days + 1)
+	if r.State == Stale {
+		c *= float64(s.StaleAfter) / float64(r.DataAge)
+	}
+	if r.Memory.OOMFloor > 0 {
+		c /= 2
+	}
+	return min(max(c, 0), 1)
+}
+
+// oomRisk is the expected probability of an OOM kill a day: the share of windows
+// that went above the level, with one more that did for those not seen yet,
+// halved for each tenth that the proposed limit is above the highest seen.
+func oomRisk(r *Result, s *Settings) float64 {
+	limit := float64(r.Limits.MemoryBytes)
+	if limit == 0 {
+		return 0
+	}
+	t := &r.Memory
+	windowsPerDay := blocksPerDay / float64(s.Memory.Keep)
+	unseen := 1 / float64(t.Windows+1)
+	headroom := max(limit/max(t.Level, 1)-1, 0)
+	share := (t.Exceeded + unseen*math.Exp2(-10*headroom)) / windowsPerDay
+	if limit < t.Level {
+		share = 1
+	}
+	return min(max(share, 0), 1)
+}
+
+func ceil(x float64) int64 {
+	if !(x > 0) {
+		return 0
+	}
+	return int64(math.Ceil(min(x, 1<<60)))
 }

@@ -11,10 +11,10 @@ type histogram struct {
 }
 
 const (
-	buckets = 64
+	buckets = 56
 	// bucketFloor is the lower end of the second bucket, in millicores; the
-	// last one begins at 60,000.
-	bucketFloor = 1.0
+	// last one begins at 49,152 and has no end.
+	bucketFloor = 4.0
 	// halfLife of the weight of a CPU sample, in seconds.
 	halfLife = 24 * 3600
 	// refAhead is how many half-lives a sample may lie ahead of ref before ref
@@ -28,8 +28,8 @@ func bucketOf(millis float64) int {
 		return 0
 	}
 	bits := math.Float32bits(float32(millis))
-	const one = 127 << 2 // exponent and two mantissa bits of 1.0
-	return min(int(bits>>21)-one+1, buckets-1)
+	const floor = (127 + 2) << 2 // exponent and two mantissa bits of bucketFloor
+	return min(int(bits>>21)-floor+1, buckets-1)
 }
 
 // bucketStart returns the lower end of a bucket in millicores.
@@ -37,7 +37,7 @@ func bucketStart(i int) float64 {
 	if i == 0 {
 		return 0
 	}
-	return math.Ldexp(1+float64((i-1)&3)/4, (i-1)>>2)
+	return math.Ldexp(1+float64((i-1)&3)/4, 2+(i-1)>>2)
 }
 
 // moveTo makes ref the reference, which only moves forward.

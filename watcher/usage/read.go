@@ -27,25 +27,22 @@ func (s *Sketch) Samples() (cpu, memory uint32) { return s.cpuSamples, s.memoryS
 // Refused is how many samples were refused.
 func (s *Sketch) Refused() uint32 { return s.refused }
 
-// MemoryHour is the highest memory in the hour that lies back hours before the
-// newest one with a sample, in bytes; 0 is no sample. back is below Hours.
-func (s *Sketch) MemoryHour(back int) float64 {
-	return decode(at(s.memHour[:], s.newestHour, uint32(back)))
+// MemoryBlock is the highest memory in a block, in bytes; 0 is no sample. The
+// block is counted in BlockHours since 1970.
+func (s *Sketch) MemoryBlock(block int64) float64 {
+	if block > int64(s.newestBlock) || block < 0 {
+		return 0
+	}
+	return decode(at(s.memBlock[:], s.newestBlock, uint32(min(int64(s.newestBlock)-block, Blocks))))
 }
 
-// NewestHour is the newest hour with a memory sample, in hours since 1970.
-func (s *Sketch) NewestHour() int64 { return int64(s.newestHour) }
+// NewestBlock is the newest block with a memory sample; 0 is none.
+func (s *Sketch) NewestBlock() int64 { return int64(s.newestBlock) }
 
 // MemoryDay is the highest memory in the day (UTC) that lies back days before
 // the newest one with a sample, in bytes; 0 is no sample. back is below Days.
 func (s *Sketch) MemoryDay(back int) float64 {
 	return decode(at(s.memDay[:], s.newestDay, uint32(back)))
-}
-
-// CPUHour is the highest CPU in the hour that lies back hours before the newest
-// one with a sample, in millicores; 0 is none. back is below CPUHours.
-func (s *Sketch) CPUHour(back int) float64 {
-	return decode(at(s.cpuHour[:], s.newestCPUHour, uint32(back)))
 }
 
 // CPUQuantile is the amount of CPU in millicores that the share q (0 to 1) of

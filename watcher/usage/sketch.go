@@ -10,17 +10,18 @@ const SketchBytes = 600
 
 // How much the rings hold.
 const (
-	// Hours of hourly maxima of memory.
-	Hours = 72
+	// Blocks of maxima of memory, each of BlockHours: ten days.
+	Blocks = 120
 	// Days of daily maxima of memory.
 	Days = 16
-	// CPUHours of hourly maxima of CPU.
-	CPUHours = 24
 )
 
+// BlockHours is the length of a block; blocks begin at even hours UTC.
+const BlockHours = 2
+
 const (
-	hourSeconds = 3600
-	daySeconds  = 24 * hourSeconds
+	blockSeconds = BlockHours * 3600
+	daySeconds   = 24 * 3600
 )
 
 // Bounds of a sample: above them it is an error of the source.
@@ -55,12 +56,11 @@ type Sample struct {
 // Sketch is what is kept of one container of a workload. The zero value is
 // empty and ready to use.
 type Sketch struct {
-	cpu     histogram
-	cpuHour [CPUHours]code
-	memHour [Hours]code
-	memDay  [Days]code
+	cpu      histogram
+	memBlock [Blocks]code
+	memDay   [Days]code
 	// newest slots of the rings; 0 while they are empty.
-	newestCPUHour, newestHour, newestDay uint32
+	newestBlock, newestDay uint32
 
 	// first and last times of samples; 0 while there is none.
 	first, last uint32
@@ -136,14 +136,13 @@ func plausible(x, bound float64) (measured, ok bool) {
 
 func (s *Sketch) observeCPU(t uint32, millis float64) {
 	s.cpu.add(int64(t), millis)
-	s.newestCPUHour, _ = put(s.cpuHour[:], s.newestCPUHour, t/hourSeconds, encode(millis))
 	s.lastCPU = max(s.lastCPU, t)
 	s.cpuSamples = addCount(s.cpuSamples, 1)
 }
 
 func (s *Sketch) observeMemory(t uint32, bytes float64) {
 	c := encode(max(bytes, 1)) // a measured 0 is a sample, not a gap
-	s.newestHour, _ = put(s.memHour[:], s.newestHour, t/hourSeconds, c)
+	s.newestBlock, _ = put(s.memBlock[:], s.newestBlock, t/blockSeconds, c)
 	s.newestDay, _ = put(s.memDay[:], s.newestDay, t/daySeconds, c)
 	s.lastMemory = max(s.lastMemory, t)
 	s.memorySamples = addCount(s.memorySamples, 1)
@@ -192,8 +191,7 @@ func (s *Sketch) ObserveOOM(t int64, limitBytes float64) bool {
 // but for the rounding of sums in float32.
 func (s *Sketch) Merge(from *Sketch) {
 	s.cpu.merge(&from.cpu)
-	s.newestCPUHour = mergeRing(s.cpuHour[:], s.newestCPUHour, from.cpuHour[:], from.newestCPUHour)
-	s.newestHour = mergeRing(s.memHour[:], s.newestHour, from.memHour[:], from.newestHour)
+	s.newestBlock = mergeRing(s.memBlock[:], s.newestBlock, from.memBlock[:], from.newestBlock)
 	s.newestDay = mergeRing(s.memDay[:], s.newestDay, from.memDay[:], from.newestDay)
 	if from.first != 0 {
 		s.stamp(from.first)

@@ -1,0 +1,82 @@
+package recommend
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+)
+
+// Explain words the formula with its numbers, so that a person can recompute the
+// target; at most 2,048 bytes.
+func (r *Result) Explain() string {
+	if r.State == NoData {
+		return "Nothing was measured yet."
+	}
+	var b strings.Builder
+	c, m := &r.CPU, &r.Memory
+	if c.Level > 0 {
+		fmt.Fprintf(&b, "cpu request = quantile %s of use, newer samples weighing more (half after 24 h) × (1 + margin) = %s × %s = %s → %s.\n",
+			number(c.Quantile), cores(c.Level), number(1+c.Margin), cores(c.Raw), cores(float64(r.Requests.CPUMillis)))
+	}
+	fmt.Fprintf(&b, "memory request and limit = (level × (1 + margin) + typical × %s) × multiplier = (%s × %s + %s × %s) × %s = %s",
+		number(m.TypicalMargin), mebi(m.Level), number(1+m.Margin), mebi(m.Typical), number(m.TypicalMargin), number(m.Multiplier), mebi(m.formula()))
+	if m.StartupPeak > 0 && m.Raw > m.formula() && m.Raw > m.OOMFloor {
+		fmt.Fprintf(&b, ", but at least the highest while starting × (1 + margin) × multiplier = %s × %s × %s", mebi(m.StartupPeak), number(1+m.Margin), number(m.Multiplier))
+	}
+	if m.OOMFloor > 0 {
+		fmt.Fprintf(&b, ", but at least %s for %s after an OOM kill (the limit of then × %s, and the highest seen)", mebi(m.OOMFloor), "6 h", number(m.OOMBump))
+	}
+	fmt.Fprintf(&b, " → %s.\n", mebi(float64(r.Requests.MemoryBytes)))
+	fmt.Fprintf(&b, "level: of %d windows (a day from this hour on, of each of the last days, and the last hours) it costs least to hold it and risk the %s of them, by weight, that went above; the highest was %s.\n",
+		m.Windows, percent(m.Exceeded), mebi(m.Highest))
+	if texts := r.Bound.Texts(); len(texts) > 0 {
+		fmt.Fprintf(&b, "bound by %s.\n", strings.Join(texts, "; "))
+	}
+	return b.String()
+}
+
+// formula is the target without what an OOM kill or a start asks for.
+func (t *MemoryTerms) formula() float64 {
+	return (t.Level*(1+t.Margin) + t.Typical*t.TypicalMargin) * t.Multiplier
+}
+
+func number(x float64) string { return strconv.FormatFloat(x, 'g', 5, 64) }
+
+func cores(millis float64) string { return number(millis) + "m" }
+
+func mebi(bytes float64) string { return strconv.FormatFloat(bytes/(1<<20), 'f', 1, 64) + " MiB" }
+
+func percent(share float64) string { return strconv.FormatFloat(100*share, 'f', 1, 64) + " %" }
+
+// terms lists the numbers in the order of the formula.
+func (r *Result) terms() []*rightsizerv1.FormulaTerm {
+	if r.State == NoData {
+		return nil
+	}
+	c, m := &r.CPU, &r.Memory
+	var out []*rightsizerv1.FormulaTerm
+	add := func(resource, name string, value float64, unit, meaning string) {
+		out = append(out, &rightsizerv1.FormulaTerm{Resource: resource, Name: name, Value: value, Unit: unit, Meaning: meaning})
+	}
+	if c.Level > 0 {
+		add("cpu", "quantile", c.Quantile, "", "share of samples that the level covers, newer ones weighing more")
+		add("cpu", "level", c.Level, "millicores", "use at that quantile")
+		add("cpu", "margin", c.Margin, "", "added as a share of the level")
+		add("cpu", "raw", c.Raw, "millicores", "target before bounds")
+	}
+	add("memory", "windows", float64(m.Windows), "", "stretches of hours that were weighed")
+	add("memory", "highest", m.Highest, "bytes", "the highest of them")
+	add("memory", "level", m.Level, "bytes", "the one at which memory held and OOM kills risked cost least")
+	add("memory", "exceeded", m.Exceeded, "", "weighted share of windows above the level")
+	add("memory", "margin", m.Margin, "", "added as a share of the level; more while history is short")
+	add("memory", "typical", m.Typical, "bytes", "mean of the highest of every two hours")
+	add("memory", "typical_margin", m.TypicalMargin, "", "added as a share of the typical")
+	add("memory", "startup_peak", m.StartupPeak, "bytes", "the highest while starting")
+	add("memory", "oom_floor", m.OOMFloor, "bytes", "what a recent OOM kill asks for; 0 where there is none")
+	add("memory", "need", m.Need, "bytes", "target of the next hours alone")
+	add("memory", "multiplier", m.Multiplier, "", "of the target")
+	add("memory", "raw", m.Raw, "bytes", "target before bounds")
+	return out
+}

@@ -1,0 +1,159 @@
+package recommend
+
+import (
+	"math"
+
+	"github.com/rightsizer/rightsizer/watcher/usage"
+)
+
+// MemoryTerms are the numbers behind the memory target, in bytes unless it says
+// otherwise.
+type MemoryTerms struct {
+	// Level is the one that costs least of those that were seen; Exceeded is the
+	// weighted share of windows that went above it.
+	Level, Exceeded float64
+	// Windows is how many windows were weighed, Highest the highest of them.
+	Windows int
+	Highest float64
+	// Typical is the mean of the maxima of all blocks.
+	Typical float64
+	// Margin is the share added to Level, TypicalMargin that of Typical.
+	Margin, TypicalMargin float64
+	// OOMFloor is what a recent OOM kill asks for; 0 where there is none.
+	OOMFloor float64
+	// OOMBump is by how much the limit of the kill was multiplied for that.
+	OOMBump float64
+	// StartupPeak is what starts need; 0 where nothing is known.
+	StartupPeak float64
+	// Multiplier of all that.
+	Multiplier float64
+	// Need is the target of the next hours alone, before bounds: what makes a
+	// raise urgent.
+	Need float64
+	// Raw is the target before bounds.
+	Raw float64
+}
+
+const (
+	blocksPerDay = 24 / usage.BlockHours
+	blockSeconds = usage.BlockHours * 3600
+	maxWindows   = usage.Blocks/blocksPerDay + 1
+)
+
+// window is the highest memory of one stretch of hours, and its weight.
+type window struct{ most, weight float64 }
+
+// windows are what the next hours may be like: the same hours of each day that is
+// held, newer days weighing more, and the recent hours. Sorted, the highest
+// first.
+type windows struct {
+	all   [maxWindows]window
+	n     int
+	total float64
+}
+
+func (w *windows) add(most, weight float64) {
+	if most == 0 {
+		return
+	}
+	i := w.n
+	for ; i > 0 && w.all[i-1].most < most; i-- {
+		w.all[i] = w.all[i-1]
+	}
+	w.all[i] = window{most, weight}
+	w.n++
+	w.total += weight
+}
+
+// terms weighs what was seen at the time now.
+func (s *MemorySettings) terms(k *usage.Sketch, now int64) MemoryTerms {
+	block := now / blockSeconds
+	t := MemoryTerms{Typical: typical(k), Multiplier: s.Multiplier, TypicalMargin: s.TypicalMargin}
+	days := max(float64(k.Last()-k.First())/86400, 0.25)
+	t.Margin = s.Margin + s.MarginYoung/days
+	if oom, killed := k.OOM(0); killed && now-oom.Time < int64(s.OOMHold.Seconds()) {
+		most := highest(k, block-usage.Blocks+1, block+1)
+		t.OOMBump = s.OOMBump
+		if t.Typical > 0 { // the more uneven it was, the less a kill says
+			t.OOMBump += min(max((most/t.Typical-1)/2, 0), s.OOMBumpUneven)
+		}
+		t.OOMFloor = max(oom.LimitBytes*t.OOMBump, most)
+	}
+	_, t.StartupPeak = k.StartupPeak()
+
+	w := s.windows(k, block, s.Ahead)
+	level, _ := s.cheapest(&w, t.Typical, s.Ahead)
+	t.Need = t.with(level)
+	w = s.windows(k, block, s.Keep)
+	t.Windows, t.Highest = w.n, w.all[0].most
+	t.Level, t.Exceeded = s.cheapest(&w, t.Typical, s.Keep)
+	if level > t.Level {
+		t.Level = level
+	}
+	t.Raw = t.with(t.Level)
+	return t
+}
+
+// with is the target that a level gives.
+func (t *MemoryTerms) with(level float64) float64 {
+	raw := max(level*(1+t.Margin)+t.Typical*t.TypicalMargin, t.StartupPeak*(1+t.Margin)) * t.Multiplier
+	return max(raw, t.OOMFloor)
+}
+
+// windows are those of so many blocks ahead.
+func (s *MemorySettings) windows(k *usage.Sketch, block int64, ahead int) windows {
+	var w windows
+	weight := 1.0
+	for day := int64(1); day < maxWindows; day++ {
+		from := block - day*blocksPerDay
+		w.add(highest(k, from, from+int64(ahead)), weight)
+		weight *= s.DayWeight
+	}
+	recent := int64(s.Recent)
+	if w.n == 0 { // the first day: all that there is
+		recent = blocksPerDay
+	}
+	w.add(highest(k, block-recent+1, block+1), max(w.total*s.RecentWeight, 1e-3))
+	if w.n == 0 { // nothing in these hours: whatever is held
+		w.add(highest(k, block-usage.Blocks+1, block+1), 1)
+	}
+	return w
+}
+
+// cheapest returns the level at which memory held and OOM kills expected cost
+// least, and the share of windows above it. Holding L for the window costs
+// L times its days; each window above costs OOMCost days of typical memory.
+func (s *MemorySettings) cheapest(w *windows, typical float64, ahead int) (level, exceeded float64) {
+	days := float64(ahead) / blocksPerDay
+	best, above := math.Inf(1), 0.0
+	for _, c := range w.all[:w.n] {
+		share := above / w.total
+		if cost := c.most*days + s.OOMCost*typical*share; cost < best {
+			best, level, exceeded = cost, c.most, share
+		}
+		above += c.weight
+	}
+	return level, exceeded
+}
+
+// highest is the highest memory of the blocks from first to before end.
+func highest(k *usage.Sketch, first, end int64) float64 {
+	var most float64
+	for b := first; b < end; b++ {
+		most = max(most, k.MemoryBlock(b))
+	}
+	return most
+}
+
+// typical is the mean of the maxima of all blocks held.
+func typical(k *usage.Sketch) float64 {
+	sum, n := 0.0, 0
+	newest := k.NewestBlock()
+	for b := max(newest-usage.Blocks+1, 0); b <= newest; b++ {
+		if most := k.MemoryBlock(b); most > 0 {
+			sum += most
+			n++
+		}
+	}
+	return sum / float64(max(n, 1))
+}

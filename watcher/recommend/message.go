@@ -1,0 +1,67 @@
+package recommend
+
+import (
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/watcher/object"
+	"github.com/rightsizer/rightsizer/watcher/usage"
+)
+
+var states = map[State]rightsizerv1.RecommendationState{
+	NoData:    rightsizerv1.RecommendationState_RECOMMENDATION_STATE_NO_DATA,
+	WarmingUp: rightsizerv1.RecommendationState_RECOMMENDATION_STATE_WARMING_UP,
+	Stale:     rightsizerv1.RecommendationState_RECOMMENDATION_STATE_STALE,
+	Ready:     rightsizerv1.RecommendationState_RECOMMENDATION_STATE_READY,
+}
+
+// Message is the Result of in as the API sends it, with what it costs at the
+// price.
+func (r *Result) Message(key usage.Key, in *Input, price Price) *rightsizerv1.Recommendation {
+	c := &in.Context
+	replicas := max(c.Replicas, 1)
+	now := price.Monthly(in.Current.Requests, replicas)
+	then := now
+	if r.State != NoData {
+		then = price.Monthly(r.Requests, replicas)
+	}
+	return &rightsizerv1.Recommendation{
+		Namespace: key.Namespace, Workload: &rightsizerv1.WorkloadRef{Kind: key.Kind, Name: key.Name},
+		Container: key.Container, ContainerKind: c.ContainerKind,
+		CurrentRequests: resources(in.Current.Requests), CurrentLimits: resources(in.Current.Limits),
+		TargetRequests: resources(r.Requests), TargetLimits: resources(r.Limits),
+		LowerBound: resources(r.Lower), UpperBound: resources(r.Upper),
+		Confidence: r.Confidence, DataAge: durationpb.New(r.DataAge), DataSpan: durationpb.New(r.DataSpan),
+		OomKills: int32(min(r.OOMKills, 1<<30)), StartupPeak: resources(r.StartupPeak),
+		BoundBy: firsts(r.Bound.Texts()), Explanation: r.Explain(), RestartRequired: r.RestartRequired,
+		MonthlyCostDelta: then - now, CurrentMonthlyCost: now, RecommendedMonthlyCost: then, PriceSource: price.Source,
+		Replicas: replicas, UpdateTime: timestamppb.New(in.Now), OomRisk: r.OOMRisk, State: states[r.State],
+		CpuChangeDue: r.ChangeCPU, MemoryChangeDue: r.ChangeMemory, Terms: r.terms(),
+		CpuSlack: unused(in.Sketch, r), MemorySlack: slack(r.Memory.Typical, r.Requests.MemoryBytes),
+	}
+}
+
+// maxBoundBy is what the schema takes.
+const maxBoundBy = 16
+
+func firsts(texts []string) []string { return texts[:min(len(texts), maxBoundBy)] }
+
+func resources(r object.Resources) *rightsizerv1.Resources {
+	return &rightsizerv1.Resources{CpuMillis: max(r.CPUMillis, 0), MemoryBytes: max(r.MemoryBytes, 0)}
+}
+
+// unused is the share of the CPU request that the median sample leaves.
+func unused(k *usage.Sketch, r *Result) float64 {
+	if k == nil {
+		return 0
+	}
+	return slack(k.CPUQuantile(0.5), r.Requests.CPUMillis)
+}
+
+func slack(used float64, requested int64) float64 {
+	if requested <= 0 {
+		return 0
+	}
+	return min(max(1-used/float64(requested), 0), 1)
+}

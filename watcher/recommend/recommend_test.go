@@ -1,0 +1,222 @@
+package recommend_test
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/watcher/object"
+	"github.com/rightsizer/rightsizer/watcher/recommend"
+	"github.com/rightsizer/rightsizer/watcher/usage"
+)
+
+const start = int64(1_704_067_200)
+
+// observed is a sketch of a container over some hours, a sample each 5 min.
+func observed(hours int, cpu, memory func(hour int) float64) *usage.Sketch {
+	var s usage.Sketch
+	for i := range hours * 12 {
+		s.Observe(usage.Sample{Time: start + int64(i)*300, CPUMillis: cpu(i / 12), MemoryBytes: memory(i / 12), Age: usage.Unknown})
+	}
+	return &s
+}
+
+func flat(x float64) func(int) float64 { return func(int) float64 { return x } }
+
+func input(s *usage.Sketch) *recommend.Input {
+	return &recommend.Input{Now: time.Unix(s.Last()+60, 0), Sketch: s, Context: recommend.Context{Replicas: 1, InPlace: true, ShrinkMemoryInPlace: true}}
+}
+
+func TestAFlatContainerIsExplainedSoThatItCanBeRecomputed(t *testing.T) {
+	t.Parallel()
+	in := input(observed(5*24, flat(200), flat(512<<20)))
+	in.Current = object.Allotment{Requests: object.Resources{CPUMillis: 1000, MemoryBytes: 2 << 30}, Limits: object.Resources{MemoryBytes: 2 << 30}}
+	r := recommend.Recommend(in)
+	require.Equal(t, recommend.Ready, r.State)
+	assert.True(t, r.ChangeCPU)
+	assert.True(t, r.ChangeMemory)
+	assert.False(t, r.RestartRequired)
+	assert.Equal(t, `cpu request = quantile 0.955 of use, newer samples weighing more (half after 24 h) × (1 + margin) = 222.56m × 1.068 = 237.69m → 238m.
+memory request and limit = (level × (1 + margin) + typical × 0.1) × multiplier = (512.0 MiB × 1.022 + 512.0 MiB × 0.1) × 1 = 574.5 MiB → 574.5 MiB.
+level: of 6 windows (a day from this hour on, of each of the last days, and the last hours) it costs least to hold it and risk the 0.0 % of them, by weight, that went above; the highest was 512.0 MiB.
+`, r.Explain())
+}
+
+func TestAnOOMKillRaisesAtOnceAndForAWhile(t *testing.T) {
+	t.Parallel()
+	s := observed(24, flat(100), flat(100<<20))
+	s.ObserveOOM(s.Last()+30, 120<<20)
+	in := input(s)
+	in.Current.Limits.MemoryBytes = 120 << 20
+	r := recommend.Recommend(in)
+	assert.True(t, r.ChangeMemory)
+	assert.GreaterOrEqual(t, r.Limits.MemoryBytes, int64(240<<20))
+	assert.True(t, r.Bound.Has(recommend.RecentOOM))
+	in.Now = in.Now.Add(7 * time.Hour)
+	assert.Less(t, recommend.Recommend(in).Memory.OOMFloor, 1.0)
+}
+
+func TestAnOOMKillBeforeTheFirstSampleIsAnswered(t *testing.T) {
+	t.Parallel()
+	var s usage.Sketch
+	s.ObserveOOM(start, 64<<20)
+	r := recommend.Recommend(&recommend.Input{Now: time.Unix(start+1, 0), Sketch: &s})
+	assert.Equal(t, recommend.WarmingUp, r.State)
+	assert.True(t, r.ChangeMemory)
+	assert.GreaterOrEqual(t, r.Limits.MemoryBytes, int64(128<<20))
+}
+
+func TestNothingShrinksOnStaleData(t *testing.T) {
+	t.Parallel()
+	in := input(observed(72, flat(100), flat(100<<20)))
+	in.Current = object.Allotment{Requests: object.Resources{CPUMillis: 900, MemoryBytes: 1 << 30}, Limits: object.Resources{MemoryBytes: 1 << 30}}
+	in.Now = in.Now.Add(2 * time.Hour)
+	r := recommend.Recommend(in)
+	assert.Equal(t, recommend.Stale, r.State)
+	assert.False(t, r.ChangeCPU || r.ChangeMemory)
+	assert.Equal(t, in.Current.Requests, r.Requests)
+	assert.True(t, r.Bound.Has(recommend.StaleData))
+}
+
+func TestWhatSurroundsAContainerBoundsIt(t *testing.T) {
+	t.Parallel()
+	s := observed(48, flat(1000), flat(1<<30))
+	for name, c := range map[string]struct {
+		context recommend.Context
+		bound   recommend.Bounds
+		check   func(*testing.T, recommend.Result)
+	}{
+		"LimitRange max": {
+			recommend.Context{LimitRange: recommend.LimitRange{Max: object.Resources{CPUMillis: 500, MemoryBytes: 512 << 20}}},
+			recommend.LimitRangeMaxCPU | recommend.LimitRangeMaxMemory,
+			func(t *testing.T, r recommend.Result) {
+				t.Helper()
+				assert.Equal(t, object.Resources{CPUMillis: 500, MemoryBytes: 512 << 20}, r.Requests)
+			},
+		},
+		"node":  {recommend.Context{Node: object.Resources{CPUMillis: 800, MemoryBytes: 900 << 20}}, recommend.NodeCPU | recommend.NodeMemory, nil},
+		"quota": {recommend.Context{Quota: recommend.Quota{MemoryRequests: true}}, recommend.QuotaMemory, nil},
+		"HPA": {recommend.Context{HPACPU: true}, recommend.HPACPU, func(t *testing.T, r recommend.Result) {
+			t.Helper()
+			assert.EqualValues(t, 77, r.Requests.CPUMillis)
+		}},
+		"JVM": {recommend.Context{Runtime: recommend.Runtime{JVMHeapBytes: 4 << 30}}, recommend.JVMHeap, func(t *testing.T, r recommend.Result) {
+			t.Helper()
+			assert.EqualValues(t, 5<<30, r.Requests.MemoryBytes)
+		}},
+		"Guaranteed": {recommend.Context{QoS: "Guaranteed"}, recommend.QoSGuaranteed, func(t *testing.T, r recommend.Result) {
+			t.Helper()
+			assert.Equal(t, r.Requests, r.Limits)
+		}},
+		"VPA": {recommend.Context{VPA: "web"}, recommend.VPAPresent, nil},
+	} {
+		in := input(s)
+		in.Context = c.context
+		in.Current.Requests = object.Resources{CPUMillis: 77, MemoryBytes: 77 << 20}
+		r := recommend.Recommend(in)
+		assert.Truef(t, r.Bound.Has(c.bound), "%s: bound by %s", name, r.Bound)
+		if c.check != nil {
+			c.check(t, r)
+		}
+	}
+}
+
+// memories draws the memory of some hours.
+func memories(t *rapid.T) []float64 {
+	return rapid.SliceOfN(rapid.Float64Range(1<<26, 1<<33), 6, 24*12).Draw(t, "memory")
+}
+
+func of(values []float64, factor float64) *usage.Sketch {
+	return observed(len(values), func(h int) float64 { return factor * values[h] / (1 << 22) }, func(h int) float64 { return factor * values[h] })
+}
+
+func TestTwiceTheUseIsTwiceTheSize(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		values := memories(t)
+		one, two := recommend.Recommend(input(of(values, 1))), recommend.Recommend(input(of(values, 2)))
+		assert.InEpsilon(t, 2*one.Memory.Raw, two.Memory.Raw, 1e-9)
+		assert.InEpsilon(t, 2*one.CPU.Raw, two.CPU.Raw, 1e-3)
+	})
+}
+
+func TestMoreUseIsNeverALowerMaximum(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		values := memories(t)
+		one, more := recommend.Recommend(input(of(values, 1))), recommend.Recommend(input(of(values, 1+rapid.Float64Range(0, 3).Draw(t, "more"))))
+		assert.GreaterOrEqual(t, more.Memory.Raw, one.Memory.Raw*(1-1.0/128), "but for the rounding of sketches")
+		assert.GreaterOrEqual(t, more.CPU.Raw, one.CPU.Raw*(1-1e-3))
+	})
+}
+
+func TestNothingLeavesFloorAndCap(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := recommend.DefaultSettings()
+		s.Cap = object.Resources{CPUMillis: 500, MemoryBytes: 1 << 30}
+		in := input(of(memories(t), rapid.Float64Range(0, 100).Draw(t, "factor")))
+		in.Sketch.ObserveOOM(in.Sketch.Last(), rapid.Float64Range(0, 1<<40).Draw(t, "limit"))
+		r := s.Recommend(in)
+		for _, got := range []object.Resources{r.Requests, {CPUMillis: s.Floor.CPUMillis, MemoryBytes: r.Limits.MemoryBytes}} {
+			assert.GreaterOrEqual(t, got.CPUMillis, s.Floor.CPUMillis)
+			assert.LessOrEqual(t, got.CPUMillis, s.Cap.CPUMillis)
+			assert.GreaterOrEqual(t, got.MemoryBytes, s.Floor.MemoryBytes)
+			assert.LessOrEqual(t, got.MemoryBytes, s.Cap.MemoryBytes)
+		}
+		assert.GreaterOrEqual(t, r.OOMRisk, 0.0)
+		assert.LessOrEqual(t, r.OOMRisk, 1.0)
+	})
+}
+
+func TestSavingsAddUp(t *testing.T) {
+	t.Parallel()
+	price := recommend.PriceOf(&recommend.Price{CoreHour: 0.1, GiBHour: 0.01}, "aws", "m5.large")
+	in := input(observed(48, flat(100), flat(1<<30)))
+	in.Current.Requests = object.Resources{CPUMillis: 2000, MemoryBytes: 4 << 30}
+	in.Context.Replicas = 3
+	r := recommend.Recommend(in)
+	m := r.Message(usage.Key{Namespace: "shop", Kind: "Deployment", Name: "web", Container: "app"}, in, price)
+	assert.InDelta(t, (2*0.1+4*0.01)*730*3, m.GetCurrentMonthlyCost(), 1e-9)
+	assert.Equal(t, "configuration", m.GetPriceSource())
+	assert.Negative(t, m.GetMonthlyCostDelta())
+	total, namespaces, workloads := recommend.SumSavings([]*rightsizerv1.Recommendation{m, m})
+	assert.InDelta(t, 2*m.GetCurrentMonthlyCost(), total.GetCurrentMonthlyCost(), 1e-9)
+	assert.Equal(t, "shop", namespaces[0].GetScope())
+	assert.Equal(t, "shop/Deployment/web", workloads[0].GetScope())
+	assert.Contains(t, recommend.PriceOf(nil, "gcp", "n2-standard-4").Source, "n2")
+	assert.Contains(t, recommend.PriceOf(nil, "", "").Source, "middle")
+}
+
+func BenchmarkRecommend(b *testing.B) {
+	in := input(observed(12*24, func(h int) float64 { return float64(100 + h%24*20) }, func(h int) float64 { return float64(1<<30 + h%24<<24) }))
+	b.ReportAllocs()
+	for b.Loop() {
+		recommend.Recommend(in)
+	}
+}
+
+func FuzzRecommend(f *testing.F) {
+	f.Add(int64(300), 100.0, 1e9, int64(0), 1e8)
+	f.Add(int64(-300), math.NaN(), -1.0, int64(1)<<40, math.Inf(1))
+	f.Fuzz(func(t *testing.T, step int64, cpu, memory float64, jump int64, limit float64) {
+		var s usage.Sketch
+		at := start
+		for i := range 40 {
+			s.Observe(usage.Sample{Time: at, CPUMillis: cpu * float64(i%3), MemoryBytes: memory / float64(i%4+1), Age: usage.Unknown})
+			if at += step; i == 20 {
+				at += jump
+				s.ObserveOOM(at, limit)
+			}
+		}
+		r := recommend.Recommend(&recommend.Input{Now: time.Unix(start, 0), Sketch: &s})
+		if r.Requests.CPUMillis < 0 || r.Requests.MemoryBytes < 0 || math.IsNaN(r.OOMRisk) || math.IsNaN(r.Confidence) || len(r.Explain()) > 2048 {
+			t.Errorf("%+v", r)
+		}
+	})
+}
