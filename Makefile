@@ -142,6 +142,11 @@ soak: build ## Long passes: leaks, slopes and exactness under faults (SOAKTIME=1
 	$(call say,fuzzing each target for $(FUZZTIME))
 	@.ci/fuzz $(FUZZTIME)
 
+.PHONY: sbom
+sbom: build ## bin/rightsizer.cdx.json: what is in the binary, as CycloneDX
+	$(call say,software bill of materials)
+	@go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0 bin -json -output bin/rightsizer.cdx.json bin/rightsizer
+
 .PHONY: clean
 clean: ## Removes what make made
 	@rm -rf .build bin .tools/bin .tools/node_modules web/node_modules
