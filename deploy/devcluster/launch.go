@@ -121,21 +121,33 @@ func (c *Cluster) run(name Component, own ...*reservation) error {
 // two seconds have taken twenty.
 const startPatience = 3 * time.Minute
 
-// await waits until ready says so. It gives up when a component ends by itself.
+// await waits until ready says so. It gives up when a component ends by itself
+// during the start; later the component is started again, for it may only have
+// missed the API server, and it is given up when that did not help.
 func (c *Cluster) await(ctx context.Context, what string, ready func(context.Context) (bool, error)) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startPatience, fmt.Errorf("no %s within %s; the logs are in %s", what, startPatience, c.files.log("*")))
 	defer cancel()
 	return waitFor(ctx, 50*time.Millisecond, func() (bool, error) {
-		c.mu.Lock()
-		for _, p := range c.processes {
-			if p.endedByItself() {
-				c.mu.Unlock()
-				return false, p.failure()
-			}
+		if err := c.givenUp(); err != nil {
+			return false, err
 		}
-		c.mu.Unlock()
 		return ready(ctx)
 	})
+}
+
+// givenUp is why the cluster cannot become what it should be, nil while it can.
+func (c *Cluster) givenUp() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state.Phase == Ready {
+		return c.err
+	}
+	for _, p := range c.processes {
+		if p.endedByItself() {
+			return p.failure()
+		}
+	}
+	return nil
 }
 
 func (c *Cluster) awaitAPIServer(ctx context.Context) error {
