@@ -1,14 +1,10 @@
 package watcher
 
 import (
-	"cmp"
 	"errors"
 	"slices"
 	"strconv"
 	"strings"
-
-	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/watcher/object"
@@ -165,51 +161,7 @@ func (w *Watcher) Recommendation(namespace, kind, name, container string) (*righ
 func (w *Watcher) recommendation(around *surroundings, s *sizeable, c *object.Container) *rightsizerv1.Recommendation {
 	sketch, _ := w.usage.book.Get(w.usageKey(s.newest, c.Name))
 	in := w.input(around, s, c, &sketch)
-	settings := recommend.DefaultSettings()
-	return sized(s, c, in, settings.Recommend(in))
-}
-
-// states of the schema.
-var states = map[recommend.State]rightsizerv1.RecommendationState{
-	recommend.NoData:    rightsizerv1.RecommendationState_RECOMMENDATION_STATE_NO_DATA,
-	recommend.WarmingUp: rightsizerv1.RecommendationState_RECOMMENDATION_STATE_WARMING_UP,
-	recommend.Stale:     rightsizerv1.RecommendationState_RECOMMENDATION_STATE_STALE,
-	recommend.Ready:     rightsizerv1.RecommendationState_RECOMMENDATION_STATE_READY,
-}
-
-// sized is a result as a message. Without data there is no target.
-func sized(s *sizeable, c *object.Container, in *recommend.Input, r recommend.Result) *rightsizerv1.Recommendation {
-	amount := func(x object.Resources) *rightsizerv1.Resources {
-		return &rightsizerv1.Resources{CpuMillis: x.CPUMillis, MemoryBytes: x.MemoryBytes}
-	}
-	out := &rightsizerv1.Recommendation{
-		Namespace: s.key.Namespace, Workload: &rightsizerv1.WorkloadRef{Kind: s.key.Kind, Name: s.key.Name},
-		Container: c.Name, ContainerKind: c.Kind, Replicas: s.replicas,
-		CurrentRequests: amount(in.Current.Requests), CurrentLimits: amount(in.Current.Limits),
-		State: states[r.State], UpdateTime: timestamppb.New(in.Now),
-	}
-	if r.State == recommend.NoData {
-		return out
-	}
-	out.TargetRequests, out.TargetLimits = amount(r.Requests), amount(r.Limits)
-	out.LowerBound, out.UpperBound = amount(r.Lower), amount(r.Upper)
-	out.Confidence, out.OomRisk = r.Confidence, r.OOMRisk
-	out.DataAge, out.DataSpan = durationpb.New(r.DataAge), durationpb.New(r.DataSpan)
-	out.OomKills = int32(min(r.OOMKills, 1<<30))
-	out.StartupPeak = amount(r.StartupPeak)
-	bound := r.Bound.Texts()
-	out.BoundBy = bound[:min(len(bound), 16)]
-	out.RestartRequired = r.RestartRequired
-	out.CpuChangeDue, out.MemoryChangeDue = r.ChangeCPU, r.ChangeMemory
-	out.CpuSlack = slack(in.Current.Requests.CPUMillis, r.Requests.CPUMillis)
-	out.MemorySlack = slack(in.Current.Requests.MemoryBytes, r.Requests.MemoryBytes)
-	return out
-}
-
-// slack is the share of a request that is more than is proposed.
-func slack(request, target int64) float64 {
-	if request <= 0 {
-		return 0
-	}
-	return cmp.Or(float64(max(request-target, 0))/float64(request), 0)
+	r := recommend.Recommend(in)
+	key := usage.Key{Namespace: s.key.Namespace, Kind: s.key.Kind, Name: s.key.Name, Container: c.Name}
+	return r.Message(key, in, w.price(s.newest))
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rightsizer/rightsizer/watcher/history"
+	"github.com/rightsizer/rightsizer/watcher/recommend"
 	"github.com/rightsizer/rightsizer/watcher/source"
 	"github.com/rightsizer/rightsizer/watcher/usage"
 )
@@ -40,6 +41,9 @@ type UsageOptions struct {
 	// CheckpointNamespace is where what is measured is kept over a restart, in
 	// ConfigMaps. Default: nowhere.
 	CheckpointNamespace string
+	// Price of a core and a GiB. Default: by the nodes' instance types, from
+	// the built-in list of recommend.PriceOf.
+	Price *recommend.Price
 	// Leading says whether this replica polls, and tells what it finds; it is asked
 	// at any time. Default: always.
 	Leading func() bool

@@ -1,6 +1,11 @@
 package app
 
-import "github.com/rightsizer/rightsizer/server/rpc"
+import (
+	"github.com/rightsizer/rightsizer/server/rpc"
+	"github.com/rightsizer/rightsizer/watcher"
+)
+
+var _ rpc.Sizing = (*watcher.Watcher)(nil)
 
 // sizing is what a Cluster recommends, nil where it measures nothing.
 func sizing(c Cluster) rpc.Sizing {

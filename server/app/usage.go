@@ -4,6 +4,7 @@ import (
 	"github.com/rightsizer/rightsizer/server/config"
 	"github.com/rightsizer/rightsizer/server/rpc"
 	"github.com/rightsizer/rightsizer/watcher"
+	"github.com/rightsizer/rightsizer/watcher/recommend"
 )
 
 // usageOptions are what is measured, as it is configured.
@@ -13,6 +14,9 @@ func usageOptions(cfg *config.Config) watcher.UsageOptions {
 		Sources: c.SourceList(), Interval: c.Interval, DetailInterval: c.DetailInterval,
 		KubeletCAFile: c.KubeletCAFile, KubeletInsecure: c.KubeletInsecureTLS,
 		SketchBytes: c.SketchBytes, HistoryBytes: c.HistoryBytes, DaemonSetNodeLabel: c.DaemonSetNodeLabel,
+	}
+	if p := cfg.Price; p.CoreHour > 0 || p.GiBHour > 0 {
+		o.Price = &recommend.Price{CoreHour: p.CoreHour, GiBHour: p.GiBHour}
 	}
 	if c.Checkpoints == "on" || c.Checkpoints == "auto" && cfg.Kubeconfig == "" {
 		o.CheckpointNamespace = operatorNamespace(cfg.OperatorNamespace)

@@ -65,6 +65,7 @@ type Config struct {
 	OpportunityAfter          time.Duration
 
 	Usage UsageConfig
+	Price PriceConfig
 
 	IncidentLinger      time.Duration
 	IncidentKeep        time.Duration

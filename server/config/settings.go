@@ -19,7 +19,7 @@ func Settings() []Setting {
 			Key: ConfigKey, Kind: "file", Bounds: "YAML, at most 1 MiB",
 			Help: "File of settings: one key a line, named like the flags without their dashes. No file is read unless named.",
 		},
-	}, clusterSettings(), serverSettings(), accessSettings(), auditSettings(), behaviourSettings(), exhaustionSettings(), usageSettings(), incidentSettings(), logSettings())
+	}, clusterSettings(), serverSettings(), accessSettings(), auditSettings(), behaviourSettings(), exhaustionSettings(), usageSettings(), priceSettings(), incidentSettings(), logSettings())
 }
 
 func clusterSettings() []Setting {

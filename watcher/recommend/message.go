@@ -26,7 +26,7 @@ func (r *Result) Message(key usage.Key, in *Input, price Price) *rightsizerv1.Re
 	if r.State != NoData {
 		then = price.Monthly(r.Requests, replicas)
 	}
-	return &rightsizerv1.Recommendation{
+	out := &rightsizerv1.Recommendation{
 		Namespace: key.Namespace, Workload: &rightsizerv1.WorkloadRef{Kind: key.Kind, Name: key.Name},
 		Container: key.Container, ContainerKind: c.ContainerKind,
 		CurrentRequests: resources(in.Current.Requests), CurrentLimits: resources(in.Current.Limits),
@@ -40,6 +40,11 @@ func (r *Result) Message(key usage.Key, in *Input, price Price) *rightsizerv1.Re
 		CpuChangeDue: r.ChangeCPU, MemoryChangeDue: r.ChangeMemory, Terms: r.terms(),
 		CpuSlack: unused(in.Sketch, r), MemorySlack: slack(r.Memory.Typical, r.Requests.MemoryBytes),
 	}
+	if r.State == NoData { // 0 would be read as a target
+		out.TargetRequests, out.TargetLimits, out.LowerBound, out.UpperBound, out.StartupPeak = nil, nil, nil, nil, nil
+		out.DataAge, out.DataSpan = nil, nil
+	}
+	return out
 }
 
 // maxBoundBy is what the schema takes.

@@ -93,7 +93,7 @@ func (s *Store) allNodes() []*object.Node {
 func provider(nodes []*object.Node) string {
 	agreed := ""
 	for _, n := range nodes {
-		said := providerOf(n)
+		said := ProviderOf(n)
 		switch {
 		case said == "" || said == agreed:
 		case agreed == "":
@@ -105,8 +105,8 @@ func provider(nodes []*object.Node) string {
 	return agreed
 }
 
-// providerOf reads the scheme of a providerID (aws:///eu-west-1a/i-0abc).
-func providerOf(n *object.Node) string {
+// ProviderOf reads the scheme of a providerID (aws:///eu-west-1a/i-0abc).
+func ProviderOf(n *object.Node) string {
 	scheme, _, ok := strings.Cut(n.ProviderID, "://")
 	if !ok || scheme == "" || len(scheme) > 64 {
 		return n.Distribution
