@@ -20,11 +20,11 @@ for (const [, name] of read("index.html")
   .toString()
   .matchAll(/(?:src|href)="\/([^"]+)"/g))
   follow(name);
-const live = [...names]
-  .map((name) => /\.\/(live-view-[\w-]+\.js)/.exec(read(name).toString())?.[1])
+const overview = [...names]
+  .map((name) => /\.\/(overview-view-[\w-]+\.js)/.exec(read(name).toString())?.[1])
   .find(Boolean);
-if (!live) throw new Error("no chunk for the live view: was the dashboard built?");
-follow(`assets/${live}`);
+if (!overview) throw new Error("no chunk for the overview: was the dashboard built?");
+follow(`assets/${overview}`);
 
 let sum = 0;
 for (const name of names) {

@@ -6,9 +6,8 @@ import { onPage } from "./browser.mjs";
 const [url, namespace] = process.argv.slice(2);
 const axe = await readFile(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 
-await onPage(`${url}/?type=pod.oom_killed&namespace=${namespace}`, async (page) => {
+await onPage(`${url}/live?type=pod.oom_killed&namespace=${namespace}`, async (page) => {
   await page.getByRole("status").filter({ hasText: "Live" }).waitFor();
-  await page.getByText("v1.37.2").first().waitFor(); // the cluster's header
   console.log("ready");
   const row = page.getByRole("row").filter({ hasText: "pod.oom_killed" }).first();
   await row.waitFor({ timeout: 60_000 });

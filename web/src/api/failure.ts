@@ -10,6 +10,8 @@ export type FailureKind =
   | "refused"
   | "missing"
   | "overloaded"
+  | "conflict"
+  | "absent"
   | "broken";
 
 export interface Failure {
@@ -61,6 +63,17 @@ const words: Record<FailureKind, Pick<Failure, "title" | "advice" | "passing">> 
     advice: "Close streams that nobody watches. The page keeps trying.",
     passing: true,
   },
+  conflict: {
+    title: "It changed in the meantime",
+    advice: "What you saw is no longer what is there. Look at it anew, then decide again.",
+    passing: false,
+  },
+  absent: {
+    title: "This operator does not offer this",
+    advice:
+      "It is an older version, or the part is switched off in its configuration. Everything else works as before.",
+    passing: false,
+  },
   broken: {
     title: "Something went wrong",
     advice: "Try again. If it stays, look into the operator's log.",
@@ -84,8 +97,13 @@ function kindOf(error: ConnectError): FailureKind {
       return "starting";
     case Code.DeadlineExceeded:
     case Code.Canceled:
-    case Code.Aborted:
       return "unreachable";
+    // An etag that is no longer right, by AIP-154.
+    case Code.Aborted:
+    case Code.AlreadyExists:
+      return "conflict";
+    case Code.Unimplemented:
+      return "absent";
     case Code.Unauthenticated:
       return "unauthenticated";
     case Code.PermissionDenied:

@@ -1,10 +1,27 @@
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
+import { refuse, token } from "./session";
+
+// identify sends the viewer's token, and notes when the operator wants another.
+export const identify: Interceptor = (next) => async (request) => {
+  const used = token();
+  // The login sends the token that it tries by itself.
+  if (used !== "" && !request.header.has("Authorization"))
+    request.header.set("Authorization", `Bearer ${used}`);
+  try {
+    return await next(request);
+  } catch (reason) {
+    if (ConnectError.from(reason).code === Code.Unauthenticated) refuse(used);
+    throw reason;
+  }
+};
 
 // One transport for the whole page: the API is served by the origin of the page.
 // Binary, because at 2,000 events a second decoding JSON is what costs most.
 export const transport = createConnectTransport({
   baseUrl: window.location.origin,
   useBinaryFormat: true,
+  interceptors: [identify],
   // Reads answer in milliseconds; one that hangs must not look like loading for
   // ever. Streams set their own.
   defaultTimeoutMs: 15_000,

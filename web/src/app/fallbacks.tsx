@@ -11,7 +11,7 @@ export function NotFound() {
       <Empty title="There is nothing at this address">
         It may be mistyped, or of another version.{" "}
         <Link to="/" className="bare-link underline">
-          Go to the live feed
+          Go to the overview
         </Link>
         .
       </Empty>

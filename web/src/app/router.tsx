@@ -5,8 +5,14 @@ import {
   lazyRouteComponent,
   type RouterHistory,
 } from "@tanstack/react-router";
+import { auditSearchFrom } from "../audit/search";
 import { feedFilterFrom } from "../feed/filter";
+import { incidentSearchFrom } from "../incidents/search";
+import { policySearchFrom } from "../policies/search";
+import { recommendationSearchFrom } from "../recommendations/search";
+import { inboxSearchFrom } from "../remediations/search";
 import { workloadSearchFrom } from "../workloads/search";
+import { usageSearchFrom } from "../workloads/usage-search";
 import { NotFound, ViewBroken } from "./fallbacks";
 import { parseSearch, stringifySearch } from "./search-params";
 import { Shell } from "./shell";
@@ -19,11 +25,24 @@ const root = createRootRoute({
   notFoundComponent: NotFound,
 });
 
-const live = createRoute({
+const overview = createRoute({
   getParentRoute: () => root,
   path: "/",
+  component: lazyRouteComponent(() => import("../overview/overview-view"), "OverviewView"),
+});
+
+const live = createRoute({
+  getParentRoute: () => root,
+  path: "/live",
   validateSearch: feedFilterFrom,
   component: lazyRouteComponent(() => import("../feed/live-view"), "LiveView"),
+});
+
+const incidents = createRoute({
+  getParentRoute: () => root,
+  path: "/incidents",
+  validateSearch: incidentSearchFrom,
+  component: lazyRouteComponent(() => import("../incidents/incidents-view"), "IncidentsView"),
 });
 
 const workloads = createRoute({
@@ -36,7 +55,54 @@ const workloads = createRoute({
 const workload = createRoute({
   getParentRoute: () => root,
   path: "/workloads/$namespace/$kind/$name",
+  validateSearch: usageSearchFrom,
   component: lazyRouteComponent(() => import("../workloads/workload-view"), "WorkloadView"),
+});
+
+const recommendations = createRoute({
+  getParentRoute: () => root,
+  path: "/recommendations",
+  validateSearch: recommendationSearchFrom,
+  component: lazyRouteComponent(
+    () => import("../recommendations/recommendations-view"),
+    "RecommendationsView",
+  ),
+});
+
+const approvals = createRoute({
+  getParentRoute: () => root,
+  path: "/approvals",
+  validateSearch: inboxSearchFrom,
+  component: lazyRouteComponent(() => import("../remediations/inbox-view"), "InboxView"),
+});
+
+const approval = createRoute({
+  getParentRoute: () => root,
+  path: "/approvals/$namespace/$name",
+  component: lazyRouteComponent(
+    () => import("../remediations/remediation-view"),
+    "RemediationView",
+  ),
+});
+
+const policies = createRoute({
+  getParentRoute: () => root,
+  path: "/policies",
+  validateSearch: policySearchFrom,
+  component: lazyRouteComponent(() => import("../policies/policies-view"), "PoliciesView"),
+});
+
+const audit = createRoute({
+  getParentRoute: () => root,
+  path: "/audit",
+  validateSearch: auditSearchFrom,
+  component: lazyRouteComponent(() => import("../audit/audit-view"), "AuditView"),
+});
+
+const connections = createRoute({
+  getParentRoute: () => root,
+  path: "/connections",
+  component: lazyRouteComponent(() => import("../connections/connections-view"), "ConnectionsView"),
 });
 
 const nodes = createRoute({
@@ -45,7 +111,20 @@ const nodes = createRoute({
   component: lazyRouteComponent(() => import("../nodes/nodes-view"), "NodesView"),
 });
 
-const routeTree = root.addChildren([live, workloads, workload, nodes]);
+const routeTree = root.addChildren([
+  overview,
+  live,
+  incidents,
+  workloads,
+  workload,
+  recommendations,
+  approvals,
+  approval,
+  policies,
+  audit,
+  nodes,
+  connections,
+]);
 
 export function newRouter(history?: RouterHistory) {
   return createRouter({

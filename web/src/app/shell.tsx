@@ -1,16 +1,27 @@
 import { Link, Outlet, useLocation } from "@tanstack/react-router";
-import { useEffect, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useRef, useState } from "react";
+import { useSession } from "../api/session";
 import { ClusterName } from "../cluster/cluster-name";
 import { HealthGate } from "../cluster/health-gate";
-import { MenuIcon } from "../ui/icons";
-import { navigation } from "./navigation";
+import { MenuIcon, SearchIcon } from "../ui/icons";
+import { SideNav } from "./side-nav";
+import { SignOut } from "./sign-out";
 import { ThemeSelect } from "./theme-select";
+import { useShellKeys } from "./use-shell-keys";
+
+const Login = lazy(() =>
+  import("../login/login-view").then(({ LoginView }) => ({ default: LoginView })),
+);
+const Palette = lazy(() => import("./palette").then(({ Palette }) => ({ default: Palette })));
 
 export function Shell() {
   const [menu, setMenu] = useState(false);
+  const [palette, setPalette] = useState(false);
   const main = useRef<HTMLElement>(null);
   const { pathname } = useLocation();
   const shown = useRef(pathname);
+  const { refused } = useSession();
+  useShellKeys(main, () => setPalette(true));
 
   // After a change of view the keyboard, and what a screen reader reads, start
   // at the view instead of at the link that is behind.
@@ -19,6 +30,7 @@ export function Shell() {
     shown.current = pathname;
     setMenu(false);
     main.current?.focus();
+    main.current?.scrollTo({ top: 0 });
   }, [pathname]);
 
   return (
@@ -46,42 +58,48 @@ export function Shell() {
           <span className="max-sm:sr-only">Right-Sizer</span>
         </Link>
         <ClusterName />
-        <div className="ms-auto">
+        <div className="ms-auto flex items-center gap-2">
+          <button
+            type="button"
+            className="field inline-flex items-center gap-2 text-soft"
+            onClick={() => setPalette(true)}
+          >
+            <SearchIcon />
+            <span className="max-sm:sr-only">Go to</span>
+            <kbd className="rounded border border-line px-1 text-xs max-md:hidden">
+              {mac ? "⌘K" : "Ctrl K"}
+            </kbd>
+          </button>
           <ThemeSelect />
+          <SignOut />
         </div>
       </header>
       <div className="flex min-h-0 flex-1 flex-col lg:flex-row">
-        <nav
-          id="navigation"
-          aria-label="Views"
-          className={`border-line bg-panel lg:block lg:w-44 lg:border-e ${menu ? "border-b" : "hidden"}`}
-        >
-          <ul className="flex flex-col gap-0.5 p-2">
-            {navigation.map(({ to, name }) => (
-              <li key={to}>
-                <Link
-                  to={to}
-                  activeOptions={{ exact: to === "/", includeSearch: false }}
-                  className="block rounded px-3 py-1.5 hover:bg-raised"
-                  activeProps={{ className: "bg-raised font-semibold text-accent" }}
-                >
-                  {name}
-                </Link>
-              </li>
-            ))}
-          </ul>
-        </nav>
+        <SideNav open={menu} />
         <main
           id="main"
           ref={main}
           tabIndex={-1}
-          className="flex min-w-0 flex-1 flex-col gap-3 overflow-y-auto p-3 outline-none lg:p-4"
+          className="flex min-w-0 flex-1 flex-col gap-4 overflow-y-auto p-3 outline-none lg:p-5"
         >
-          <HealthGate>
-            <Outlet />
-          </HealthGate>
+          {refused ? (
+            <Suspense>
+              <Login />
+            </Suspense>
+          ) : (
+            <HealthGate>
+              <Outlet />
+            </HealthGate>
+          )}
         </main>
       </div>
+      {palette && (
+        <Suspense>
+          <Palette close={() => setPalette(false)} />
+        </Suspense>
+      )}
     </div>
   );
 }
+
+const mac = /Mac|iPhone|iPad/.test(navigator.userAgent);

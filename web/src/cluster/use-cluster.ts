@@ -2,11 +2,15 @@ import { useQuery } from "@connectrpc/connect-query";
 import { ClusterService } from "@rightsizer/api/cluster_service";
 import { startingPart, useHealth } from "./use-health";
 
-// Asked once it is known that the operator has a picture of the cluster, or that
-// its health cannot be had.
-export function useCluster() {
+// Whether it is known that the operator has a picture of the cluster, or that its
+// health cannot be had.
+export function useClusterReady(): boolean {
   const { answer, failure } = useHealth();
-  const ready = answer ? startingPart(answer) === undefined : failure !== undefined;
+  return answer ? startingPart(answer) === undefined : failure !== undefined;
+}
+
+export function useCluster() {
+  const ready = useClusterReady();
   return useQuery(
     ClusterService.method.getCluster,
     {},

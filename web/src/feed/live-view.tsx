@@ -1,6 +1,5 @@
 import { getRouteApi } from "@tanstack/react-router";
 import { useCallback, useDeferredValue, useMemo, useRef } from "react";
-import { ClusterHeader } from "../cluster/cluster-header";
 import { ViewTitle } from "../ui/view-title";
 import { Announcer } from "./announcer";
 import { ConnectionLine } from "./connection-line";
@@ -13,7 +12,7 @@ import { useFeed } from "./use-feed";
 import { useFeedKeys } from "./use-feed-keys";
 import { useSelection } from "./use-selection";
 
-const route = getRouteApi("/");
+const route = getRouteApi("/live");
 
 export function LiveView() {
   const filter = route.useSearch();
@@ -38,7 +37,6 @@ export function LiveView() {
 
   return (
     <>
-      <ClusterHeader />
       <div className="flex flex-wrap items-center gap-x-4 gap-y-1">
         <ViewTitle title="Live events" />
         <ConnectionLine connection={state.connection} note={state.note} retry={feed.retryNow} />

@@ -50,3 +50,36 @@ function short(amount: number): string {
   if (amount >= 100 || Number.isInteger(amount)) return whole.format(Math.round(amount));
   return amount.toFixed(amount >= 10 ? 1 : 2).replace(/\.?0+$/, "");
 }
+
+const cents = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD" });
+const dollars = new Intl.NumberFormat("en-US", {
+  style: "currency",
+  currency: "USD",
+  maximumFractionDigits: 0,
+});
+
+// US dollars; cents where they matter.
+export function money(value: number): string {
+  return (Math.abs(value) < 100 ? cents : dollars).format(value === 0 ? 0 : value);
+}
+
+// A change of cost with its sign: "−$12.40", "+$3.00".
+export function moneyChange(value: number): string {
+  if (Math.abs(value) < 0.005) return "±$0";
+  return `${value < 0 ? "−" : "+"}${money(Math.abs(value))}`;
+}
+
+// A share from 0 to 1 in per cent; what is not nothing does not read as 0 %.
+export function share(value: number): string {
+  const percent = value * 100;
+  if (percent > 0 && percent < 0.1) return "under 0.1 %";
+  return `${percent < 10 ? short(Math.round(percent * 10) / 10) : Math.round(percent)} %`;
+}
+
+// Change from one amount to another in per cent with its sign; empty where there
+// was nothing before.
+export function changePercent(from: bigint, to: bigint): string {
+  if (from <= 0n || from === to) return "";
+  const percent = Math.round((Number(to - from) / Number(from)) * 100);
+  return `${percent < 0 ? "−" : "+"}${count(Math.abs(percent))} %`;
+}

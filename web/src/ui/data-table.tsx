@@ -6,6 +6,7 @@ export interface Column<Row> {
   name: string;
   cell: (row: Row) => ReactNode;
   number?: boolean;
+  wrap?: boolean; // prose: breaks into lines instead of pushing the table wide
   sort?: "ascending" | "descending" | undefined;
 }
 
@@ -14,24 +15,34 @@ interface Props<Row> {
   columns: Column<Row>[];
   rows: readonly Row[];
   rowKey: (row: Row) => string;
+  bare?: boolean; // within a card, which has the border already
 }
 
-// A plain table. Narrow screens scroll it sideways: columns stay comparable,
-// which is what a table is for.
-export function DataTable<Row>({ label, columns, rows, rowKey }: Props<Row>) {
+// A plain table; j and k walk its rows (app/use-shell-keys.ts). Narrow screens
+// scroll it sideways past its first column: columns stay comparable, which is what
+// a table is for.
+export function DataTable<Row>({ label, columns, rows, rowKey, bare = false }: Props<Row>) {
+  const align = ({ number, wrap }: Column<Row>) =>
+    `${number ? "text-end tabular-nums" : ""} ${wrap ? "min-w-64 break-words" : "whitespace-nowrap"}`;
+  const stay = (index: number, colour: string) =>
+    index === 0 ? `max-sm:sticky max-sm:left-0 max-sm:max-w-[60vw] max-sm:truncate ${colour}` : "";
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-    <section className="panel shrink-0 overflow-x-auto" aria-label={label} tabIndex={0}>
+    <section
+      className={`shrink-0 overflow-x-auto ${bare ? "" : "panel"}`}
+      aria-label={label}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
+      tabIndex={0}
+    >
       <table className="w-full border-collapse">
         <caption className="sr-only">{label}</caption>
         <thead>
-          <tr className="border-b border-line bg-raised text-soft">
-            {columns.map((column) => (
+          <tr className="border-b border-line bg-raised text-xs text-soft">
+            {columns.map((column, index) => (
               <th
                 key={column.name}
                 scope="col"
                 aria-sort={column.sort}
-                className={`px-2.5 py-1.5 whitespace-nowrap ${column.number ? "text-end" : ""}`}
+                className={`px-3 py-1.5 whitespace-nowrap ${column.number ? "text-end" : ""} ${stay(index, "bg-raised")}`}
               >
                 {column.head}
               </th>
@@ -40,11 +51,15 @@ export function DataTable<Row>({ label, columns, rows, rowKey }: Props<Row>) {
         </thead>
         <tbody>
           {rows.map((row) => (
-            <tr key={rowKey(row)} className="border-b border-line last:border-0 hover:bg-raised">
-              {columns.map((column) => (
+            <tr
+              key={rowKey(row)}
+              data-row=""
+              className="group border-b border-line last:border-0 focus-within:bg-raised hover:bg-raised"
+            >
+              {columns.map((column, index) => (
                 <td
                   key={column.name}
-                  className={`px-2.5 py-1.5 whitespace-nowrap ${column.number ? "text-end tabular-nums" : ""}`}
+                  className={`px-3 py-1.5 align-top ${align(column)} ${stay(index, "bg-panel group-hover:bg-raised group-focus-within:bg-raised")}`}
                 >
                   {column.cell(row)}
                 </td>

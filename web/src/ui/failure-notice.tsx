@@ -1,5 +1,5 @@
 import type { Failure } from "../api/failure";
-import { ErrorIcon } from "./icons";
+import { ErrorIcon, InfoIcon } from "./icons";
 import { Untrusted } from "./untrusted";
 
 interface Props {
@@ -7,11 +7,20 @@ interface Props {
   retry?: () => void;
 }
 
-// What failed, what to do about it, and what the server said.
+// What failed, what to do about it, and what the server said. What an operator
+// does not offer is no alarm.
 export function FailureNotice({ failure, retry }: Props) {
+  const calm = failure.kind === "absent";
   return (
-    <div role="alert" className="panel m-auto flex max-w-xl gap-3 p-4">
-      <ErrorIcon className="mt-0.5 size-5 text-error" />
+    <div
+      role={calm ? "status" : "alert"}
+      className="panel mx-auto my-6 flex w-full max-w-xl gap-3 p-4"
+    >
+      {calm ? (
+        <InfoIcon className="mt-0.5 size-5 text-info" />
+      ) : (
+        <ErrorIcon className="mt-0.5 size-5 text-error" />
+      )}
       <div className="min-w-0">
         <h2 className="font-semibold">{failure.title}</h2>
         <p className="mt-1 text-soft">{failure.advice}</p>
@@ -20,7 +29,7 @@ export function FailureNotice({ failure, retry }: Props) {
             <Untrusted text={failure.detail} />
           </p>
         )}
-        {retry && (
+        {retry && !calm && (
           <button type="button" className="field mt-3" onClick={retry}>
             Try again
           </button>

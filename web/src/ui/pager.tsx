@@ -5,17 +5,21 @@ interface Props {
   pages: Pages;
   shown: number;
   pageSize: number;
-  total: number;
+  total?: number; // where the server says it
   next: string; // token of the next page, empty on the last
   what: string;
+  many?: string; // its plural, where an s does not make it
 }
 
-export function Pager({ pages, shown, pageSize, total, next, what }: Props) {
+export function Pager({ pages, shown, pageSize, total, next, what, many }: Props) {
   const first = pages.number * pageSize + 1;
   return (
     <nav aria-label="Pages" className="flex flex-wrap items-center justify-between gap-2">
       <p role="status" className="text-soft tabular-nums">
-        {count(first)} to {count(first + shown - 1)} of {plural(total, what)}
+        {count(first)} to {count(first + shown - 1)}
+        {total === undefined
+          ? pages.number === 0 && next === "" && ` of ${plural(shown, what, many)}`
+          : ` of ${plural(total, what, many)}`}
       </p>
       <div className="flex gap-2">
         <button

@@ -1,6 +1,6 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { timestampDate, timestampMs } from "@bufbuild/protobuf/wkt";
-import { exactTime, localTime, shortTime } from "../format/time";
+import { exactTime, localTime, shortTime, span } from "../format/time";
 
 // A moment in the viewer's zone, the exact one on hover.
 export function When({ time, exact = false }: { time: Timestamp | undefined; exact?: boolean }) {
@@ -8,6 +8,18 @@ export function When({ time, exact = false }: { time: Timestamp | undefined; exa
   return (
     <time dateTime={timestampDate(time).toISOString()} title={exactTime(time)}>
       {exact ? localTime(time) : shortTime(timestampMs(time))}
+    </time>
+  );
+}
+
+// How long ago, or ahead, a moment is: "4 min ago", "in 2 h 5 min".
+export function Ago({ time, now }: { time: Timestamp | undefined; now: number }) {
+  if (!time) return <span className="text-soft">unknown</span>;
+  const distance = now - timestampMs(time);
+  const text = Math.abs(distance) < 1000 ? "now" : span(Math.abs(distance));
+  return (
+    <time dateTime={timestampDate(time).toISOString()} title={exactTime(time)}>
+      {text === "now" ? text : distance > 0 ? `${text} ago` : `in ${text}`}
     </time>
   );
 }

@@ -20,7 +20,7 @@ export function ProblemList({ problems, namespace, workload }: Props) {
         <h2 id="problems" className="font-semibold">
           Problems ({count(problems.length)})
         </h2>
-        <Link to="/" search={{ namespace, workload }} className="bare-link">
+        <Link to="/live" search={{ namespace, workload }} className="bare-link">
           Follow its events live
         </Link>
       </div>

@@ -2,6 +2,8 @@ import { useQuery } from "@connectrpc/connect-query";
 import { WorkloadService } from "@rightsizer/api/workload_service";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { explain } from "../api/failure";
+import { Explanation } from "../policies/explanation";
+import { Card } from "../ui/card";
 import { FailureNotice } from "../ui/failure-notice";
 import { SkeletonRows } from "../ui/skeleton";
 import { Untrusted } from "../ui/untrusted";
@@ -9,6 +11,8 @@ import { ViewTitle } from "../ui/view-title";
 import { ContainerTable } from "./container-table";
 import { PodTable } from "./pod-table";
 import { ProblemList } from "./problem-list";
+import { RecommendationSection } from "./recommendation-section";
+import { UsageCard } from "./usage-card";
 import { WorkloadFacts } from "./workload-facts";
 
 const route = getRouteApi("/workloads/$namespace/$kind/$name");
@@ -20,6 +24,8 @@ export function WorkloadView() {
     { namespace, kind, name },
     { refetchInterval: 5000 },
   );
+  const search = route.useSearch();
+  const navigate = route.useNavigate();
   const workload = data?.workload;
   return (
     <>
@@ -47,6 +53,28 @@ export function WorkloadView() {
             namespace={namespace}
             workload={`${kind}/${name}`}
           />
+          <UsageCard
+            workload={workload}
+            search={search}
+            set={(next) => void navigate({ search: next, replace: true })}
+          />
+          <div className="grid items-start gap-4 xl:grid-cols-2">
+            <RecommendationSection namespace={namespace} kind={kind} name={name} />
+            <Card
+              title="Policy"
+              aside={
+                <Link
+                  to="/policies"
+                  search={{ workload: `${namespace}/${kind}/${name}` }}
+                  className="bare-link text-xs"
+                >
+                  Policies
+                </Link>
+              }
+            >
+              <Explanation target={{ namespace, kind, name }} />
+            </Card>
+          </div>
           <ContainerTable containers={workload.containers} />
           <PodTable pods={data.pods} />
         </>

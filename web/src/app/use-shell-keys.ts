@@ -1,0 +1,50 @@
+import { type RefObject, useEffect } from "react";
+
+// Keys that hold in every view: ⌘K or Ctrl+K opens the palette, / goes to the
+// view's search, j and k walk the rows of its table. The live feed has keys of its
+// own beside these (feed/use-feed-keys.ts).
+export function useShellKeys(main: RefObject<HTMLElement | null>, openPalette: () => void) {
+  useEffect(() => {
+    function press(event: KeyboardEvent) {
+      if (event.defaultPrevented) return;
+      if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) {
+        event.preventDefault();
+        openPalette();
+        return;
+      }
+      if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+      const taken =
+        event.key === "/"
+          ? search(main.current)
+          : event.key === "j"
+            ? walk(main.current, 1)
+            : event.key === "k"
+              ? walk(main.current, -1)
+              : false;
+      if (taken) event.preventDefault();
+    }
+    document.addEventListener("keydown", press);
+    return () => document.removeEventListener("keydown", press);
+  }, [main, openPalette]);
+}
+
+function typing(target: EventTarget | null): boolean {
+  return target instanceof Element && target.closest("input, textarea, select, dialog") !== null;
+}
+
+function search(view: HTMLElement | null): boolean {
+  const field = view?.querySelector<HTMLElement>("[data-search]");
+  field?.focus();
+  return field !== null && field !== undefined;
+}
+
+// A row is stood on by what it is opened with: its first link or button.
+function walk(view: HTMLElement | null, by: number): boolean {
+  const rows = [...(view?.querySelectorAll<HTMLElement>("[data-row]") ?? [])];
+  if (rows.length === 0) return false;
+  const at = rows.findIndex((row) => row.contains(document.activeElement));
+  const next = rows[at === -1 ? 0 : Math.min(rows.length - 1, Math.max(0, at + by))];
+  const handle = next?.querySelector<HTMLElement>("a, button, summary");
+  handle?.focus();
+  return handle !== null && handle !== undefined;
+}

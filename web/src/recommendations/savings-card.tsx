@@ -1,0 +1,90 @@
+import { useQuery } from "@connectrpc/connect-query";
+import type { Savings } from "@rightsizer/api/recommendation";
+import { WorkloadService } from "@rightsizer/api/workload_service";
+import { Link } from "@tanstack/react-router";
+import { money } from "../format/quantity";
+import { Card } from "../ui/card";
+import { Loaded } from "../ui/loaded";
+import { Untrusted } from "../ui/untrusted";
+
+export function SavingsCard({ namespaces }: { namespaces: readonly string[] }) {
+  const query = useQuery(
+    WorkloadService.method.getSavings,
+    { namespaces: [...namespaces], allowedOnly: namespaces.length === 0 },
+    { refetchInterval: 60_000 },
+  );
+  return (
+    <Card title="Savings">
+      <Loaded query={query} what="savings" rows={2}>
+        {({ total, namespaces: parts }) =>
+          total && (
+            <div className="grid gap-x-8 gap-y-4 p-3 lg:grid-cols-[minmax(16rem,1fr)_2fr]">
+              <Total total={total} />
+              <Parts parts={parts} />
+            </div>
+          )
+        }
+      </Loaded>
+    </Card>
+  );
+}
+
+export function Total({ total }: { total: Savings }) {
+  const { currentMonthlyCost: now, recommendedMonthlyCost: then, formula, priceSource } = total;
+  return (
+    <div className="min-w-0">
+      <p className="text-2xl font-semibold tabular-nums">
+        {money(Math.max(0, now - then))}{" "}
+        <span className="text-sm font-normal text-soft">a month</span>
+      </p>
+      <p className="text-soft tabular-nums">
+        {money(now)} as requested now, {money(then)} as recommended
+      </p>
+      <details className="mt-1">
+        <summary className="text-soft">How this is computed</summary>
+        <p className="mt-1 font-mono text-xs break-words whitespace-pre-wrap">
+          <Untrusted text={formula} />
+        </p>
+        <p className="mt-1 text-xs text-soft">
+          Prices: <Untrusted text={priceSource || "not known"} />
+        </p>
+      </details>
+    </div>
+  );
+}
+
+const shown = 6;
+
+function Parts({ parts }: { parts: readonly Savings[] }) {
+  const top = parts.slice(0, shown);
+  const most = Math.max(1, ...top.map(({ currentMonthlyCost }) => currentMonthlyCost));
+  if (top.length === 0) return null;
+  return (
+    <ul aria-label="By namespace" className="flex flex-col gap-1.5">
+      {top.map(({ scope, currentMonthlyCost: now, recommendedMonthlyCost: then }) => (
+        <li
+          key={scope}
+          className="grid grid-cols-[minmax(5rem,9rem)_1fr_5rem] items-center gap-x-3 tabular-nums"
+        >
+          <Link to="/recommendations" search={{ namespace: scope }} className="bare-link truncate">
+            <Untrusted text={scope} />
+          </Link>
+          <span aria-hidden="true" className="relative h-2 rounded-full bg-raised">
+            <span
+              className="absolute inset-y-0 left-0 rounded-full bg-edge/50"
+              style={{ width: `${(100 * now) / most}%` }}
+            />
+            <span
+              className="absolute inset-y-0 left-0 rounded-full bg-accent"
+              style={{ width: `${(100 * then) / most}%` }}
+            />
+          </span>
+          <span className="text-end">
+            {money(Math.max(0, now - then))}
+            <span className="sr-only"> a month to save</span>
+          </span>
+        </li>
+      ))}
+    </ul>
+  );
+}

@@ -1,0 +1,107 @@
+import { useMutation } from "@connectrpc/connect-query";
+import type { Remediation } from "@rightsizer/api/remediation";
+import { RemediationService } from "@rightsizer/api/remediation_service";
+import { useState } from "react";
+import { explain } from "../api/failure";
+import { requestId } from "../api/request-id";
+import { FailureNotice } from "../ui/failure-notice";
+import { Modal } from "../ui/modal";
+import { type Decision, DecisionForm } from "./decision-form";
+import { DryRunAgain } from "./dry-run";
+import { mayCancel, mayDecide, mayRollBack } from "./states";
+import { useRemediationChanged } from "./use-remediation-changed";
+
+interface Props {
+  remediation: Remediation;
+  pods: number | undefined; // of the workload, where known
+}
+
+const titles: Record<Decision, string> = {
+  approve: "Approve",
+  reject: "Reject",
+  cancel: "Cancel",
+  rollback: "Roll back",
+};
+
+// What a person may do about it now.
+export function Decide({ remediation, pods }: Props) {
+  const [decision, setDecision] = useState<Decision>();
+  const may: Decision[] = [
+    ...(mayDecide(remediation) ? (["approve", "reject"] as const) : []),
+    ...(mayCancel(remediation) ? (["cancel"] as const) : []),
+    ...(mayRollBack(remediation) ? (["rollback"] as const) : []),
+  ];
+  return (
+    <div className="flex flex-wrap items-center gap-2 border-t border-line p-3">
+      {may.map((one) => (
+        <button
+          key={one}
+          type="button"
+          className={
+            one === "approve" ? "button-main" : one === "cancel" ? "field" : "button-grave"
+          }
+          onClick={() => setDecision(one)}
+        >
+          {titles[one]}
+        </button>
+      ))}
+      <DryRunAgain remediation={remediation} />
+      {decision && (
+        <DecisionDialog
+          decision={decision}
+          remediation={remediation}
+          pods={pods}
+          close={() => setDecision(undefined)}
+        />
+      )}
+    </div>
+  );
+}
+
+const methods = {
+  approve: RemediationService.method.approveRemediation,
+  reject: RemediationService.method.rejectRemediation,
+  cancel: RemediationService.method.cancelRemediation,
+  rollback: RemediationService.method.rollbackRemediation,
+};
+
+interface DialogProps extends Props {
+  decision: Decision;
+  close: () => void;
+}
+
+function DecisionDialog({ decision, remediation, pods, close }: DialogProps) {
+  const changed = useRemediationChanged();
+  // The key lasts as long as the dialog: pressed twice, it is one decision.
+  const [key] = useState(requestId);
+  // What was looked at as the dialog opened is what is decided on.
+  const [seen] = useState(remediation);
+  const approve = useMutation(methods.approve);
+  const reject = useMutation(methods.reject);
+  const cancel = useMutation(methods.cancel);
+  const rollback = useMutation(methods.rollback);
+  const mutation = { approve, reject, cancel, rollback }[decision];
+
+  async function send(reason: string) {
+    const { namespace, name, etag } = seen;
+    await mutation.mutateAsync({ namespace, name, etag, reason, requestId: key }).then(
+      () => close(),
+      () => undefined, // shown below
+    );
+    changed();
+  }
+
+  return (
+    <Modal title={`${titles[decision]} this remediation`} close={close}>
+      {mutation.error && <FailureNotice failure={explain(mutation.error)} />}
+      <DecisionForm
+        decision={decision}
+        remediation={seen}
+        pods={pods}
+        busy={mutation.isPending}
+        send={(reason) => void send(reason)}
+        close={close}
+      />
+    </Modal>
+  );
+}

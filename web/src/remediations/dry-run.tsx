@@ -1,0 +1,97 @@
+import { useMutation } from "@connectrpc/connect-query";
+import type { Remediation, RemediationAction } from "@rightsizer/api/remediation";
+import { RemediationService } from "@rightsizer/api/remediation_service";
+import { useState } from "react";
+import { explain } from "../api/failure";
+import { requestId } from "../api/request-id";
+import { FailureNotice } from "../ui/failure-notice";
+import { Modal } from "../ui/modal";
+import { SkeletonRows } from "../ui/skeleton";
+import { Untrusted } from "../ui/untrusted";
+import { ChangeList, changes } from "./action";
+import { Patch } from "./patch";
+import { RiskBadge, StateBadge } from "./states";
+
+export interface Wanted {
+  namespace: string;
+  kind: string;
+  name: string;
+  container: string;
+  action: RemediationAction;
+}
+
+export function DryRunAgain({ remediation }: { remediation: Remediation }) {
+  const { namespace, workload, container, action } = remediation;
+  if (!workload || !action) return null;
+  return (
+    <DryRunButton wanted={{ namespace, ...workload, container, action }} label="Dry run it now" />
+  );
+}
+
+// Asks what an action would do now; nothing is kept or changed.
+export function DryRunButton({ wanted, label }: { wanted: Wanted; label: string }) {
+  const [open, setOpen] = useState(false);
+  const dryRun = useMutation(RemediationService.method.createRemediation);
+
+  function start() {
+    setOpen(true);
+    dryRun.reset();
+    const { namespace, kind, name, container, action } = wanted;
+    dryRun.mutate({
+      namespace,
+      kind,
+      name,
+      container,
+      action,
+      validateOnly: true,
+      requestId: requestId(),
+    });
+  }
+
+  return (
+    <>
+      <button type="button" className="field" onClick={start}>
+        {label}
+      </button>
+      {open && (
+        <Modal title="Dry run" close={() => setOpen(false)}>
+          {dryRun.error ? (
+            <FailureNotice failure={explain(dryRun.error)} />
+          ) : dryRun.data?.remediation ? (
+            <Outcome remediation={dryRun.data.remediation} />
+          ) : (
+            <SkeletonRows what="the dry run" rows={4} />
+          )}
+        </Modal>
+      )}
+    </>
+  );
+}
+
+function Outcome({ remediation }: { remediation: Remediation }) {
+  const { state, risk, riskReasons, message, diff, action } = remediation;
+  return (
+    <div role="status" className="flex flex-col gap-3">
+      <p className="flex flex-wrap items-center gap-2">
+        <StateBadge state={state} /> <RiskBadge risk={risk} />
+      </p>
+      {message && (
+        <p className="break-words">
+          <Untrusted text={message} />
+        </p>
+      )}
+      <ChangeList list={changes(action, undefined)} />
+      {riskReasons.length > 0 && (
+        <ul className="list-disc ps-4 text-soft">
+          {riskReasons.map((reason) => (
+            <li key={reason}>
+              <Untrusted text={reason} />
+            </li>
+          ))}
+        </ul>
+      )}
+      <Patch diff={diff} />
+      <p className="text-soft">Nothing was changed.</p>
+    </div>
+  );
+}

@@ -1,0 +1,62 @@
+import type { Remediation } from "@rightsizer/api/remediation";
+import { Link } from "@tanstack/react-router";
+import type { Column } from "../ui/data-table";
+import { Untrusted } from "../ui/untrusted";
+import { Ago, When } from "../ui/when";
+import { actionName, summary } from "./action";
+import { Expiry } from "./expiry";
+import type { Show } from "./search";
+import { RiskBadge, StateBadge } from "./states";
+
+export function inboxColumns(now: number, show: Show): Column<Remediation>[] {
+  return [
+    {
+      name: "What",
+      head: "What",
+      cell: ({ namespace, name, action }) => (
+        <Link
+          to="/approvals/$namespace/$name"
+          params={{ namespace, name }}
+          className="bare-link font-medium"
+        >
+          {actionName(action)}
+        </Link>
+      ),
+    },
+    {
+      name: "Workload",
+      head: "Workload",
+      cell: ({ namespace, workload, container }) => (
+        <>
+          <Untrusted text={`${namespace}/${workload?.name ?? "–"}`} />
+          {container && (
+            <span className="text-soft">
+              {" "}
+              <Untrusted text={container} />
+            </span>
+          )}
+        </>
+      ),
+    },
+    { name: "Sets", head: "Sets", cell: (remediation) => summary(remediation) || "–" },
+    { name: "Risk", head: "Risk", cell: ({ risk }) => <RiskBadge risk={risk} /> },
+    { name: "State", head: "State", cell: ({ state }) => <StateBadge state={state} /> },
+    show === "waiting"
+      ? {
+          name: "Expires",
+          head: "Expires",
+          cell: ({ expireTime }) => <Expiry time={expireTime} now={now} />,
+        }
+      : {
+          name: "Changed",
+          head: "Changed",
+          cell: ({ updateTime }) => <When time={updateTime} />,
+        },
+    {
+      name: "Asked for by",
+      head: "Asked for by",
+      cell: ({ requestedBy, policy }) => <Untrusted text={requestedBy || policy || "unknown"} />,
+    },
+    { name: "Made", head: "Made", cell: ({ createTime }) => <Ago time={createTime} now={now} /> },
+  ];
+}

@@ -1,0 +1,71 @@
+import { explain } from "../api/failure";
+import type { Mark } from "../chart/marks";
+import { type Line, latest } from "../chart/table";
+import { UsageChart } from "../chart/usage-chart";
+import { bytes, cpu } from "../format/quantity";
+import { type Of, type Resource, useUsage } from "./use-usage";
+
+const drawn: readonly Line[] = [
+  { name: "max", token: "edge", width: 1 },
+  { name: "p95", token: "accent", width: 1.5, fill: true },
+  { name: "p50", token: "accent", width: 1, dash: [2, 2] },
+  { name: "request", token: "info", width: 1.5, dash: [8, 4] },
+  { name: "limit", token: "error", width: 1.5, dash: [8, 4] },
+];
+const keys = ["bg-edge", "bg-accent", "bg-accent/50", "bg-info", "bg-error"];
+
+const shows = {
+  memory: { name: "Memory", show: (value: number) => bytes(BigInt(Math.round(value))) },
+  cpu: { name: "CPU", show: (value: number) => cpu(BigInt(Math.round(value))) },
+};
+
+interface Props {
+  resource: Resource;
+  of: Of;
+  from: number;
+  to: number;
+  marks: readonly Mark[];
+}
+
+export function UsagePlot({ resource, of, from, to, marks }: Props) {
+  const { lines, data, error, pending } = useUsage(resource, of, from, to);
+  const { name, show } = shows[resource];
+  const empty = data[0].length === 0;
+  const figures = drawn.map((line, index) => {
+    const value = latest(lines[index]);
+    return { name: line.name, key: keys[index], text: value === undefined ? "–" : show(value) };
+  });
+  const spoken = figures.map(({ name, text }) => `${name} ${text}`).join(", ");
+  return (
+    <figure className="min-w-0">
+      <figcaption className="flex flex-wrap items-baseline gap-x-4 gap-y-0.5">
+        <span className="font-medium">{name}</span>
+        {figures.map((figure) => (
+          <span key={figure.name} className="flex items-center gap-1.5 text-xs tabular-nums">
+            <span aria-hidden="true" className={`h-0.5 w-3 ${figure.key}`} />
+            <span className="text-soft">{figure.name}</span> {figure.text}
+          </span>
+        ))}
+      </figcaption>
+      {empty ? (
+        <p role="status" className="grid h-[190px] place-items-center text-center text-soft">
+          {pending
+            ? "Loading the usage"
+            : error
+              ? `${explain(error).title}. ${explain(error).advice}`
+              : "Nothing was measured in this time. A gap is not a zero."}
+        </p>
+      ) : (
+        <UsageChart
+          label={`${name} over time; latest: ${spoken}`}
+          lines={drawn}
+          data={data}
+          marks={marks}
+          from={from}
+          to={to}
+          show={show}
+        />
+      )}
+    </figure>
+  );
+}
