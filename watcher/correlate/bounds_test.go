@@ -38,7 +38,7 @@ func TestMerge(t *testing.T) {
 	assert.Equal(t, "node.not_ready n1", rootOf(in))
 	gone := c.told[younger]
 	assert.Equal(t, isOver, gone.GetState())
-	assert.Equal(t, "Part of incident "+older+" now: "+in.GetSummary(), gone.GetSummary())
+	assert.Equal(t, "Part of incident "+older+" now.", gone.GetSummary())
 	assert.Equal(t, older, gone.GetMergedInto())
 	assert.Empty(t, in.GetMergedInto())
 	for _, m := range in.GetMembers() {

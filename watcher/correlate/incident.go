@@ -148,12 +148,14 @@ func (i *incident) message(book *rulebook) *rightsizerv1.Incident {
 	return m
 }
 
-// merged is the last word on an incident that became part of another.
+// merged is the last word on an incident that became part of another. It has the
+// members it had and says nothing of the other's: who may see these need not see
+// those.
 func (i *incident) merged(into *rightsizerv1.Incident, now time.Time) *rightsizerv1.Incident {
 	last := i.sent
 	return &rightsizerv1.Incident{
 		Id: last.GetId(), State: resolved, Severity: last.GetSeverity(), Rule: last.GetRule(),
-		Summary:    cut("Part of incident "+into.GetId()+" now: "+into.GetSummary(), maxSummary),
+		Summary:    "Part of incident " + into.GetId() + " now.",
 		Confidence: last.GetConfidence(), RootProblemId: last.GetRootProblemId(),
 		Members: last.GetMembers(), MemberCount: last.GetMemberCount(),
 		OpenedTime: last.GetOpenedTime(), UpdatedTime: timestamppb.New(now), ResolvedTime: timestamppb.New(now),

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/prototext"
 	"pgregory.net/rapid"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
@@ -162,6 +163,36 @@ func TestListenersKnowWhatIsListed(t *testing.T) {
 		for _, in := range c.Incidents() {
 			for _, m := range in.GetMembers() {
 				require.Equal(rt, in.GetId(), lastIn[m.GetProblemId()])
+			}
+		}
+	})
+}
+
+// Who may see all members of an incident is shown it whole: it must tell of no
+// namespace but theirs, neither while it goes on nor when another takes it in.
+func TestIncidentsTellOfTheirMembersNamespacesAlone(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		lives := story(rt)
+		known := make(map[string]bool)
+		for _, life := range lives {
+			for _, ev := range life {
+				if app := ev.GetWorkload().GetName(); app != "" {
+					ev.Namespace = "team-" + app
+					known[ev.GetNamespace()] = true
+				}
+			}
+		}
+		c := correlator(t, correlate.Options{})
+		for _, ev := range arrive(rt, "delay", lives) {
+			c.see(ev)
+		}
+		c.at(clock(70, 30))
+		for _, in := range c.all {
+			text := prototext.Format(in)
+			for namespace := range known {
+				if !slices.ContainsFunc(in.GetMembers(), func(m *rightsizerv1.IncidentMember) bool { return m.GetNamespace() == namespace }) {
+					require.NotContains(rt, text, namespace)
+				}
 			}
 		}
 	})
