@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -141,7 +142,7 @@ func (o *operator) post(method, path string, body io.Reader, header ...string) (
 // lost, the stream ended, or one of the events that are made meanwhile did not come.
 func healthy(t *testing.T, o *operator, token string, body func()) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	stream, err := o.eventsAs(token).StreamEvents(ctx, &rightsizerv1.StreamEventsRequest{Filter: &rightsizerv1.EventFilter{Namespaces: []string{theirs}}})
 	require.NoError(t, err)
@@ -189,6 +190,7 @@ func TestAttacksAreRefusedWhileOthersGoOn(t *testing.T) {
 		browsers(t, o, viewer)
 		bodies(t, o, asAdmin)
 		idleSockets(t, o)
+		guesses(t, o, asAdmin)
 	})
 	file := filepath.Join(t.TempDir(), "token")
 	require.NoError(t, os.WriteFile(file, []byte(viewer+"\n"), 0o600))
@@ -221,6 +223,31 @@ func tokens(t *testing.T, o *operator, who *callers, viewer string) {
 	assert.Equal(t, http.StatusUnauthorized, status, "a token in the URL, beside a good one")
 	status, _ = o.post("GET", "/events?token="+viewer, http.NoBody, "Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
 	assert.Equal(t, http.StatusUnauthorized, status, "a WebSocket's token in the URL")
+}
+
+// guesses come from the address of who does nothing wrong, for longer than a
+// stream outlives its last good answer: 60 s of what is promised.
+func guesses(t *testing.T, o *operator, asAdmin []string) {
+	t.Helper()
+	const atATime = 16
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var tooFast atomic.Int64
+	var all sync.WaitGroup
+	for n := range atATime {
+		all.Go(func() {
+			for i := n; ctx.Err() == nil; i += atATime {
+				status, _ := o.post("POST", listEvents, strings.NewReader(`{}`), "Authorization", fmt.Sprintf("Bearer guess-%d", i), "Content-Type", "application/json")
+				if status == http.StatusTooManyRequests {
+					tooFast.Add(1)
+				}
+			}
+		})
+	}
+	all.Wait()
+	assert.Positive(t, tooFast.Load(), "guesses are held to a pace")
+	status, text := o.post("POST", listEvents, strings.NewReader(`{}`), asAdmin...)
+	assert.Equal(t, http.StatusOK, status, "a new call of who was known before: %s", text)
 }
 
 func rights(t *testing.T, o *operator, asViewer []string) {

@@ -192,8 +192,48 @@ func TestGuessesCostTheClusterLittle(t *testing.T) {
 		assert.Equal(t, 5001-tokens, refused)
 		_, err = c.Authenticate(t.Context(), auth.Credential{Token: "good", Peer: "10.0.0.1"})
 		require.NoError(t, err, "who is known there is not held up")
+		time.Sleep(11 * time.Second) // past what is remembered of any answer
+		flood := func(call string) {
+			for i := range 5000 {
+				_, _ = c.Authenticate(t.Context(), auth.Credential{Token: call + strconv.Itoa(i), Peer: "10.0.0.1"})
+			}
+		}
+		flood("again")
+		_, err = c.Authenticate(t.Context(), auth.Credential{Token: "good", Peer: "10.0.0.1"})
+		require.NoError(t, err, "nor when his answer is asked for again")
 		_, err = c.Authenticate(t.Context(), auth.Credential{Token: "guess", Peer: "10.0.0.2"})
 		assert.Equal(t, connect.CodeUnauthenticated, connect.CodeOf(err), "nor is another address")
+		asked.set(func() { asked.tokens = nil }) // revoked
+		time.Sleep(11 * time.Second)
+		_, err = c.Authenticate(t.Context(), auth.Credential{Token: "good", Peer: "10.0.0.1"})
+		assert.Equal(t, connect.CodeUnauthenticated, connect.CodeOf(err))
+		time.Sleep(11 * time.Second)
+		flood("once more")
+		_, err = c.Authenticate(t.Context(), auth.Credential{Token: "good", Peer: "10.0.0.1"})
+		assert.Equal(t, connect.CodeResourceExhausted, connect.CodeOf(err), "who was let in once is a stranger when he is not any more")
+	})
+}
+
+func TestGoodTokensCostAnAddressNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := &cluster{tokens: map[string]authenticationv1.TokenReviewStatus{}}
+		for i := range 1000 {
+			asked.tokens["good"+strconv.Itoa(i)] = user("alice", "team")
+		}
+		c := chain(t, auth.NewKubernetes(asked, "ours"))
+		for i := range 1000 {
+			_, err := c.Authenticate(t.Context(), auth.Credential{Token: "good" + strconv.Itoa(i), Peer: "10.0.0.1"})
+			require.NoError(t, err, "a gateway stands for many")
+		}
+		for i := range 300 {
+			_, err := c.Authenticate(t.Context(), auth.Credential{Token: "bad" + strconv.Itoa(i), Peer: "10.0.0.1"})
+			if i < 200 {
+				require.Equal(t, connect.CodeUnauthenticated, connect.CodeOf(err), i)
+				continue
+			}
+			require.Equal(t, connect.CodeResourceExhausted, connect.CodeOf(err), "no more than before: %d", i)
+		}
 	})
 }
 

@@ -45,6 +45,12 @@ func (b *Buckets) Take(of string) time.Duration {
 	return wait
 }
 
+// Give gives back one that was taken and turned out to be free.
+func (b *Buckets) Give(to string) {
+	// x/time/rate has no word for it but a negative number; a test holds it.
+	b.limiter(to).AllowN(time.Now(), -1)
+}
+
 func (b *Buckets) limiter(of string) *rate.Limiter {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -13,13 +13,6 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 )
 
-// How many tokens that are not known an address may offer: each costs the cluster
-// a review.
-const (
-	strangersPerSecond = 50
-	strangersBurst     = 200
-)
-
 // Kubernetes identifies bearers of the cluster's tokens (service accounts, and
 // whatever else its API server takes) by TokenReview. A token must be made for
 // our own audience: one that a pod carries for the API server gets nobody in
@@ -28,7 +21,7 @@ type Kubernetes struct {
 	reviews   Reviews
 	audience  string
 	known     *memo[review]
-	strangers *Buckets
+	strangers *strangers
 }
 
 type review struct {
@@ -39,7 +32,7 @@ type review struct {
 // NewKubernetes makes the method.
 func NewKubernetes(reviews Reviews, audience string) *Kubernetes {
 	return &Kubernetes{
-		reviews: reviews, audience: audience, strangers: NewBuckets(strangersPerSecond, strangersBurst),
+		reviews: reviews, audience: audience, strangers: newStrangers(),
 		known: newMemo(func(r review, then time.Time) time.Time {
 			until := then.Add(rememberFor)
 			if r.id != nil && !r.id.Expires.IsZero() && r.id.Expires.Before(until) {
@@ -58,14 +51,11 @@ func (k *Kubernetes) Identify(ctx context.Context, c Credential) (*Identity, err
 	if c.Token == "" {
 		return nil, nil //nolint:nilnil // none of its kind
 	}
-	pace := func() error {
-		if wait := k.strangers.Take(c.Peer); wait > 0 {
-			return &PaceError{Wait: wait}
-		}
-		return nil
-	}
-	found, err := k.known.get(ctx, sha256.Sum256([]byte(c.Token)), pace, func(ctx context.Context) (review, error) {
-		return k.ask(ctx, c.Token)
+	key := memoKey(sha256.Sum256([]byte(c.Token)))
+	found, err := k.known.get(ctx, key, func() error { return k.strangers.admit(key, c.Peer) }, func(ctx context.Context) (review, error) {
+		r, err := k.ask(ctx, c.Token)
+		k.strangers.judged(key, c.Peer, r, err)
+		return r, err
 	})
 	if err != nil {
 		return nil, err

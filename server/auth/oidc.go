@@ -41,10 +41,10 @@ type OIDCOptions struct {
 // OIDC identifies people by ID tokens of one issuer. The issuer is asked when its
 // first token comes, not at start: it may be down then.
 type OIDC struct {
-	opts   OIDCOptions
-	client *http.Client
-	known  *memo[review]
-	pace   *Buckets
+	opts      OIDCOptions
+	client    *http.Client
+	known     *memo[review]
+	strangers *strangers
 
 	mu       sync.Mutex
 	provider *provider
@@ -76,7 +76,7 @@ func NewOIDC(opts OIDCOptions) *OIDC {
 	}
 	return &OIDC{
 		opts: opts, client: &http.Client{Transport: boundedAnswers{transport}, Timeout: askWithin},
-		pace: NewBuckets(strangersPerSecond, strangersBurst),
+		strangers: newStrangers(),
 		known: newMemo(func(r review, then time.Time) time.Time {
 			until := then.Add(rememberFor)
 			if r.id != nil && r.id.Expires.Before(until) {
@@ -108,14 +108,11 @@ func (o *OIDC) Identify(ctx context.Context, c Credential) (*Identity, error) {
 	if c.Token == "" || claimedIssuer(c.Token) != o.opts.Issuer {
 		return nil, nil //nolint:nilnil // none of its kind
 	}
-	pace := func() error {
-		if wait := o.pace.Take(c.Peer); wait > 0 {
-			return &PaceError{Wait: wait}
-		}
-		return nil
-	}
-	found, err := o.known.get(ctx, sha256.Sum256([]byte(c.Token)), pace, func(ctx context.Context) (review, error) {
-		return o.verify(ctx, c.Token)
+	key := memoKey(sha256.Sum256([]byte(c.Token)))
+	found, err := o.known.get(ctx, key, func() error { return o.strangers.admit(key, c.Peer) }, func(ctx context.Context) (review, error) {
+		r, err := o.verify(ctx, c.Token)
+		o.strangers.judged(key, c.Peer, r, err)
+		return r, err
 	})
 	if err != nil {
 		return nil, err
