@@ -201,6 +201,12 @@ func (d *Decision) memory() Direction {
 		direction(d.Current.Limits.MemoryBytes, d.Desired.Limits.MemoryBytes))
 }
 
+// Moves says where a decision moves the container's CPU and memory, and the
+// workload's replicas.
+func (d *Decision) Moves() (cpu, memory, replicas Direction) {
+	return d.cpu(), d.memory(), direction(int64(d.CurrentReplicas), int64(d.DesiredReplicas))
+}
+
 // both is the more careful of two directions.
 func both(a, b Direction) Direction {
 	if a == Lower || b == Lower {

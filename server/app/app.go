@@ -86,6 +86,8 @@ type App struct {
 	access   *access
 	denials  *audit.Denials // nil where there is no audit chain
 
+	remediation *remediation // nil beside a Cluster of a test's own
+
 	stopping  atomic.Bool
 	listening chan struct{}
 	listeners map[string]*listener
@@ -131,7 +133,7 @@ func New(cfg config.Config, opts Options) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("event streams: %w", err)
 	}
-	if err := errors.Join(a.newAudit(), a.newPolicies(), a.newSinks()); err != nil {
+	if err := errors.Join(a.newAudit(), a.newPolicies(), a.newSinks(), a.newRemediation()); err != nil {
 		return nil, err
 	}
 	a.health = &health{cluster: a.cluster, parts: a.partsHealth, stopping: &a.stopping, started: a.started}
@@ -164,7 +166,7 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	steps := []step{servers.ops, {name: "bus", run: a.bus.Run, grace: time.Second}, {name: "watcher", run: a.cluster.Run, grace: 3 * time.Second}}
-	steps = append(steps, slices.Concat(a.auditSteps(), a.policySteps(), a.sinkSteps())...)
+	steps = append(steps, slices.Concat(a.auditSteps(), a.policySteps(), a.remediationSteps(), a.sinkSteps())...)
 	steps = append(steps, servers.rest...)
 	close(a.listening)
 	return runSteps(ctx, a.logger, steps, a.beforeStop)

@@ -17,6 +17,7 @@ type Config struct {
 
 	OperatorNamespace string
 	AuditDir          string
+	LeaderElect       string
 	// OutboundNetworks are what sinks and webhooks may call beside public addresses.
 	OutboundNetworks []string
 	Sinks            []Sink

@@ -238,6 +238,7 @@ type Event struct {
 	//	*Event_Usage
 	//	*Event_Sizing
 	//	*Event_UsageSource
+	//	*Event_Remediation
 	Details       isEvent_Details `protobuf_oneof:"details"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -674,6 +675,15 @@ func (x *Event) GetUsageSource() *UsageSourceDetails {
 	return nil
 }
 
+func (x *Event) GetRemediation() *RemediationDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_Remediation); ok {
+			return x.Remediation
+		}
+	}
+	return nil
+}
+
 type isEvent_Details interface {
 	isEvent_Details()
 }
@@ -823,6 +833,11 @@ type Event_UsageSource struct {
 	UsageSource *UsageSourceDetails `protobuf:"bytes,64,opt,name=usage_source,json=usageSource,proto3,oneof"`
 }
 
+type Event_Remediation struct {
+	// A repair that was decided.
+	Remediation *RemediationDetails `protobuf:"bytes,70,opt,name=remediation,proto3,oneof"`
+}
+
 func (*Event_OomKilled) isEvent_Details() {}
 
 func (*Event_CrashLoop) isEvent_Details() {}
@@ -880,6 +895,8 @@ func (*Event_Usage) isEvent_Details() {}
 func (*Event_Sizing) isEvent_Details() {}
 
 func (*Event_UsageSource) isEvent_Details() {}
+
+func (*Event_Remediation) isEvent_Details() {}
 
 // ObjectRef names one Kubernetes object.
 type ObjectRef struct {
@@ -2244,11 +2261,120 @@ func (x *PendingDetails) GetWaitingFor() string {
 	return ""
 }
 
+// RemediationDetails describes a repair and where it stands.
+type RemediationDetails struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the Remediation, in the namespace of the event.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Kind of the action, such as resize_in_place.
+	Action string `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
+	// State as RemediationState names it, without its prefix: PENDING_APPROVAL.
+	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	// State before; empty for the first.
+	PreviousState string `protobuf:"bytes,4,opt,name=previous_state,json=previousState,proto3" json:"previous_state,omitempty"`
+	// Risk as RiskLevel names it, without its prefix: LOW.
+	Risk string `protobuf:"bytes,5,opt,name=risk,proto3" json:"risk,omitempty"`
+	// Who brought the state about: a user, or a replica of the operator.
+	By string `protobuf:"bytes,6,opt,name=by,proto3" json:"by,omitempty"`
+	// The change as a JSON patch; empty where it has more than 4,096 bytes.
+	Diff string `protobuf:"bytes,7,opt,name=diff,proto3" json:"diff,omitempty"`
+	// Policy that governs it, as `Kind/namespace/name`.
+	Policy        string `protobuf:"bytes,8,opt,name=policy,proto3" json:"policy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemediationDetails) Reset() {
+	*x = RemediationDetails{}
+	mi := &file_rightsizer_v1_event_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemediationDetails) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemediationDetails) ProtoMessage() {}
+
+func (x *RemediationDetails) ProtoReflect() protoreflect.Message {
+	mi := &file_rightsizer_v1_event_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemediationDetails.ProtoReflect.Descriptor instead.
+func (*RemediationDetails) Descriptor() ([]byte, []int) {
+	return file_rightsizer_v1_event_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *RemediationDetails) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RemediationDetails) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *RemediationDetails) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *RemediationDetails) GetPreviousState() string {
+	if x != nil {
+		return x.PreviousState
+	}
+	return ""
+}
+
+func (x *RemediationDetails) GetRisk() string {
+	if x != nil {
+		return x.Risk
+	}
+	return ""
+}
+
+func (x *RemediationDetails) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *RemediationDetails) GetDiff() string {
+	if x != nil {
+		return x.Diff
+	}
+	return ""
+}
+
+func (x *RemediationDetails) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
 var File_rightsizer_v1_event_proto protoreflect.FileDescriptor
 
 const file_rightsizer_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x19rightsizer/v1/event.proto\x12\rrightsizer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rightsizer/v1/event_cluster.proto\x1a\x1frightsizer/v1/event_usage.proto\x1a\x1crightsizer/v1/severity.proto\"\xaa\x16\n" +
+	"\x19rightsizer/v1/event.proto\x12\rrightsizer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rightsizer/v1/event_cluster.proto\x1a\x1frightsizer/v1/event_usage.proto\x1a\x1crightsizer/v1/severity.proto\"\xf1\x16\n" +
 	"\x05Event\x12%\n" +
 	"\x02id\x18\x01 \x01(\tB\x15\xbaH\x12r\x102\x0e^[0-9a-f]{32}$R\x02id\x124\n" +
 	"\n" +
@@ -2311,7 +2437,8 @@ const file_rightsizer_v1_event_proto_rawDesc = "" +
 	"\x03pdb\x18= \x01(\v2\x19.rightsizer.v1.PdbDetailsH\x00R\x03pdb\x123\n" +
 	"\x05usage\x18> \x01(\v2\x1b.rightsizer.v1.UsageDetailsH\x00R\x05usage\x126\n" +
 	"\x06sizing\x18? \x01(\v2\x1c.rightsizer.v1.SizingDetailsH\x00R\x06sizing\x12F\n" +
-	"\fusage_source\x18@ \x01(\v2!.rightsizer.v1.UsageSourceDetailsH\x00R\vusageSource\x1a7\n" +
+	"\fusage_source\x18@ \x01(\v2!.rightsizer.v1.UsageSourceDetailsH\x00R\vusageSource\x12E\n" +
+	"\vremediation\x18F \x01(\v2!.rightsizer.v1.RemediationDetailsH\x00R\vremediation\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\t\n" +
@@ -2433,7 +2560,16 @@ const file_rightsizer_v1_event_proto_rawDesc = "" +
 	"\x05bound\x18\x01 \x01(\bR\x05bound\x121\n" +
 	"\x06waited\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06waited\x12)\n" +
 	"\vwaiting_for\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\n" +
-	"waitingFor*h\n" +
+	"waitingFor\"\x99\x02\n" +
+	"\x12RemediationDetails\x12\x1c\n" +
+	"\x04name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\x04name\x12\x1f\n" +
+	"\x06action\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06action\x12\x1d\n" +
+	"\x05state\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18 R\x05state\x12.\n" +
+	"\x0eprevious_state\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18 R\rpreviousState\x12\x1b\n" +
+	"\x04risk\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18\x10R\x04risk\x12\x18\n" +
+	"\x02by\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\x02by\x12\x1c\n" +
+	"\x04diff\x18\a \x01(\tB\b\xbaH\x05r\x03(\x80 R\x04diff\x12 \n" +
+	"\x06policy\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x90\x03R\x06policy*h\n" +
 	"\x05Phase\x12\x15\n" +
 	"\x11PHASE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fPHASE_OPENED\x10\x01\x12\x11\n" +
@@ -2462,7 +2598,7 @@ func file_rightsizer_v1_event_proto_rawDescGZIP() []byte {
 }
 
 var file_rightsizer_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_rightsizer_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_rightsizer_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_rightsizer_v1_event_proto_goTypes = []any{
 	(Phase)(0),                    // 0: rightsizer.v1.Phase
 	(ContainerKind)(0),            // 1: rightsizer.v1.ContainerKind
@@ -2485,34 +2621,35 @@ var file_rightsizer_v1_event_proto_goTypes = []any{
 	(*ResizeDetails)(nil),         // 18: rightsizer.v1.ResizeDetails
 	(*ResizedContainer)(nil),      // 19: rightsizer.v1.ResizedContainer
 	(*PendingDetails)(nil),        // 20: rightsizer.v1.PendingDetails
-	nil,                           // 21: rightsizer.v1.Event.TagsEntry
-	(Severity)(0),                 // 22: rightsizer.v1.Severity
-	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
-	(*ConditionDetails)(nil),      // 24: rightsizer.v1.ConditionDetails
-	(*NodeTaintDetails)(nil),      // 25: rightsizer.v1.NodeTaintDetails
-	(*NodeLoadDetails)(nil),       // 26: rightsizer.v1.NodeLoadDetails
-	(*SystemOomDetails)(nil),      // 27: rightsizer.v1.SystemOomDetails
-	(*NodeRebootDetails)(nil),     // 28: rightsizer.v1.NodeRebootDetails
-	(*RolloutDetails)(nil),        // 29: rightsizer.v1.RolloutDetails
-	(*ScaleDetails)(nil),          // 30: rightsizer.v1.ScaleDetails
-	(*UnavailableDetails)(nil),    // 31: rightsizer.v1.UnavailableDetails
-	(*RefusedDetails)(nil),        // 32: rightsizer.v1.RefusedDetails
-	(*JobFailedDetails)(nil),      // 33: rightsizer.v1.JobFailedDetails
-	(*HpaDetails)(nil),            // 34: rightsizer.v1.HpaDetails
-	(*PdbDetails)(nil),            // 35: rightsizer.v1.PdbDetails
-	(*UsageDetails)(nil),          // 36: rightsizer.v1.UsageDetails
-	(*SizingDetails)(nil),         // 37: rightsizer.v1.SizingDetails
-	(*UsageSourceDetails)(nil),    // 38: rightsizer.v1.UsageSourceDetails
-	(*durationpb.Duration)(nil),   // 39: google.protobuf.Duration
+	(*RemediationDetails)(nil),    // 21: rightsizer.v1.RemediationDetails
+	nil,                           // 22: rightsizer.v1.Event.TagsEntry
+	(Severity)(0),                 // 23: rightsizer.v1.Severity
+	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
+	(*ConditionDetails)(nil),      // 25: rightsizer.v1.ConditionDetails
+	(*NodeTaintDetails)(nil),      // 26: rightsizer.v1.NodeTaintDetails
+	(*NodeLoadDetails)(nil),       // 27: rightsizer.v1.NodeLoadDetails
+	(*SystemOomDetails)(nil),      // 28: rightsizer.v1.SystemOomDetails
+	(*NodeRebootDetails)(nil),     // 29: rightsizer.v1.NodeRebootDetails
+	(*RolloutDetails)(nil),        // 30: rightsizer.v1.RolloutDetails
+	(*ScaleDetails)(nil),          // 31: rightsizer.v1.ScaleDetails
+	(*UnavailableDetails)(nil),    // 32: rightsizer.v1.UnavailableDetails
+	(*RefusedDetails)(nil),        // 33: rightsizer.v1.RefusedDetails
+	(*JobFailedDetails)(nil),      // 34: rightsizer.v1.JobFailedDetails
+	(*HpaDetails)(nil),            // 35: rightsizer.v1.HpaDetails
+	(*PdbDetails)(nil),            // 36: rightsizer.v1.PdbDetails
+	(*UsageDetails)(nil),          // 37: rightsizer.v1.UsageDetails
+	(*SizingDetails)(nil),         // 38: rightsizer.v1.SizingDetails
+	(*UsageSourceDetails)(nil),    // 39: rightsizer.v1.UsageSourceDetails
+	(*durationpb.Duration)(nil),   // 40: google.protobuf.Duration
 }
 var file_rightsizer_v1_event_proto_depIdxs = []int32{
 	0,  // 0: rightsizer.v1.Event.phase:type_name -> rightsizer.v1.Phase
-	22, // 1: rightsizer.v1.Event.severity:type_name -> rightsizer.v1.Severity
-	23, // 2: rightsizer.v1.Event.occurred_time:type_name -> google.protobuf.Timestamp
-	23, // 3: rightsizer.v1.Event.observed_time:type_name -> google.protobuf.Timestamp
+	23, // 1: rightsizer.v1.Event.severity:type_name -> rightsizer.v1.Severity
+	24, // 2: rightsizer.v1.Event.occurred_time:type_name -> google.protobuf.Timestamp
+	24, // 3: rightsizer.v1.Event.observed_time:type_name -> google.protobuf.Timestamp
 	3,  // 4: rightsizer.v1.Event.object:type_name -> rightsizer.v1.ObjectRef
 	4,  // 5: rightsizer.v1.Event.workload:type_name -> rightsizer.v1.WorkloadRef
-	21, // 6: rightsizer.v1.Event.tags:type_name -> rightsizer.v1.Event.TagsEntry
+	22, // 6: rightsizer.v1.Event.tags:type_name -> rightsizer.v1.Event.TagsEntry
 	5,  // 7: rightsizer.v1.Event.oom_killed:type_name -> rightsizer.v1.OomKilledDetails
 	6,  // 8: rightsizer.v1.Event.crash_loop:type_name -> rightsizer.v1.CrashLoopDetails
 	7,  // 9: rightsizer.v1.Event.unschedulable:type_name -> rightsizer.v1.UnschedulableDetails
@@ -2527,47 +2664,48 @@ var file_rightsizer_v1_event_proto_depIdxs = []int32{
 	17, // 18: rightsizer.v1.Event.pod_life:type_name -> rightsizer.v1.PodLifeDetails
 	18, // 19: rightsizer.v1.Event.resize:type_name -> rightsizer.v1.ResizeDetails
 	20, // 20: rightsizer.v1.Event.pending:type_name -> rightsizer.v1.PendingDetails
-	24, // 21: rightsizer.v1.Event.condition:type_name -> rightsizer.v1.ConditionDetails
-	25, // 22: rightsizer.v1.Event.node_taint:type_name -> rightsizer.v1.NodeTaintDetails
-	26, // 23: rightsizer.v1.Event.node_load:type_name -> rightsizer.v1.NodeLoadDetails
-	27, // 24: rightsizer.v1.Event.system_oom:type_name -> rightsizer.v1.SystemOomDetails
-	28, // 25: rightsizer.v1.Event.node_reboot:type_name -> rightsizer.v1.NodeRebootDetails
-	29, // 26: rightsizer.v1.Event.rollout:type_name -> rightsizer.v1.RolloutDetails
-	30, // 27: rightsizer.v1.Event.scale:type_name -> rightsizer.v1.ScaleDetails
-	31, // 28: rightsizer.v1.Event.unavailable:type_name -> rightsizer.v1.UnavailableDetails
-	32, // 29: rightsizer.v1.Event.refused:type_name -> rightsizer.v1.RefusedDetails
-	33, // 30: rightsizer.v1.Event.job_failed:type_name -> rightsizer.v1.JobFailedDetails
-	34, // 31: rightsizer.v1.Event.hpa:type_name -> rightsizer.v1.HpaDetails
-	35, // 32: rightsizer.v1.Event.pdb:type_name -> rightsizer.v1.PdbDetails
-	36, // 33: rightsizer.v1.Event.usage:type_name -> rightsizer.v1.UsageDetails
-	37, // 34: rightsizer.v1.Event.sizing:type_name -> rightsizer.v1.SizingDetails
-	38, // 35: rightsizer.v1.Event.usage_source:type_name -> rightsizer.v1.UsageSourceDetails
-	1,  // 36: rightsizer.v1.OomKilledDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
-	23, // 37: rightsizer.v1.OomKilledDetails.started_time:type_name -> google.protobuf.Timestamp
-	39, // 38: rightsizer.v1.OomKilledDetails.lifetime:type_name -> google.protobuf.Duration
-	1,  // 39: rightsizer.v1.CrashLoopDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
-	23, // 40: rightsizer.v1.CrashLoopDetails.last_finished_time:type_name -> google.protobuf.Timestamp
-	39, // 41: rightsizer.v1.CrashLoopDetails.backoff:type_name -> google.protobuf.Duration
-	8,  // 42: rightsizer.v1.UnschedulableDetails.causes:type_name -> rightsizer.v1.UnschedulableCause
-	23, // 43: rightsizer.v1.UnschedulableDetails.since_time:type_name -> google.protobuf.Timestamp
-	1,  // 44: rightsizer.v1.ImagePullDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
-	1,  // 45: rightsizer.v1.RestartDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
-	23, // 46: rightsizer.v1.RestartDetails.started_time:type_name -> google.protobuf.Timestamp
-	23, // 47: rightsizer.v1.RestartDetails.finished_time:type_name -> google.protobuf.Timestamp
-	1,  // 48: rightsizer.v1.ConfigErrorDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
-	23, // 49: rightsizer.v1.VolumeDetails.first_time:type_name -> google.protobuf.Timestamp
-	1,  // 50: rightsizer.v1.ProbeDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
-	23, // 51: rightsizer.v1.ProbeDetails.first_time:type_name -> google.protobuf.Timestamp
-	23, // 52: rightsizer.v1.ProbeDetails.last_time:type_name -> google.protobuf.Timestamp
-	23, // 53: rightsizer.v1.SandboxDetails.first_time:type_name -> google.protobuf.Timestamp
-	39, // 54: rightsizer.v1.PodLifeDetails.lived:type_name -> google.protobuf.Duration
-	19, // 55: rightsizer.v1.ResizeDetails.containers:type_name -> rightsizer.v1.ResizedContainer
-	39, // 56: rightsizer.v1.PendingDetails.waited:type_name -> google.protobuf.Duration
-	57, // [57:57] is the sub-list for method output_type
-	57, // [57:57] is the sub-list for method input_type
-	57, // [57:57] is the sub-list for extension type_name
-	57, // [57:57] is the sub-list for extension extendee
-	0,  // [0:57] is the sub-list for field type_name
+	25, // 21: rightsizer.v1.Event.condition:type_name -> rightsizer.v1.ConditionDetails
+	26, // 22: rightsizer.v1.Event.node_taint:type_name -> rightsizer.v1.NodeTaintDetails
+	27, // 23: rightsizer.v1.Event.node_load:type_name -> rightsizer.v1.NodeLoadDetails
+	28, // 24: rightsizer.v1.Event.system_oom:type_name -> rightsizer.v1.SystemOomDetails
+	29, // 25: rightsizer.v1.Event.node_reboot:type_name -> rightsizer.v1.NodeRebootDetails
+	30, // 26: rightsizer.v1.Event.rollout:type_name -> rightsizer.v1.RolloutDetails
+	31, // 27: rightsizer.v1.Event.scale:type_name -> rightsizer.v1.ScaleDetails
+	32, // 28: rightsizer.v1.Event.unavailable:type_name -> rightsizer.v1.UnavailableDetails
+	33, // 29: rightsizer.v1.Event.refused:type_name -> rightsizer.v1.RefusedDetails
+	34, // 30: rightsizer.v1.Event.job_failed:type_name -> rightsizer.v1.JobFailedDetails
+	35, // 31: rightsizer.v1.Event.hpa:type_name -> rightsizer.v1.HpaDetails
+	36, // 32: rightsizer.v1.Event.pdb:type_name -> rightsizer.v1.PdbDetails
+	37, // 33: rightsizer.v1.Event.usage:type_name -> rightsizer.v1.UsageDetails
+	38, // 34: rightsizer.v1.Event.sizing:type_name -> rightsizer.v1.SizingDetails
+	39, // 35: rightsizer.v1.Event.usage_source:type_name -> rightsizer.v1.UsageSourceDetails
+	21, // 36: rightsizer.v1.Event.remediation:type_name -> rightsizer.v1.RemediationDetails
+	1,  // 37: rightsizer.v1.OomKilledDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	24, // 38: rightsizer.v1.OomKilledDetails.started_time:type_name -> google.protobuf.Timestamp
+	40, // 39: rightsizer.v1.OomKilledDetails.lifetime:type_name -> google.protobuf.Duration
+	1,  // 40: rightsizer.v1.CrashLoopDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	24, // 41: rightsizer.v1.CrashLoopDetails.last_finished_time:type_name -> google.protobuf.Timestamp
+	40, // 42: rightsizer.v1.CrashLoopDetails.backoff:type_name -> google.protobuf.Duration
+	8,  // 43: rightsizer.v1.UnschedulableDetails.causes:type_name -> rightsizer.v1.UnschedulableCause
+	24, // 44: rightsizer.v1.UnschedulableDetails.since_time:type_name -> google.protobuf.Timestamp
+	1,  // 45: rightsizer.v1.ImagePullDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	1,  // 46: rightsizer.v1.RestartDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	24, // 47: rightsizer.v1.RestartDetails.started_time:type_name -> google.protobuf.Timestamp
+	24, // 48: rightsizer.v1.RestartDetails.finished_time:type_name -> google.protobuf.Timestamp
+	1,  // 49: rightsizer.v1.ConfigErrorDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	24, // 50: rightsizer.v1.VolumeDetails.first_time:type_name -> google.protobuf.Timestamp
+	1,  // 51: rightsizer.v1.ProbeDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	24, // 52: rightsizer.v1.ProbeDetails.first_time:type_name -> google.protobuf.Timestamp
+	24, // 53: rightsizer.v1.ProbeDetails.last_time:type_name -> google.protobuf.Timestamp
+	24, // 54: rightsizer.v1.SandboxDetails.first_time:type_name -> google.protobuf.Timestamp
+	40, // 55: rightsizer.v1.PodLifeDetails.lived:type_name -> google.protobuf.Duration
+	19, // 56: rightsizer.v1.ResizeDetails.containers:type_name -> rightsizer.v1.ResizedContainer
+	40, // 57: rightsizer.v1.PendingDetails.waited:type_name -> google.protobuf.Duration
+	58, // [58:58] is the sub-list for method output_type
+	58, // [58:58] is the sub-list for method input_type
+	58, // [58:58] is the sub-list for extension type_name
+	58, // [58:58] is the sub-list for extension extendee
+	0,  // [0:58] is the sub-list for field type_name
 }
 
 func init() { file_rightsizer_v1_event_proto_init() }
@@ -2608,6 +2746,7 @@ func file_rightsizer_v1_event_proto_init() {
 		(*Event_Usage)(nil),
 		(*Event_Sizing)(nil),
 		(*Event_UsageSource)(nil),
+		(*Event_Remediation)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2615,7 +2754,7 @@ func file_rightsizer_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rightsizer_v1_event_proto_rawDesc), len(file_rightsizer_v1_event_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   20,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

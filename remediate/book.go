@@ -1,0 +1,462 @@
+package remediate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/remediate/guard"
+	"github.com/rightsizer/rightsizer/remediate/plan"
+	"github.com/rightsizer/rightsizer/remediate/policy"
+	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
+)
+
+// objectKey names a Remediation.
+type objectKey struct{ namespace, name string }
+
+// row is what decisions of one kind for one container have in common.
+type row struct {
+	uid, container string
+	action         v1alpha1.ActionKind
+}
+
+func rowOf(r *v1alpha1.Remediation) row {
+	return row{r.Spec.Workload.UID, r.Spec.Container, r.Spec.Action.Kind}
+}
+
+func workloadOf(r *v1alpha1.Remediation) workloadKey {
+	return workloadKey{r.Namespace, r.Spec.Workload.Kind, string(r.Spec.Workload.Name)}
+}
+
+// held is what is kept of a Remediation: all of it while it is open, else what
+// guards, lists and lasting cures need.
+type held struct {
+	key      objectKey
+	version  uint64
+	uid      string
+	workload workloadKey
+	row      row
+	episode  int
+	created  time.Time
+	open     bool
+	past     guard.Past
+	full     *v1alpha1.Remediation
+	shown    []byte // the Remediation of the API, encoded
+	cure     *cure
+	steps    int // transitions that were told
+	problems []string
+}
+
+// cure is a size that lasts: new pods of the workload are given it.
+type cure struct {
+	decision  objectKey
+	container string
+	// before is the size that new pods begin with, as long as nobody changed it.
+	before, size policy.Size
+	want         v1alpha1.RemediationAction
+	approval     *v1alpha1.ApprovalDecision
+	finished     time.Time
+	oom          bool
+}
+
+// book is every Remediation of the cluster.
+type book struct {
+	e *Engine
+
+	mu      sync.RWMutex
+	items   map[objectKey]*held
+	rows    map[row]map[objectKey]*held
+	count   map[string]int // by namespace
+	claimed map[objectKey]guard.Past
+	synced  bool
+	broken  time.Time
+	err     error
+}
+
+func newBook(e *Engine) *book {
+	return &book{
+		e: e, items: map[objectKey]*held{}, rows: map[row]map[objectKey]*held{}, count: map[string]int{},
+		claimed: map[objectKey]guard.Past{},
+	}
+}
+
+// put takes a Remediation as it is, unless a newer form is known; true where it
+// was taken. The book keeps r: it must not be changed afterwards.
+func (b *book) put(r *v1alpha1.Remediation) bool {
+	h := hold(r)
+	b.mu.Lock()
+	was := b.items[h.key]
+	if was != nil && was.version >= h.version {
+		b.mu.Unlock()
+		return false
+	}
+	if was != nil {
+		h.steps = was.steps
+		b.unlink(was)
+	}
+	b.link(h)
+	if r.Status.StartTime != nil || !h.open {
+		delete(b.claimed, h.key)
+	}
+	told := h.steps
+	h.steps = len(r.Status.Transitions)
+	synced := b.synced
+	b.mu.Unlock()
+	b.e.teller.changed(r, told, was == nil && !synced)
+	return true
+}
+
+func hold(r *v1alpha1.Remediation) *held {
+	version, err := strconv.ParseUint(r.ResourceVersion, 10, 64)
+	if err != nil {
+		version = 0
+	}
+	h := &held{
+		key: objectKey{r.Namespace, r.Name}, version: version, uid: string(r.UID), workload: workloadOf(r), row: rowOf(r),
+		episode: plan.EpisodeNumber(r.Spec.Episode), created: r.CreationTimestamp.Time, open: plan.Open(r.Status.State),
+		past: guard.FromRemediation(r), cure: cureOf(r),
+	}
+	if h.open {
+		h.full = r
+		return h
+	}
+	if c := r.Spec.Cause; c != nil {
+		h.problems = append(h.problems, string(c.ProblemID))
+	}
+	for i := range r.Status.Causes {
+		h.problems = append(h.problems, string(r.Status.Causes[i].ProblemID))
+	}
+	if h.shown, err = proto.Marshal(Proto(r)); err != nil {
+		h.full = r // it has a string that is no UTF-8, which the API server does not let in
+	}
+	return h
+}
+
+func (b *book) link(h *held) {
+	b.items[h.key] = h
+	b.count[h.key.namespace]++
+	in := b.rows[h.row]
+	if in == nil {
+		in = map[objectKey]*held{}
+		b.rows[h.row] = in
+	}
+	in[h.key] = h
+}
+
+func (b *book) unlink(h *held) {
+	delete(b.items, h.key)
+	if b.count[h.key.namespace]--; b.count[h.key.namespace] == 0 {
+		delete(b.count, h.key.namespace)
+	}
+	in := b.rows[h.row]
+	delete(in, h.key)
+	if len(in) == 0 {
+		delete(b.rows, h.row)
+	}
+}
+
+func (b *book) remove(key objectKey) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if h := b.items[key]; h != nil {
+		b.unlink(h)
+	}
+	delete(b.claimed, key)
+}
+
+// of lists the open Remediations of a workload, the oldest first, as copies.
+func (b *book) of(key workloadKey) []*v1alpha1.Remediation {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	var out []*v1alpha1.Remediation
+	for _, h := range b.items {
+		if h.open && h.workload == key && h.full != nil {
+			out = append(out, h.full.DeepCopy())
+		}
+	}
+	slices.SortFunc(out, func(a, c *v1alpha1.Remediation) int {
+		return cmp.Or(a.CreationTimestamp.Compare(c.CreationTimestamp.Time), cmp.Compare(a.Name, c.Name))
+	})
+	return out
+}
+
+// row returns the open Remediation of a row, a copy or nil, and the number of its
+// last episode.
+func (b *book) row(r row) (open *v1alpha1.Remediation, last int) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for _, h := range b.rows[r] {
+		last = max(last, h.episode)
+		if h.open && h.full != nil {
+			open = h.full.DeepCopy()
+		}
+	}
+	return open, last
+}
+
+// raises is how often memory was raised for an OOM kill since, in a row.
+func (b *book) raises(r row, since time.Time) int {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	n := 0
+	for _, h := range b.rows[r] {
+		if h.past.OOM && h.past.Memory == guard.Raise && h.past.Started.After(since) {
+			n++
+		}
+	}
+	return n
+}
+
+// dryRun says that a row ended in a dry run since.
+func (b *book) dryRun(r row, since time.Time) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for _, h := range b.rows[r] {
+		if h.past.State == v1alpha1.StateDryRun && h.created.After(since) {
+			return true
+		}
+	}
+	return false
+}
+
+// history is what guards look at, with what was let through a moment ago.
+func (b *book) history() []guard.Past {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	out := make([]guard.Past, 0, len(b.items)+len(b.claimed))
+	for key, h := range b.items {
+		if claimed, ok := b.claimed[key]; ok && h.past.Started.IsZero() {
+			out = append(out, claimed)
+		} else if !h.past.Started.IsZero() {
+			out = append(out, h.past)
+		}
+	}
+	for key, claimed := range b.claimed {
+		if b.items[key] == nil {
+			out = append(out, claimed)
+		}
+	}
+	return out
+}
+
+// claim notes what was let through, before its status says so; unclaim takes that
+// back.
+func (b *book) claim(key objectKey, p guard.Past) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.claimed[key] = p
+}
+
+func (b *book) unclaim(key objectKey) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.claimed, key)
+}
+
+func (b *book) isSynced() bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.synced
+}
+
+func (b *book) inNamespace(namespace string) int {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.count[namespace]
+}
+
+// unfinished lists the workloads with open Remediations.
+func (b *book) unfinished() []workloadKey {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	var out []workloadKey
+	for _, h := range b.items {
+		if h.open {
+			out = append(out, h.workload)
+		}
+	}
+	return out
+}
+
+const (
+	listPage  = 200
+	watchFor  = 5 * time.Minute
+	pauseMin  = 100 * time.Millisecond
+	pauseMax  = 10 * time.Second
+	listGrace = 30 * time.Second
+)
+
+// run follows the Remediations until ctx ends.
+func (b *book) run(ctx context.Context) {
+	pause := pauseMin
+	for ctx.Err() == nil {
+		opened := time.Now()
+		err := b.follow(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		b.failed(ctx, err)
+		if time.Since(opened) > watchFor/5 {
+			pause = pauseMin
+		}
+		timer := time.NewTimer(pause/2 + rand.N(pause/2+1)) //nolint:gosec // jitter, no secret
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+		case <-timer.C:
+		}
+		pause = min(2*pause, pauseMax)
+	}
+}
+
+func (b *book) failed(ctx context.Context, err error) {
+	b.mu.Lock()
+	absent := apierrors.IsNotFound(err)
+	if absent { // without the CRDs there are no Remediations
+		b.synced, b.broken, b.err = true, time.Time{}, nil
+		b.mu.Unlock()
+		return
+	}
+	first := b.broken.IsZero()
+	if first {
+		b.broken = b.e.now()
+	}
+	b.err = err
+	b.mu.Unlock()
+	if first {
+		b.e.logger.WarnContext(ctx, "remediations are not followed", slog.Any("error", err))
+	}
+}
+
+func (b *book) follow(ctx context.Context) error {
+	version, err := b.list(ctx)
+	if err != nil {
+		return err
+	}
+	for {
+		if version, err = b.watch(ctx, version); err != nil {
+			return err
+		}
+	}
+}
+
+func (b *book) list(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, listGrace)
+	defer cancel()
+	present := map[objectKey]bool{}
+	opts := metav1.ListOptions{Limit: listPage}
+	for {
+		page, err := b.e.client.ListRemediations(ctx, opts)
+		if err != nil {
+			return "", err
+		}
+		for i := range page.Items {
+			r := &page.Items[i]
+			present[objectKey{r.Namespace, r.Name}] = true
+			b.see(r)
+		}
+		if opts.Continue = page.Continue; opts.Continue == "" {
+			b.forgetOthers(present)
+			return page.ResourceVersion, nil
+		}
+	}
+}
+
+func (b *book) forgetOthers(present map[objectKey]bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for key, h := range b.items {
+		if !present[key] {
+			b.unlink(h)
+		}
+	}
+	b.synced, b.broken, b.err = true, time.Time{}, nil
+}
+
+var errDropped = errors.New("the API server ended the watch at once")
+
+func (b *book) watch(ctx context.Context, version string) (string, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	opened := time.Now()
+	w, err := b.e.client.WatchRemediations(ctx, metav1.ListOptions{
+		ResourceVersion: version, AllowWatchBookmarks: true, TimeoutSeconds: new(int64(watchFor / time.Second)),
+	})
+	if err != nil {
+		return "", err
+	}
+	defer w.Stop()
+	for {
+		var event watch.Event
+		var ok bool
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case event, ok = <-w.ResultChan():
+		}
+		if !ok && time.Since(opened) < time.Second {
+			return "", errDropped
+		}
+		if !ok {
+			return version, nil
+		}
+		r, is := event.Object.(*v1alpha1.Remediation)
+		if event.Type == watch.Error || !is {
+			return "", fmt.Errorf("watch remediations: %w", apierrors.FromObject(event.Object))
+		}
+		version = r.ResourceVersion
+		switch event.Type {
+		case watch.Added, watch.Modified:
+			b.see(r)
+		case watch.Deleted:
+			b.remove(objectKey{r.Namespace, r.Name})
+		case watch.Bookmark, watch.Error:
+		}
+	}
+}
+
+// see takes what the watch shows. What somebody else wrote of an open one is worked
+// on: a decision of a person, for example.
+func (b *book) see(r *v1alpha1.Remediation) {
+	r.ManagedFields = nil
+	if b.put(r) && plan.Open(r.Status.State) {
+		b.e.waiting.add(workloadOf(r))
+	}
+}
+
+// entries lists what the API shows.
+func (b *book) entries(fits func(h *held) bool) []*rightsizerv1.Remediation {
+	b.mu.RLock()
+	var found []*held
+	for _, h := range b.items {
+		if fits(h) {
+			found = append(found, h)
+		}
+	}
+	b.mu.RUnlock()
+	out := make([]*rightsizerv1.Remediation, 0, len(found))
+	for _, h := range found { // a held one is never changed
+		if h.full != nil {
+			out = append(out, Proto(h.full))
+			continue
+		}
+		m := &rightsizerv1.Remediation{}
+		if proto.Unmarshal(h.shown, m) == nil {
+			out = append(out, m)
+		}
+	}
+	return out
+}

@@ -1,0 +1,254 @@
+package remediate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/remediate/action"
+	"github.com/rightsizer/rightsizer/remediate/guard"
+	"github.com/rightsizer/rightsizer/remediate/kube"
+	"github.com/rightsizer/rightsizer/remediate/plan"
+	"github.com/rightsizer/rightsizer/remediate/policy"
+	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
+)
+
+// dryRunAgain is how long a row is left alone after a dry run of it.
+const dryRunAgain = time.Hour
+
+// errFull: the namespace holds as many Remediations as it may.
+var errFull = errors.New("the namespace holds as many Remediations as it may")
+
+// make makes a Remediation of a draft, unless a guard stops it, and carries it as
+// far as it goes.
+func (e *Engine) make(ctx context.Context, key workloadKey, s *seen, subject *action.Subject, events []*rightsizerv1.Event) ([]*rightsizerv1.Event, time.Duration) {
+	ev := events[len(events)-1]
+	r := e.draft(s, subject)
+	cause := causeFrom(ev)
+	r.Spec.Cause = &cause
+	facts, err := e.facts(ctx, r, s)
+	if err != nil {
+		return events, retrySoon
+	}
+	verdict := guard.Ask(facts)
+	switch verdict.Outcome() {
+	case guard.Stop:
+		d := verdict.Decisive()
+		e.refuse(key, subject.Container, d.Guard, d.String())
+		return nil, 0
+	case guard.DryRun:
+		if e.book.dryRun(rowOf(r), e.now().Add(-dryRunAgain)) {
+			return nil, 0
+		}
+		r.Spec.DryRun = true
+	case guard.Wait:
+		// Left for later without a record, or each of its causes would make one:
+		// only what a person can act on meanwhile is worth it.
+		if !verdict.Needs(guard.Approve) {
+			return events, e.until(verdict)
+		}
+	default:
+	}
+	made, err := e.create(ctx, r)
+	switch {
+	case errors.Is(err, errFull):
+		e.refuse(key, subject.Container, "full", fmt.Sprintf("%v: %d", err, MaxPerNamespace))
+		return nil, 0
+	case errors.Is(err, errOpen):
+		return events, retrySoon // another replica's: they join it
+	case err != nil:
+		e.logger.WarnContext(ctx, "remediation: it was not made", slog.String("workload", key.String()), slog.Any("error", err))
+		return events, retrySoon
+	}
+	if after := e.drive(ctx, made, s); after > 0 {
+		e.waiting.after(key, after)
+	}
+	return nil, 0
+}
+
+// until is how long a verdict makes wait.
+func (e *Engine) until(v guard.Result) time.Duration {
+	until := v.Until()
+	if until.IsZero() {
+		return retryLater
+	}
+	return min(max(until.Sub(e.now()), 10*time.Millisecond), time.Minute)
+}
+
+// draft writes down a decision, without a name.
+func (e *Engine) draft(s *seen, subject *action.Subject) *v1alpha1.Remediation {
+	d, w, p := s.draft, s.workload, s.policy
+	risk, reasons := plan.Risk(e.riskFacts(s, subject))
+	r := &v1alpha1.Remediation{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace},
+		Spec: v1alpha1.RemediationSpec{
+			Workload: v1alpha1.WorkloadReference{APIVersion: w.APIVersion, Kind: w.Kind, Name: v1alpha1.ObjectName(w.Name), UID: w.UID},
+			Action:   d.Action, Mode: p.ModeFor(d.Action.Kind), Persistence: p.Spec.Persistence,
+			Disruptive: d.Restarts > 0, Risk: risk, RiskReasons: reasons, Diff: d.Diff,
+			Approval:     v1alpha1.ApprovalTerms{FourEyes: p.Spec.Approval.FourEyes == nil || *p.Spec.Approval.FourEyes, Approvers: p.Spec.Approval.Approvers},
+			ExpireTime:   new(metav1.NewTime(e.now().Add(p.Spec.Approval.Expiry.Duration))),
+			Verification: p.Spec.Verification.DeepCopy(),
+		},
+	}
+	if subject.Container != "" && aboutContainer(d.Action.Kind) {
+		r.Spec.Container = subject.Container
+	}
+	if !policy.Acts(r.Spec.Mode) {
+		r.Spec.Mode = v1alpha1.ModeApprove // a person asked for it
+	}
+	if p.Governs() {
+		ref := p.Ref
+		r.Spec.Policy = &ref
+	}
+	return r
+}
+
+func aboutContainer(kind v1alpha1.ActionKind) bool {
+	return kind != v1alpha1.ActionScale && kind != v1alpha1.ActionRolloutRestart
+}
+
+func (e *Engine) riskFacts(s *seen, subject *action.Subject) plan.RiskFacts {
+	d, w := s.draft, s.workload
+	f := plan.RiskFacts{
+		Action: d.Action.Kind, Namespace: w.Namespace, NamespaceLabels: e.opts.Policies.NamespaceLabels(w.Namespace), Kind: w.Kind,
+		Replicas: w.Replicas, Ready: w.Ready, Restarts: d.Restarts, RestartsReady: d.RestartsReady,
+		From: d.From, To: d.To, FromReplicas: d.FromReplicas, ToReplicas: d.ToReplicas, DataAge: -1,
+	}
+	f.Budgets = len(s.budgets) > 0
+	for i, b := range s.budgets {
+		if i == 0 || b.Allowed < f.Headroom {
+			f.Headroom = b.Allowed
+		}
+	}
+	if u, ok := e.usage(workloadKey{w.Namespace, w.Kind, w.Name}, subject.Container); ok && !u.Time.IsZero() {
+		f.DataAge = e.now().Sub(u.Time)
+	}
+	return f
+}
+
+func (e *Engine) usage(key workloadKey, container string) (Measured, bool) {
+	if e.opts.Usage == nil || container == "" {
+		return Measured{}, false
+	}
+	return e.opts.Usage.Usage(key.namespace, key.kind, key.name, container)
+}
+
+// errOpen: another decision of the row is open already.
+var errOpen = errors.New("another decision for the same is open")
+
+// create names a decision and makes its object. An episode that is taken is over,
+// and the next one is tried; or it is open, and then errOpen.
+func (e *Engine) create(ctx context.Context, r *v1alpha1.Remediation) (*v1alpha1.Remediation, error) {
+	if e.book.inNamespace(r.Namespace) >= MaxPerNamespace {
+		return nil, errFull
+	}
+	at := rowOf(r)
+	_, last := e.book.row(at)
+	for range 4 {
+		last++
+		r.Spec.Episode = plan.Episode(last)
+		r.Name = plan.Name(plan.Key{
+			Cluster: e.opts.Cluster.ClusterID(), WorkloadUID: at.uid, Container: at.container, Action: at.action,
+		}, r.Spec.Episode)
+		made, err := e.client.CreateRemediation(ctx, r, false)
+		if err == nil {
+			e.book.put(made.DeepCopy())
+			return made, nil
+		}
+		if !apierrors.IsAlreadyExists(err) {
+			return nil, err
+		}
+		there, err := e.client.Remediation(ctx, r.Namespace, r.Name)
+		if err != nil {
+			return nil, err
+		}
+		e.book.see(there)
+		if plan.Open(there.Status.State) {
+			return nil, errOpen
+		}
+	}
+	return nil, errOpen
+}
+
+// facts is what guards look at.
+func (e *Engine) facts(ctx context.Context, r *v1alpha1.Remediation, s *seen) (guard.Facts, error) {
+	set, err := e.opts.Policies.Set()
+	if err != nil {
+		return guard.Facts{}, err
+	}
+	w, d := s.workload, s.draft
+	f := guard.Facts{
+		Now: e.now(), Operator: guard.Operator{Started: e.sees(), Frozen: e.opts.Policies.Frozen()},
+		Policy: s.policy, OutOfReach: set.OutOfReach(w.Namespace), Limits: e.opts.Limits,
+		Decision: guard.Decision{
+			Name: r.Name, Action: r.Spec.Action.Kind, Container: r.Spec.Container, Person: r.Spec.RequestedBy != "",
+			Approved: e.approved(r), Risk: r.Spec.Risk, Current: d.From, Desired: d.To,
+			CurrentReplicas: d.FromReplicas, DesiredReplicas: d.ToReplicas,
+			Disrupts: d.Restarts, DisruptsReady: d.RestartsReady, Proposed: r.CreationTimestamp.Time,
+		},
+		Workload: guard.Workload{
+			Namespace: w.Namespace, Kind: w.Kind, Name: w.Name, UID: w.UID, Replicas: w.Replicas, Ready: w.Ready,
+			GitOps: w.GitOps(), RollingOut: w.RollingOut, RolledOut: w.RolledOut,
+		},
+	}
+	if b, ok := set.ClusterBudget(); ok {
+		f.ClusterBudget = &b
+	}
+	if c := r.Spec.Cause; c != nil {
+		f.Decision.OOM = c.Type == guard.TypeOOM
+		if c.Time != nil {
+			f.Decision.Cause = c.Time.Time
+		}
+	}
+	if d.Restarts > 0 && s.budgets == nil {
+		if s.budgets, err = e.budgets(ctx, w); err != nil {
+			return f, err
+		}
+	}
+	f.Workload.Budgets = s.budgets
+	if u, ok := e.usage(workloadKey{w.Namespace, w.Kind, w.Name}, r.Spec.Container); ok {
+		f.Usage = u.Usage
+	}
+	if s.lastOOM.After(f.Usage.LastOOM) {
+		f.Usage.LastOOM = s.lastOOM
+	}
+	f.History = e.book.history()
+	return f, nil
+}
+
+// budgets lists the disruption budgets that cover a workload's pods.
+func (e *Engine) budgets(ctx context.Context, w *kube.Workload) ([]guard.DisruptionBudget, error) {
+	all, err := e.client.Budgets(ctx, w.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	out := []guard.DisruptionBudget{}
+	for i := range all {
+		b := &all[i]
+		if !w.Covered(b.Spec.Selector) {
+			continue
+		}
+		allowed := b.Status.DisruptionsAllowed
+		if b.Status.ObservedGeneration < b.Generation {
+			allowed = 0
+		}
+		out = append(out, guard.DisruptionBudget{Name: b.Name, Allowed: allowed})
+	}
+	return out, nil
+}
+
+// approved says whether a valid approval was given.
+func (e *Engine) approved(r *v1alpha1.Remediation) bool {
+	if e.book.inherits(r) {
+		return true
+	}
+	a := r.Status.Approval
+	return a != nil && a.Decision == v1alpha1.DecisionApprove && a.Generation == r.Generation &&
+		(r.Status.State == v1alpha1.StateApproved || plan.Began(r.Status.State))
+}

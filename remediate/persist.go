@@ -1,0 +1,238 @@
+package remediate
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/rightsizer/rightsizer/remediate/action"
+	"github.com/rightsizer/rightsizer/remediate/guard"
+	"github.com/rightsizer/rightsizer/remediate/plan"
+	"github.com/rightsizer/rightsizer/remediate/policy"
+	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
+)
+
+// TypeLasts is the cause of a decision that gives new pods what their workload was
+// given.
+const TypeLasts = "remediation.lasts"
+
+// parameterFollows names the decision whose cure is made to last.
+const parameterFollows = "follows"
+
+// sizesOf is what a Remediation changed, by its first target.
+func sizesOf(r *v1alpha1.Remediation) (from, to policy.Size) {
+	if len(r.Status.Targets) == 0 {
+		return from, to
+	}
+	return action.SizesOf(&r.Status.Targets[0])
+}
+
+// cureOf is the size that lasts after a Remediation; nil where none does.
+func cureOf(r *v1alpha1.Remediation) *cure {
+	if r.Spec.Action.Kind != v1alpha1.ActionResizeInPlace || !plan.Began(r.Status.State) || r.Status.State == v1alpha1.StateRolledBack {
+		return nil
+	}
+	if r.Spec.Persistence != v1alpha1.PersistNewPods && r.Spec.Persistence != "" {
+		return nil
+	}
+	from, to := sizesOf(r)
+	if from == to {
+		return nil
+	}
+	c := &cure{
+		decision: objectKey{r.Namespace, r.Name}, container: r.Spec.Container, before: from, size: to,
+		want: r.Spec.Action, oom: r.Spec.Cause != nil && r.Spec.Cause.Type == guard.TypeOOM, finished: startOf(r),
+	}
+	if a := r.Status.Approval; a != nil && a.Decision == v1alpha1.DecisionApprove {
+		c.approval = a.DeepCopy()
+	}
+	return c
+}
+
+// lasts says whether new pods of a workload may need a cure.
+func (b *book) lasts(key workloadKey) bool { return len(b.cures(key)) > 0 }
+
+// busy says whether something is open for a workload.
+func (b *book) busy(key workloadKey) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for _, h := range b.items {
+		if h.open && h.workload == key {
+			return true
+		}
+	}
+	return false
+}
+
+// cures lists the latest cure of each container of a workload.
+func (b *book) cures(key workloadKey) []*cure {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	var out []*cure
+	for _, h := range b.items {
+		c := h.cure
+		if c == nil || h.workload != key {
+			continue
+		}
+		i := slices.IndexFunc(out, func(o *cure) bool { return o.container == c.container })
+		switch {
+		case i < 0:
+			out = append(out, c)
+		case c.finished.After(out[i].finished):
+			out[i] = c
+		}
+	}
+	return out
+}
+
+// curedWorkloads lists the workloads that have a cure.
+func (b *book) curedWorkloads() []workloadKey {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	have := map[workloadKey]bool{}
+	var out []workloadKey
+	for _, h := range b.items {
+		if h.cure != nil && !have[h.workload] {
+			have[h.workload] = true
+			out = append(out, h.workload)
+		}
+	}
+	return out
+}
+
+// renew gives new pods of a workload what it was given. While a decision is open
+// they join it; else a new one is made that follows it.
+func (e *Engine) renew(ctx context.Context, key workloadKey) time.Duration {
+	set, err := e.opts.Policies.Set()
+	if err != nil {
+		return retrySoon
+	}
+	cures := e.book.cures(key)
+	if len(cures) == 0 || !acts(set, key.namespace) {
+		return 0
+	}
+	w, err := e.client.Workload(ctx, key.namespace, key.kind, key.name)
+	if err != nil {
+		return 0 // it comes again with the next of its pods
+	}
+	pods, err := e.client.Pods(ctx, w)
+	if err != nil {
+		return retryLater
+	}
+	wake := alarm{}
+	s := &seen{workload: w, policy: e.govern(set, w)}
+	for _, c := range cures {
+		pod := needs(pods, c)
+		if pod == nil {
+			continue
+		}
+		if open, _ := e.book.row(row{w.UID, c.container, v1alpha1.ActionResizeInPlace}); open != nil {
+			if open.Status.State == v1alpha1.StateVerifying {
+				e.extend(ctx, open, s)
+			}
+			continue
+		}
+		wake.in(e.renewOne(ctx, key, s, c, pod))
+	}
+	return wake.soonest
+}
+
+// needs is a pod that began with the size that the cured ones had: where it is
+// another one, somebody has decided anew, and the cure is over.
+func needs(pods []corev1.Pod, c *cure) *corev1.Pod {
+	for i := range pods {
+		pod := &pods[i]
+		if pod.DeletionTimestamp != nil || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+			continue
+		}
+		size, ok := action.SizeOf(pod, c.container)
+		if ok && size == c.before && size.Limits.MemoryBytes <= c.size.Limits.MemoryBytes {
+			return pod
+		}
+	}
+	return nil
+}
+
+func (e *Engine) renewOne(ctx context.Context, key workloadKey, s *seen, c *cure, pod *corev1.Pod) time.Duration {
+	if !policy.Acts(s.policy.ModeFor(v1alpha1.ActionResizeInPlace)) {
+		return 0
+	}
+	want := *c.want.DeepCopy()
+	if want.Parameters == nil {
+		want.Parameters = map[string]v1alpha1.ParameterValue{}
+	}
+	want.Parameters[parameterFollows] = v1alpha1.ParameterValue(c.decision.name)
+	action.SetSize(&want, c.before, c.size)
+	a, ok := e.opts.Actions.Get(v1alpha1.ActionResizeInPlace)
+	if !ok {
+		return 0
+	}
+	own := *s
+	own.pod = pod
+	subject := &action.Subject{
+		Container: c.container, Want: want, Workload: s.workload, Policy: s.policy,
+		Pod: pod.Name, PodUID: string(pod.UID), Live: pod,
+	}
+	draft, err := a.Plan(ctx, subject)
+	if err != nil {
+		if action.Known(err) {
+			e.refuse(key, c.container, "lasting", err.Error())
+			return 0
+		}
+		return retryLater
+	}
+	own.draft = draft
+	r := e.draft(&own, subject)
+	at := metav1.NewMicroTime(e.now())
+	r.Spec.Cause = &v1alpha1.Cause{
+		EventID:   v1alpha1.EventID(hash(TypeLasts, c.decision.name, string(pod.UID))),
+		ProblemID: v1alpha1.EventID(hash(TypeLasts, c.decision.name)), Type: TypeLasts, Pod: pod.Name, Time: &at,
+	}
+	if c.approval != nil {
+		r.Spec.Reason = plan.Cut(fmt.Sprintf("follows %s, which %s approved with persistence NewPods", c.decision.name, c.approval.User), 1024)
+	}
+	facts, err := e.facts(ctx, r, &own)
+	if err != nil {
+		return retryLater
+	}
+	facts.Decision.Approved = c.approval != nil
+	switch verdict := guard.Ask(facts); verdict.Outcome() {
+	case guard.Stop:
+		d := verdict.Decisive()
+		e.refuse(key, c.container, d.Guard, d.String())
+		return 0
+	case guard.Wait:
+		return e.until(verdict)
+	default:
+	}
+	made, err := e.create(ctx, r)
+	if err != nil {
+		e.logger.WarnContext(ctx, "remediation: a lasting cure was not made", slog.String("workload", key.String()), slog.Any("error", err))
+		return retryLater
+	}
+	return e.drive(ctx, made, &own)
+}
+
+// inherits says whether a decision follows one whose approval stands for it: the
+// same row, by nobody's request, and no other size.
+func (b *book) inherits(r *v1alpha1.Remediation) bool {
+	c := r.Spec.Cause
+	if c == nil || c.Type != TypeLasts || r.Spec.RequestedBy != "" {
+		return false
+	}
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	h := b.items[objectKey{r.Namespace, string(r.Spec.Action.Parameters[parameterFollows])}]
+	if h == nil || h.cure == nil || h.row != rowOf(r) || h.cure.approval == nil {
+		return false
+	}
+	want := v1alpha1.RemediationAction{}
+	action.SetSize(&want, h.cure.before, h.cure.size)
+	return policy.FromResources(want.Requests) == policy.FromResources(r.Spec.Action.Requests) &&
+		policy.FromResources(want.Limits) == policy.FromResources(r.Spec.Action.Limits)
+}

@@ -1,0 +1,152 @@
+package remediate
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+)
+
+const (
+	tidyEvery = 10 * time.Minute
+	// lookEvery is how soon a pod is found that no event told of.
+	lookEvery = time.Minute
+)
+
+// tidy deletes what is old enough, and looks again at what no event may tell.
+func (e *Engine) tidy(ctx context.Context) {
+	clean := time.NewTicker(tidyEvery)
+	defer clean.Stop()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+			for _, key := range e.book.curedWorkloads() {
+				e.waiting.look(key)
+			}
+			for _, key := range e.book.unfinished() {
+				e.waiting.add(key)
+			}
+		case <-clean.C:
+			e.retire(ctx)
+		}
+	}
+}
+
+// retire deletes Remediations that ended long enough ago and whose cause is not
+// visible any more.
+func (e *Engine) retire(ctx context.Context) {
+	visible := map[string]bool{}
+	for _, ev := range e.opts.Cluster.Problems() {
+		visible[ev.GetProblemId()] = true
+	}
+	for _, h := range e.book.old(e.now().Add(-KeepFinished), visible) {
+		err := e.client.DeleteRemediation(ctx, h.key.namespace, h.key.name, h.uid, strconv.FormatUint(h.version, 10))
+		if err != nil && !apierrors.IsNotFound(err) && ctx.Err() == nil {
+			e.logger.WarnContext(ctx, "remediation: an old one was not deleted", slog.String("remediation", h.key.namespace+"/"+h.key.name), slog.Any("error", err))
+			continue
+		}
+		e.book.remove(h.key)
+	}
+}
+
+// old lists what ended before, and has no visible cause.
+func (b *book) old(before time.Time, visible map[string]bool) []*held {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	var out []*held
+next:
+	for _, h := range b.items {
+		if h.open || h.past.Finished.IsZero() && h.created.After(before) || h.past.Finished.After(before) {
+			continue
+		}
+		for _, p := range h.problems {
+			if visible[p] {
+				continue next
+			}
+		}
+		out = append(out, h)
+	}
+	return out
+}
+
+// condition is how the engine's own work goes.
+type condition struct {
+	mu    sync.Mutex
+	err   error
+	since time.Time
+}
+
+func (c *condition) failed(now time.Time, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.since = now
+	}
+	c.err = err
+}
+
+func (c *condition) well(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		c.err, c.since = nil, now
+	}
+}
+
+// Health is how remediation goes: what it waits for, whether this replica leads,
+// and the last failure.
+func (e *Engine) Health() *rightsizerv1.ComponentHealth {
+	out := &rightsizerv1.ComponentHealth{Component: "remediation", State: rightsizerv1.HealthState_HEALTH_STATE_OK}
+	e.state.mu.Lock()
+	err, since := e.state.err, e.state.since
+	e.state.mu.Unlock()
+	if since.IsZero() {
+		since = e.sinceStart()
+	}
+	out.Since = timestamppb.New(since)
+	e.book.mu.RLock()
+	broken, bookErr := e.book.broken, e.book.err
+	e.book.mu.RUnlock()
+	frozen := e.opts.Policies.Frozen()
+	switch {
+	case !broken.IsZero():
+		out.State, out.Since = rightsizerv1.HealthState_HEALTH_STATE_DOWN, timestamppb.New(broken)
+		out.Reason = "Remediations are not followed: " + text(bookErr)
+	case e.known() != nil:
+		out.State, out.Reason = rightsizerv1.HealthState_HEALTH_STATE_DEGRADED, text(e.known())
+	case frozen != "":
+		out.State, out.Reason = rightsizerv1.HealthState_HEALTH_STATE_DEGRADED, "frozen: "+frozen
+	case err != nil:
+		out.State, out.Reason = rightsizerv1.HealthState_HEALTH_STATE_DEGRADED, text(err)
+	case !e.Leading():
+		out.Reason = "another replica leads"
+	}
+	return out
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	s := err.Error()
+	return s[:min(len(s), shownMessage)]
+}
+
+func (e *Engine) sinceStart() time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.started.IsZero() {
+		return e.now()
+	}
+	return e.started
+}

@@ -1,0 +1,440 @@
+package remediate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/remediate/action"
+	"github.com/rightsizer/rightsizer/remediate/guard"
+	"github.com/rightsizer/rightsizer/remediate/plan"
+	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
+)
+
+// How often what is verified is looked at.
+const (
+	lookFirst = 300 * time.Millisecond
+	lookMost  = 10 * time.Second
+)
+
+// verification is what is looked at and what was found.
+type verification struct {
+	e      *Engine
+	r      *v1alpha1.Remediation
+	s      *seen
+	terms  v1alpha1.Verification
+	a      action.Action
+	now    time.Time
+	change bool // the status is to be written
+
+	settled, gone, open int
+	stuck               string // why what is open has not settled
+	ready               bool
+	restarts, ooms      int32
+}
+
+// verifying looks at the live objects until the window is over, or something is
+// worse.
+func (e *Engine) verifying(ctx context.Context, r *v1alpha1.Remediation) (outcome, error) {
+	a, ok := e.opts.Actions.Get(r.Spec.Action.Kind)
+	if !ok {
+		return goOn(e.conclude(ctx, r, v1alpha1.StateEscalated, "there is no action of its kind any more, so nobody can verify it", nil))
+	}
+	s, err := e.revisit(ctx, r, false)
+	if errors.Is(err, errChanged) && !outlives(r) {
+		return goOn(e.conclude(ctx, r, v1alpha1.StateSucceeded, "the workload is gone: nothing remains to be verified", nil))
+	}
+	if err != nil {
+		return outcome{}, err
+	}
+	v := &verification{e: e, r: r.DeepCopy(), s: s, a: a, now: e.now(), ready: true}
+	if r.Spec.Verification != nil {
+		v.terms = *r.Spec.Verification
+	}
+	v.terms.SetDefaults()
+	if by, why := rollbackAsked(r); by != "" {
+		return e.rollBack(ctx, r, s, by, why)
+	}
+	if err := v.look(ctx); err != nil {
+		return outcome{}, err
+	}
+	return v.judge(ctx)
+}
+
+// outlives says that there is something to see of an action though its workload is
+// gone.
+func outlives(r *v1alpha1.Remediation) bool {
+	return r.Spec.Action.Kind == v1alpha1.ActionExport || r.Spec.Action.Kind == v1alpha1.ActionWebhook
+}
+
+// look looks at each target.
+func (v *verification) look(ctx context.Context) error {
+	subject := v.e.subject(v.r, v.s)
+	began := v.began()
+	for i := range v.r.Status.Targets {
+		t := &v.r.Status.Targets[i]
+		if t.Result != v1alpha1.TargetApplied && t.Result != v1alpha1.TargetConfirmed {
+			continue
+		}
+		sight, err := v.a.Verify(ctx, subject, t)
+		if err != nil {
+			return err
+		}
+		switch {
+		case sight.Stage == action.Gone:
+			v.gone++
+			continue
+		case t.Result == v1alpha1.TargetConfirmed:
+			v.settled++
+			v.count(t, sight, began)
+			v.ready = v.ready && sight.Ready
+		case sight.Stage == action.Settled:
+			v.settled++
+			v.change = true
+			action.SetEnds(t, sight.Ends)
+			v.e.result(v.r, i, v1alpha1.TargetConfirmed, "")
+			v.ready = v.ready && sight.Ready
+		default:
+			v.open++
+			v.stuck = stageText(sight)
+			if text := plan.Cut(v.stuck, 1024); t.Message != text {
+				t.Message, v.change = text, true
+			}
+		}
+	}
+	return nil
+}
+
+func stageText(s *action.Sight) string {
+	name := map[action.Stage]string{
+		action.Underway: "under way", action.Deferred: "deferred by the kubelet", action.Infeasible: "infeasible on this node",
+		action.Erred: "the kubelet failed and tries again",
+	}[s.Stage]
+	if s.Message == "" {
+		return name
+	}
+	return name + ": " + s.Message
+}
+
+func (v *verification) began() time.Time {
+	if ev := v.r.Status.Verification; ev != nil && ev.StartTime != nil {
+		return ev.StartTime.Time
+	}
+	return time.Time{}
+}
+
+// count counts what ended since the effect was in force.
+func (v *verification) count(t *v1alpha1.Target, sight *action.Sight, began time.Time) {
+	since := sight.Ends - action.Ends(t)
+	if since <= 0 {
+		return
+	}
+	// The status tells times in whole seconds.
+	if !sight.LastOOM.IsZero() && !began.IsZero() && sight.LastOOM.After(began.Add(-time.Second)) {
+		v.ooms += since
+		return
+	}
+	v.restarts += since
+}
+
+// judge says what is to be made of it.
+func (v *verification) judge(ctx context.Context) (outcome, error) {
+	ev := v.evidence()
+	executed := v.now
+	if s := v.r.Status.StartTime; s != nil {
+		executed = s.Time
+	}
+	switch {
+	case v.settled == 0 && v.open == 0:
+		return goOn(v.e.conclude(ctx, v.r, v1alpha1.StateSucceeded, "the pods that were changed are gone; new ones are looked after by its persistence", ev))
+	case v.open > 0 && v.now.Sub(executed) > v.terms.ReadyWithin.Duration:
+		return v.failed(ctx, ev, fmt.Sprintf("it did not take effect within %s: %s", v.terms.ReadyWithin.Duration, v.stuck))
+	case v.ooms > v.terms.MaxOOMKills:
+		return v.failed(ctx, ev, fmt.Sprintf("%d OOM kills since it took effect, at most %d are put up with", v.ooms, v.terms.MaxOOMKills))
+	case v.restarts > v.terms.MaxRestarts:
+		return v.failed(ctx, ev, fmt.Sprintf("%d restarts since it took effect, at most %d are put up with", v.restarts, v.terms.MaxRestarts))
+	}
+	if v.open == 0 && ev.StartTime == nil {
+		start, end := metav1.NewMicroTime(v.now), metav1.NewMicroTime(v.now.Add(v.terms.Window.Duration))
+		ev.StartTime, ev.EndTime, v.change = &start, &end, true
+	}
+	if ev.EndTime != nil && v.open == 0 && !v.now.Before(ev.EndTime.Time) {
+		return v.atEnd(ctx, ev)
+	}
+	if v.change {
+		next, err := v.e.write(ctx, v.r, func(status *v1alpha1.RemediationStatus) error {
+			status.Targets, status.Verification = v.r.Status.Targets, ev
+			return nil
+		})
+		if err != nil {
+			return outcome{}, err
+		}
+		v.r = next
+	}
+	return wait(v.pause(ev))
+}
+
+// evidence is what was seen so far.
+func (v *verification) evidence() *v1alpha1.VerificationEvidence {
+	ev := &v1alpha1.VerificationEvidence{}
+	if was := v.r.Status.Verification; was != nil {
+		ev = was.DeepCopy()
+	}
+	ev.Ready, ev.Restarts, ev.OOMKills = new(v.ready), new(v.restarts), new(v.ooms)
+	return ev
+}
+
+// atEnd judges what is known at the end of the window.
+func (v *verification) atEnd(ctx context.Context, ev *v1alpha1.VerificationEvidence) (outcome, error) {
+	if !v.ready {
+		return v.failed(ctx, ev, "not ready at the end of the window")
+	}
+	key := workloadKey{v.r.Namespace, v.r.Spec.Workload.Kind, string(v.r.Spec.Workload.Name)}
+	_, size := sizesOf(v.r)
+	if u, ok := v.e.usage(key, v.r.Spec.Container); ok && u.MemoryBytes > 0 && size.Limits.MemoryBytes > 0 && u.Time.After(ev.StartTime.Time) {
+		percent := int32(min(u.MemoryBytes*100/size.Limits.MemoryBytes, 1000))
+		ev.MemoryPercent = &percent
+		if percent > v.terms.MaxMemoryPercent {
+			return v.failed(ctx, ev, fmt.Sprintf("%d %% of the memory limit are used, at most %d %% are put up with", percent, v.terms.MaxMemoryPercent))
+		}
+	}
+	if u, ok := v.e.usage(key, v.r.Spec.Container); ok && u.ThrottledPercent != nil && v.terms.MaxThrottledPercent != nil {
+		ev.ThrottledPercent = u.ThrottledPercent
+		if *u.ThrottledPercent > *v.terms.MaxThrottledPercent {
+			return v.failed(ctx, ev, fmt.Sprintf("throttled in %d %% of the periods, at most %d %% are put up with", *u.ThrottledPercent, *v.terms.MaxThrottledPercent))
+		}
+	}
+	return goOn(v.e.conclude(ctx, v.r, v1alpha1.StateSucceeded,
+		fmt.Sprintf("ready, %d restarts and %d OOM kills in %s", v.restarts, v.ooms, v.terms.Window.Duration), ev))
+}
+
+// pause is when to look again: soon at first, then by the window.
+func (v *verification) pause(ev *v1alpha1.VerificationEvidence) time.Duration {
+	if ev.EndTime == nil {
+		age := v.now.Sub(startOf(v.r))
+		return min(max(age/4, lookFirst), lookMost)
+	}
+	left := ev.EndTime.Sub(v.now)
+	return min(max(v.terms.Window.Duration/6, time.Second), lookMost, max(left, 10*time.Millisecond))
+}
+
+func startOf(r *v1alpha1.Remediation) time.Time {
+	if r.Status.StartTime != nil {
+		return r.Status.StartTime.Time
+	}
+	return r.CreationTimestamp.Time
+}
+
+// failed takes back what did not help, or calls a person. More memory after an OOM
+// kill is never taken back.
+func (v *verification) failed(ctx context.Context, ev *v1alpha1.VerificationEvidence, why string) (outcome, error) {
+	if gave(v.r) {
+		return v.escalate(ctx, ev, why+"; the memory it was given is not taken back")
+	}
+	if v.terms.OnFailure == v1alpha1.OnFailureEscalate {
+		return v.escalate(ctx, ev, why+"; the policy wants a person to look")
+	}
+	out, err := v.e.rollBack(ctx, v.r, v.s, v.e.opts.Identity, why)
+	return out, err
+}
+
+func (v *verification) escalate(ctx context.Context, ev *v1alpha1.VerificationEvidence, why string) (outcome, error) {
+	next, err := v.e.conclude(ctx, v.r, v1alpha1.StateEscalated, why, ev)
+	if err == nil && v.open > 0 {
+		// kubernetes#138760: what was patched is not in force. Another node, or a
+		// new pod, may help; the policy says who decides.
+		v.e.recreate(ctx, v.r, v.s, why)
+	}
+	return goOn(next, err)
+}
+
+// gave says that a Remediation raised memory because of an OOM kill.
+func gave(r *v1alpha1.Remediation) bool {
+	p := guard.FromRemediation(r)
+	return p.Memory == guard.Raise && (p.OOM || r.Spec.Action.Parameters[action.ParameterDirection] == action.DirectionRaise)
+}
+
+// conclude ends a Remediation.
+func (e *Engine) conclude(ctx context.Context, r *v1alpha1.Remediation, to v1alpha1.RemediationState, why string, ev *v1alpha1.VerificationEvidence) (*v1alpha1.Remediation, error) {
+	if err := e.record(ctx, r, to, e.opts.Identity, why, nil); err != nil {
+		return nil, err
+	}
+	targets := r.Status.Targets
+	return e.write(ctx, r, func(status *v1alpha1.RemediationStatus) error {
+		status.Targets = targets
+		if ev != nil {
+			ev.Findings = append(ev.Findings, v1alpha1.ShortText(plan.Cut(why, 256)))
+			if over := len(ev.Findings) - 16; over > 0 {
+				ev.Findings = ev.Findings[over:]
+			}
+			status.Verification = ev
+		}
+		return plan.Move(status, to, e.opts.Identity, why, e.now())
+	})
+}
+
+// conditionRollback is the type of the condition that asks for a rollback: every
+// replica may write it, and the leader heeds it.
+const conditionRollback = "RollbackRequested"
+
+func rollbackAsked(r *v1alpha1.Remediation) (by, why string) {
+	for i := range r.Status.Conditions {
+		if c := &r.Status.Conditions[i]; c.Type == conditionRollback && c.Status == metav1.ConditionTrue {
+			return "user", c.Message
+		}
+	}
+	return "", ""
+}
+
+// rollBack takes the effects back, and escalates where that is impossible.
+func (e *Engine) rollBack(ctx context.Context, r *v1alpha1.Remediation, s *seen, by, why string) (outcome, error) {
+	a, ok := e.opts.Actions.Get(r.Spec.Action.Kind)
+	if !ok {
+		return goOn(e.conclude(ctx, r, v1alpha1.StateEscalated, why+"; there is no action of its kind to take it back", nil))
+	}
+	if frozen := e.opts.Policies.Frozen(); frozen != "" {
+		return wait(retryLater)
+	}
+	if err := e.record(ctx, r, v1alpha1.StateRolledBack, by, "taking back: "+why, nil); err != nil {
+		return outcome{}, err
+	}
+	subject := e.subject(r, s)
+	r = r.DeepCopy()
+	failed := ""
+	for i := range r.Status.Targets {
+		t := &r.Status.Targets[i]
+		if t.Result != v1alpha1.TargetApplied && t.Result != v1alpha1.TargetConfirmed {
+			continue
+		}
+		err := a.Revert(ctx, subject, t)
+		switch {
+		case err == nil:
+			e.result(r, i, v1alpha1.TargetReverted, "")
+		case errors.Is(err, action.ErrGone):
+		case action.Known(err):
+			failed = err.Error()
+			t.Message = plan.Cut("not taken back: "+failed, 1024)
+		default:
+			return outcome{}, err
+		}
+	}
+	if failed != "" && plan.May(r.Status.State, v1alpha1.StateEscalated) {
+		return goOn(e.conclude(ctx, r, v1alpha1.StateEscalated, why+"; it could not be taken back: "+failed, nil))
+	}
+	return goOn(e.conclude(ctx, r, v1alpha1.StateRolledBack, why, nil))
+}
+
+// join lets causes join the open decision for the same container. It returns true
+// where there is none, or where the causes show that it was not enough.
+func (e *Engine) join(ctx context.Context, s *seen, container string, events []*rightsizerv1.Event) bool {
+	for _, kind := range cures {
+		open, _ := e.book.row(row{s.workload.UID, container, kind})
+		if open != nil {
+			return e.joinTo(ctx, s, open, events)
+		}
+	}
+	return true
+}
+
+func (e *Engine) joinTo(ctx context.Context, s *seen, r *v1alpha1.Remediation, events []*rightsizerv1.Event) bool {
+	ev := events[len(events)-1]
+	if t := tooSmall(r, ev); t != nil {
+		why := fmt.Sprintf("pod %s was OOM-killed again at what it was given", t.Pod)
+		evidence := &v1alpha1.VerificationEvidence{}
+		if r.Status.Verification != nil {
+			evidence = r.Status.Verification.DeepCopy()
+		}
+		evidence.OOMKills = new(int32(1))
+		if _, err := e.conclude(ctx, r, v1alpha1.StateEscalated, why+": more is needed", evidence); err != nil {
+			e.waiting.again(workloadOf(r), events, retrySoon)
+			return false
+		}
+		return true
+	}
+	var fresh []v1alpha1.Cause
+	for _, ev := range events {
+		if !hasCause(r, ev.GetId()) {
+			fresh = append(fresh, causeFrom(ev))
+		}
+	}
+	if len(fresh) == 0 {
+		return false
+	}
+	next, err := e.write(ctx, r, func(status *v1alpha1.RemediationStatus) error {
+		status.JoinedCauses += int32(len(fresh))
+		status.Causes = append(status.Causes, fresh...)
+		if over := len(status.Causes) - v1alpha1.MaxCauses; over > 0 {
+			status.Causes = status.Causes[over:]
+		}
+		return nil
+	})
+	if err != nil {
+		e.waiting.again(workloadOf(r), events, retrySoon)
+		return false
+	}
+	e.extend(ctx, next, s)
+	return false
+}
+
+// tooSmall is the target that was killed at what this decision gave it; nil where
+// the kill was one at less.
+func tooSmall(r *v1alpha1.Remediation, ev *rightsizerv1.Event) *v1alpha1.Target {
+	killed := ev.GetOomKilled().GetMemoryLimitBytes()
+	if killed == 0 || !plan.Began(r.Status.State) {
+		return nil
+	}
+	for i := range r.Status.Targets {
+		t := &r.Status.Targets[i]
+		if t.UID != ev.GetObject().GetUid() || t.Result != v1alpha1.TargetApplied && t.Result != v1alpha1.TargetConfirmed {
+			continue
+		}
+		if _, to := action.SizesOf(t); killed >= to.Limits.MemoryBytes {
+			return t
+		}
+	}
+	return nil
+}
+
+func hasCause(r *v1alpha1.Remediation, id string) bool {
+	if c := r.Spec.Cause; c != nil && string(c.EventID) == id {
+		return true
+	}
+	for i := range r.Status.Causes {
+		if string(r.Status.Causes[i].EventID) == id {
+			return true
+		}
+	}
+	return false
+}
+
+// extend gives pods that came later what an open decision gives: a replica that was
+// killed, or a new one.
+func (e *Engine) extend(ctx context.Context, r *v1alpha1.Remediation, s *seen) {
+	if r.Status.State != v1alpha1.StateVerifying || e.opts.Policies.Frozen() != "" {
+		return
+	}
+	a, ok := e.opts.Actions.Get(r.Spec.Action.Kind)
+	if !ok {
+		return
+	}
+	subject := e.subject(r, s)
+	more, err := e.others(ctx, a, subject, r)
+	if err == nil && len(more) > 0 {
+		if r, err = e.intend(ctx, r, s, more); err == nil {
+			var done *v1alpha1.Remediation
+			if done, _, err = e.effects(ctx, r, s, a, subject, true); err == nil {
+				_, err = e.write(ctx, r, func(status *v1alpha1.RemediationStatus) error {
+					status.Targets = done.Status.Targets
+					return nil
+				})
+			}
+		}
+	}
+	if err != nil {
+		e.waiting.look(workloadOf(r))
+	}
+}

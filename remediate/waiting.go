@@ -1,0 +1,124 @@
+package remediate
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/util/workqueue"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
+)
+
+// workloadKey names a workload.
+type workloadKey struct{ namespace, kind, name string }
+
+// String is `Kind namespace/name`.
+func (k workloadKey) String() string { return k.kind + " " + k.namespace + "/" + k.name }
+
+type queue = workqueue.TypedDelayingInterface[workloadKey]
+
+// waiting is which workloads wait for a worker, and why.
+type waiting struct {
+	e *Engine
+
+	mu     sync.Mutex
+	queue  queue
+	causes map[workloadKey][]*rightsizerv1.Event
+	// looks are workloads whose pods are to be looked at for a lasting cure.
+	looks map[workloadKey]bool
+}
+
+func newWaiting(e *Engine) *waiting {
+	return &waiting{e: e, causes: map[workloadKey][]*rightsizerv1.Event{}, looks: map[workloadKey]bool{}}
+}
+
+// open begins a time of leading.
+func (w *waiting) open() queue {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.queue = workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[workloadKey]{})
+	clear(w.causes)
+	clear(w.looks)
+	return w.queue
+}
+
+// close ends it: nothing is taken any more.
+func (w *waiting) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.queue != nil {
+		w.queue.ShutDown()
+		w.queue = nil
+	}
+}
+
+// add makes a workload wait, if this replica leads.
+func (w *waiting) add(key workloadKey) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.queue != nil {
+		w.queue.Add(key)
+	}
+}
+
+// after makes it wait for some time first.
+func (w *waiting) after(key workloadKey, d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.queue != nil {
+		w.queue.AddAfter(key, d)
+	}
+}
+
+// look makes it wait to have its pods looked at.
+func (w *waiting) look(key workloadKey) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.queue != nil {
+		w.looks[key] = true
+		w.queue.Add(key)
+	}
+}
+
+// cause makes it wait with a cause. One beyond the bounds is dropped and counted:
+// what goes on happening comes again.
+func (w *waiting) cause(key workloadKey, ev *rightsizerv1.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.queue == nil {
+		return
+	}
+	known, ok := w.causes[key]
+	if slices.ContainsFunc(known, func(k *rightsizerv1.Event) bool { return k.GetId() == ev.GetId() }) {
+		return
+	}
+	if !ok && len(w.causes) >= MaxWaiting || len(known) >= v1alpha1.MaxCauses {
+		w.e.metrics.dropped.WithLabelValues("cause").Inc()
+		return
+	}
+	w.causes[key] = append(known, ev)
+	w.queue.Add(key)
+}
+
+// take returns why a workload waited, once.
+func (w *waiting) take(key workloadKey) (causes []*rightsizerv1.Event, look bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	causes, look = w.causes[key], w.looks[key]
+	delete(w.causes, key)
+	delete(w.looks, key)
+	return causes, look
+}
+
+// again puts causes back that could not be judged now.
+func (w *waiting) again(key workloadKey, causes []*rightsizerv1.Event, after time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.queue == nil {
+		return
+	}
+	w.causes[key] = append(causes, w.causes[key]...)
+	w.queue.AddAfter(key, after)
+}

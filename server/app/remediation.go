@@ -1,0 +1,173 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/rightsizer/rightsizer/bus"
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/remediate"
+	"github.com/rightsizer/rightsizer/remediate/action"
+	"github.com/rightsizer/rightsizer/remediate/kube"
+)
+
+// remediation is the part that repairs, with who may.
+type remediation struct {
+	engine *remediate.Engine
+	leader *leader
+	client *kube.Client
+}
+
+// newRemediation makes the part that repairs; there is none beside a Cluster of a
+// test's own.
+func (a *App) newRemediation() error {
+	if a.opts.NewCluster != nil {
+		return nil
+	}
+	config, err := restConfig(a.cfg.Kubeconfig, a.opts.Version)
+	if err != nil {
+		return err
+	}
+	client, err := kube.New(config)
+	if err != nil {
+		return fmt.Errorf("remediation: %w", err)
+	}
+	logger := a.logger.With(slog.String("component", "remediation"))
+	me := identity()
+	l, err := newLeader(config, a.elects(), operatorNamespace(a.cfg.OperatorNamespace), me, logger)
+	if err != nil {
+		return err
+	}
+	actions, err := a.actions(client)
+	if err != nil {
+		return err
+	}
+	recommender, _ := a.cluster.(remediate.Recommender)
+	usage, _ := a.cluster.(remediate.Usage)
+	engine, err := remediate.New(remediate.Options{
+		Client: client, Cluster: a.cluster, Policies: a.policies, Audit: a.audit, Actions: actions,
+		Source: newBusSource(a.bus), Publish: a.bus.Publish,
+		Recommender: recommender, Usage: usage,
+		Identity: me, Logger: logger, Registerer: a.registry,
+	})
+	if err != nil {
+		return err
+	}
+	a.remediation = &remediation{engine: engine, leader: l, client: client}
+	return nil
+}
+
+// elects says whether a leader is elected: beside others in a cluster, unless told
+// otherwise.
+func (a *App) elects() bool {
+	switch a.cfg.LeaderElect {
+	case "on":
+		return true
+	case "off":
+		return false
+	default:
+		return a.cfg.Kubeconfig == ""
+	}
+}
+
+// actions is the one ordered list of what can be done. An installation adds actions
+// of its own at its end.
+func (a *App) actions(client *kube.Client) (*action.Set, error) {
+	version := &serverVersion{client: client}
+	return action.NewSet(
+		&action.ResizeInPlace{Client: client, Minor: version.minor},
+	)
+}
+
+// serverVersion is the API server's minor version, asked for again now and then:
+// servers are upgraded.
+type serverVersion struct {
+	client *kube.Client
+
+	mu    sync.Mutex
+	known int
+	asked time.Time
+}
+
+const versionFor = 10 * time.Minute
+
+func (v *serverVersion) minor(ctx context.Context) (int, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.known > 0 && time.Since(v.asked) < versionFor {
+		return v.known, nil
+	}
+	minor, err := v.client.Version(ctx)
+	if err != nil {
+		if v.known > 0 {
+			return v.known, nil // an older answer is as good while the server does not say
+		}
+		return 0, err
+	}
+	v.known, v.asked = minor, time.Now()
+	return minor, nil
+}
+
+// remediationSteps run the part that repairs, after what it rests on.
+func (a *App) remediationSteps() []step {
+	if a.remediation == nil {
+		return nil
+	}
+	r := a.remediation
+	return []step{
+		{name: "remediations", run: func(ctx context.Context) error {
+			defer r.client.Close()
+			return r.engine.Run(ctx)
+		}, grace: 2 * time.Second},
+		{name: "remediation", run: func(ctx context.Context) error { return r.leader.run(ctx, r.engine.Lead) }, grace: joinWithin},
+	}
+}
+
+func (a *App) remediationHealth() []*rightsizerv1.ComponentHealth {
+	if a.remediation == nil {
+		return nil
+	}
+	return []*rightsizerv1.ComponentHealth{a.remediation.engine.Health()}
+}
+
+// busSource is the bus as remediation pulls it.
+type busSource struct {
+	bus    *bus.Bus
+	filter *bus.Filter
+	sub    *bus.Subscription
+	room   []*bus.Entry
+}
+
+// sourceIdle is how long one wait for events lasts; nothing depends on it.
+const sourceIdle = time.Minute
+
+func newBusSource(b *bus.Bus) *busSource {
+	return &busSource{
+		bus: b, room: make([]*bus.Entry, 64),
+		filter: bus.Compile(&rightsizerv1.EventFilter{EventTypes: []string{"pod.*", "deployment.*", "statefulset.*", "daemonset.*", "usage.*", "resource.*"}}, bus.AllNamespaces()),
+	}
+}
+
+// Next implements remediate.Source. It belongs to whoever leads.
+func (s *busSource) Next(ctx context.Context) ([]*rightsizerv1.Event, bool, error) {
+	if s.sub == nil {
+		s.sub = s.bus.Subscribe(s.filter, "")
+	}
+	batch, err := s.sub.Next(ctx, sourceIdle, s.room)
+	if err != nil {
+		s.sub.Close()
+		s.sub = nil
+		return nil, false, err
+	}
+	events := make([]*rightsizerv1.Event, 0, len(batch.Entries))
+	for _, e := range batch.Entries {
+		if ev := e.Message().GetEvent(); ev != nil {
+			events = append(events, ev)
+		}
+	}
+	s.sub.Ack(batch)
+	return events, batch.Lost != nil, nil
+}
