@@ -68,11 +68,11 @@ func (w *windows) add(most, weight float64) {
 // terms weighs what was seen at the time now.
 func (s *MemorySettings) terms(k *usage.Sketch, now int64) MemoryTerms {
 	block := now / blockSeconds
-	t := MemoryTerms{Typical: typical(k), Multiplier: s.Multiplier, TypicalMargin: s.TypicalMargin}
+	t := MemoryTerms{Typical: k.MemoryTypical(), Multiplier: s.Multiplier, TypicalMargin: s.TypicalMargin}
 	days := max(float64(k.Last()-k.First())/86400, 0.25)
 	t.Margin = s.Margin + s.MarginYoung/days
 	if oom, killed := k.OOM(0); killed && now-oom.Time < int64(s.OOMHold.Seconds()) {
-		most := highest(k, block-usage.Blocks+1, block+1)
+		most := k.MemoryMax(block-usage.Blocks+1, block+1)
 		t.OOMBump = s.OOMBump
 		if t.Typical > 0 { // the more uneven it was, the less a kill says
 			t.OOMBump += min(max((most/t.Typical-1)/2, 0), s.OOMBumpUneven)
@@ -81,10 +81,11 @@ func (s *MemorySettings) terms(k *usage.Sketch, now int64) MemoryTerms {
 	}
 	_, t.StartupPeak = k.StartupPeak()
 
-	w := s.windows(k, block, s.Ahead)
+	var w windows
+	s.weigh(&w, k, block, s.Ahead)
 	level, _ := s.cheapest(&w, t.Typical, s.Ahead)
 	t.Need = t.with(level)
-	w = s.windows(k, block, s.Keep)
+	s.weigh(&w, k, block, s.Keep)
 	t.Windows, t.Highest = w.n, w.all[0].most
 	t.Level, t.Exceeded = s.cheapest(&w, t.Typical, s.Keep)
 	if level > t.Level {
@@ -100,24 +101,23 @@ func (t *MemoryTerms) with(level float64) float64 {
 	return max(raw, t.OOMFloor)
 }
 
-// windows are those of so many blocks ahead.
-func (s *MemorySettings) windows(k *usage.Sketch, block int64, ahead int) windows {
-	var w windows
+// weigh fills in the windows of so many blocks ahead.
+func (s *MemorySettings) weigh(w *windows, k *usage.Sketch, block int64, ahead int) {
+	w.n, w.total = 0, 0
 	weight := 1.0
 	for day := int64(1); day < maxWindows; day++ {
 		from := block - day*blocksPerDay
-		w.add(highest(k, from, from+int64(ahead)), weight)
+		w.add(k.MemoryMax(from, from+int64(ahead)), weight)
 		weight *= s.DayWeight
 	}
 	recent := int64(s.Recent)
 	if w.n == 0 { // the first day: all that there is
 		recent = blocksPerDay
 	}
-	w.add(highest(k, block-recent+1, block+1), max(w.total*s.RecentWeight, 1e-3))
+	w.add(k.MemoryMax(block-recent+1, block+1), max(w.total*s.RecentWeight, 1e-3))
 	if w.n == 0 { // nothing in these hours: whatever is held
-		w.add(highest(k, block-usage.Blocks+1, block+1), 1)
+		w.add(k.MemoryMax(block-usage.Blocks+1, block+1), 1)
 	}
-	return w
 }
 
 // cheapest returns the level at which memory held and OOM kills expected cost
@@ -134,26 +134,4 @@ func (s *MemorySettings) cheapest(w *windows, typical float64, ahead int) (level
 		above += c.weight
 	}
 	return level, exceeded
-}
-
-// highest is the highest memory of the blocks from first to before end.
-func highest(k *usage.Sketch, first, end int64) float64 {
-	var most float64
-	for b := first; b < end; b++ {
-		most = max(most, k.MemoryBlock(b))
-	}
-	return most
-}
-
-// typical is the mean of the maxima of all blocks held.
-func typical(k *usage.Sketch) float64 {
-	sum, n := 0.0, 0
-	newest := k.NewestBlock()
-	for b := max(newest-usage.Blocks+1, 0); b <= newest; b++ {
-		if most := k.MemoryBlock(b); most > 0 {
-			sum += most
-			n++
-		}
-	}
-	return sum / float64(max(n, 1))
 }

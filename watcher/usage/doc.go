@@ -2,9 +2,10 @@
 // size instead of samples: enough for a recommendation, and no more.
 //
 // A Sketch holds CPU and memory of one container of a workload, all its
-// replicas together, in at most SketchBytes: maxima by hour and by day, a
-// decayed histogram of CPU, the peaks of starts, and the last OOM kills with
-// their limits. Sketches merge in any order. A Book is a bounded map of them.
+// replicas together, in at most SketchBytes: maxima of memory of every two hours
+// of ten days, a decayed histogram of CPU, the peaks of starts, and the last OOM
+// kills with their limits. Sketches merge in any order. A Book is a bounded map of
+// them.
 //
 // Amounts are millicores and bytes, times Unix seconds. Values that cannot be
 // (NaN, infinite, negative) are refused and counted; what comes late goes where

@@ -11,7 +11,7 @@ import (
 
 // encodingVersion is the first byte of an encoded Sketch. Another version is
 // refused: a checkpoint that cannot be read costs history, not correctness.
-const encodingVersion = 1
+const encodingVersion = 2
 
 // MaxEncodedBytes bounds an encoded Sketch.
 const MaxEncodedBytes = 640
@@ -112,7 +112,7 @@ func (s *Sketch) check() error {
 		}
 	}
 	if s.first > s.last || s.lastCPU > s.last || s.lastMemory > s.last ||
-		s.newestBlock > s.last/blockSeconds || s.newestDay > s.last/daySeconds {
+		s.newestBlock > s.last/blockSeconds {
 		return fmt.Errorf("%w: times contradict each other", ErrEncoding)
 	}
 	o := &s.oom
@@ -127,7 +127,7 @@ func (s *Sketch) check() error {
 // numbers are the fields of 32 bits in the order of the encoding.
 func (s *Sketch) numbers() []*uint32 {
 	out := []*uint32{
-		&s.newestBlock, &s.newestDay, &s.first, &s.last, &s.lastCPU, &s.lastMemory,
+		&s.newestBlock, &s.first, &s.last, &s.lastCPU, &s.lastMemory,
 		&s.cpuSamples, &s.memorySamples, &s.refused, &s.startupPeriod, &s.cpu.ref, &s.oom.count,
 	}
 	for i := range s.oom.at {
@@ -138,7 +138,7 @@ func (s *Sketch) numbers() []*uint32 {
 
 // rings are the fields of codes in the order of the encoding.
 func (s *Sketch) rings() [][]code {
-	return [][]code{s.memBlock[:], s.memDay[:], s.startupCPU[:], s.startupMemory[:], s.oom.limits[:]}
+	return [][]code{s.memBlock[:], s.startupCPU[:], s.startupMemory[:], s.oom.limits[:]}
 }
 
 func (h *histogram) inUse() (first, end int) {

@@ -61,8 +61,12 @@ func (h *histogram) add(t int64, millis float64) {
 	}
 	// 2^(t/halfLife - ref), linear within a half-life: at most 6 % off, equal
 	// for equal times.
-	within := 1 + float64(t%halfLife)/halfLife
-	h.weights[bucketOf(millis)] += float32(math.Ldexp(within, int(life)-int(h.ref)))
+	exponent := int(life) - int(h.ref)
+	if exponent < -100 {
+		return // it weighs nothing beside the others
+	}
+	within := 1 + float32(t%halfLife)/halfLife
+	h.weights[bucketOf(millis)] += within * math.Float32frombits(uint32(127+exponent)<<23)
 }
 
 func (h *histogram) merge(from *histogram) {

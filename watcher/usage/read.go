@@ -27,22 +27,32 @@ func (s *Sketch) Samples() (cpu, memory uint32) { return s.cpuSamples, s.memoryS
 // Refused is how many samples were refused.
 func (s *Sketch) Refused() uint32 { return s.refused }
 
-// MemoryBlock is the highest memory in a block, in bytes; 0 is no sample. The
-// block is counted in BlockHours since 1970.
-func (s *Sketch) MemoryBlock(block int64) float64 {
-	if block > int64(s.newestBlock) || block < 0 {
-		return 0
+// MemoryMax is the highest memory of the blocks from first to before end, in
+// bytes; 0 where none of them has a sample. Blocks are counted in BlockHours since
+// 1970.
+func (s *Sketch) MemoryMax(first, end int64) float64 {
+	newest := int64(s.newestBlock)
+	first, end = max(first, newest-Blocks+1, 1), min(end, newest+1)
+	var most code
+	for slot := first % Blocks; first < end; first++ {
+		most = max(most, s.memBlock[slot])
+		if slot++; slot == Blocks {
+			slot = 0
+		}
 	}
-	return decode(at(s.memBlock[:], s.newestBlock, uint32(min(int64(s.newestBlock)-block, Blocks))))
+	return decode(most)
 }
 
-// NewestBlock is the newest block with a memory sample; 0 is none.
-func (s *Sketch) NewestBlock() int64 { return int64(s.newestBlock) }
-
-// MemoryDay is the highest memory in the day (UTC) that lies back days before
-// the newest one with a sample, in bytes; 0 is no sample. back is below Days.
-func (s *Sketch) MemoryDay(back int) float64 {
-	return decode(at(s.memDay[:], s.newestDay, uint32(back)))
+// MemoryTypical is the mean of the maxima of all blocks with a sample, in bytes.
+func (s *Sketch) MemoryTypical() float64 {
+	sum, n := 0.0, 0
+	for _, c := range s.memBlock {
+		if c != 0 {
+			sum += decode(c)
+			n++
+		}
+	}
+	return sum / float64(max(n, 1))
 }
 
 // CPUQuantile is the amount of CPU in millicores that the share q (0 to 1) of

@@ -45,12 +45,3 @@ func mergeRing(into []code, newest uint32, from []code, fromNewest uint32) uint3
 	}
 	return newest
 }
-
-// at reads the slot that lies back slots before newest; 0 is no sample.
-func at(ring []code, newest, back uint32) code {
-	if size := uint32(len(ring)); newest == 0 || back >= size || back > newest {
-		return 0
-	} else {
-		return ring[(newest-back)%size]
-	}
-}

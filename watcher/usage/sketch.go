@@ -12,8 +12,6 @@ const SketchBytes = 600
 const (
 	// Blocks of maxima of memory, each of BlockHours: ten days.
 	Blocks = 120
-	// Days of daily maxima of memory.
-	Days = 16
 )
 
 // BlockHours is the length of a block; blocks begin at even hours UTC.
@@ -58,9 +56,8 @@ type Sample struct {
 type Sketch struct {
 	cpu      histogram
 	memBlock [Blocks]code
-	memDay   [Days]code
-	// newest slots of the rings; 0 while they are empty.
-	newestBlock, newestDay uint32
+	// newestBlock is the latest slot of memBlock; 0 while it is empty.
+	newestBlock uint32
 
 	// first and last times of samples; 0 while there is none.
 	first, last uint32
@@ -80,7 +77,7 @@ type Sketch struct {
 
 // startupDays is how long a startup peak counts at least; it is forgotten after
 // twice as long.
-const startupDays = 16
+const startupDays = 14
 
 // Observe adds a sample and reports whether it was taken. One that has neither
 // CPU nor memory, an amount that cannot be, or a time that is no longer held is
@@ -95,7 +92,7 @@ func (s *Sketch) Observe(x Sample) bool {
 		return s.refuse()
 	}
 	t := uint32(x.Time)
-	if s.last > t && s.last-t > Days*daySeconds {
+	if s.last > t && s.last-t > Blocks*blockSeconds {
 		return s.refuse()
 	}
 	if hasCPU {
@@ -141,9 +138,14 @@ func (s *Sketch) observeCPU(t uint32, millis float64) {
 }
 
 func (s *Sketch) observeMemory(t uint32, bytes float64) {
-	c := encode(max(bytes, 1)) // a measured 0 is a sample, not a gap
-	s.newestBlock, _ = put(s.memBlock[:], s.newestBlock, t/blockSeconds, c)
-	s.newestDay, _ = put(s.memDay[:], s.newestDay, t/daySeconds, c)
+	c := encode(max(bytes, 1))                           // a measured 0 is a sample, not a gap
+	if slot := t / blockSeconds; slot == s.newestBlock { // as nearly always
+		if at := slot % Blocks; c > s.memBlock[at] {
+			s.memBlock[at] = c
+		}
+	} else {
+		s.newestBlock, _ = put(s.memBlock[:], s.newestBlock, slot, c)
+	}
 	s.lastMemory = max(s.lastMemory, t)
 	s.memorySamples = addCount(s.memorySamples, 1)
 }
@@ -192,7 +194,6 @@ func (s *Sketch) ObserveOOM(t int64, limitBytes float64) bool {
 func (s *Sketch) Merge(from *Sketch) {
 	s.cpu.merge(&from.cpu)
 	s.newestBlock = mergeRing(s.memBlock[:], s.newestBlock, from.memBlock[:], from.newestBlock)
-	s.newestDay = mergeRing(s.memDay[:], s.newestDay, from.memDay[:], from.newestDay)
 	if from.first != 0 {
 		s.stamp(from.first)
 		s.stamp(from.last)

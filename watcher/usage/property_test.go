@@ -1,0 +1,137 @@
+package usage_test
+
+import (
+	"bytes"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/rightsizer/rightsizer/watcher/usage"
+)
+
+// drawn is a sketch of samples in any order of time over some weeks.
+func drawn(t *rapid.T, name string) usage.Sketch {
+	var s usage.Sketch
+	for _, at := range rapid.SliceOfN(rapid.Int64Range(0, 30*86400), 0, 60).Draw(t, name) {
+		s.Observe(usage.Sample{Time: start + at, CPUMillis: float64(at % 997), MemoryBytes: float64(at%1009) * 1e6, Age: usage.Unknown})
+		if at%7 == 0 {
+			s.ObserveOOM(start+at, float64(at%13)*1e6)
+		}
+	}
+	return s
+}
+
+// same says that two sketches read the same; CPU but for the rounding of sums.
+func same(t assert.TestingT, a, b *usage.Sketch) {
+	newest := a.LastMemory() / 3600 / usage.BlockHours
+	for i := newest - usage.Blocks; i <= newest; i++ {
+		assert.Equal(t, a.MemoryMax(i, i+1), b.MemoryMax(i, i+1))
+	}
+	for _, q := range []float64{0.1, 0.5, 0.95} {
+		assert.InDelta(t, a.CPUQuantile(q), b.CPUQuantile(q), 0.01*a.CPUQuantile(q)+1e-3)
+	}
+	for i := range usage.OOMMarks {
+		x, _ := a.OOM(i)
+		y, _ := b.OOM(i)
+		assert.Equal(t, x, y)
+	}
+	assert.Equal(t, []int64{a.First(), a.Last(), int64(a.OOMCount())}, []int64{b.First(), b.Last(), int64(b.OOMCount())})
+}
+
+func TestMergesAreFreeOfOrder(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		a, b, c := drawn(t, "a"), drawn(t, "b"), drawn(t, "c")
+		abc, cba := a, c
+		abc.Merge(&b)
+		abc.Merge(&c)
+		cba.Merge(&b)
+		cba.Merge(&a)
+		same(t, &abc, &cba)
+	})
+}
+
+func TestWhatComesLateGoesWhereItBelongs(t *testing.T) {
+	t.Parallel()
+	var forward, backward usage.Sketch
+	for i := range int64(200) {
+		x := func(i int64) usage.Sample {
+			return usage.Sample{Time: start + 600*i, CPUMillis: float64(i), MemoryBytes: float64(i * 1e6), Age: usage.Unknown}
+		}
+		assert.True(t, forward.Observe(x(i)))
+		assert.True(t, backward.Observe(x(199-i)))
+	}
+	same(t, &forward, &backward)
+	assert.False(t, forward.Observe(usage.Sample{Time: start - 40*86400, CPUMillis: 1, MemoryBytes: 1}), "no longer held")
+}
+
+func TestAQuantileIsNearTheTruth(t *testing.T) {
+	t.Parallel()
+	var s usage.Sketch
+	for i := range int64(1000) {
+		s.Observe(usage.Sample{Time: start + i, CPUMillis: float64(i), MemoryBytes: math.NaN(), Age: usage.Unknown})
+	}
+	for _, q := range []float64{0.1, 0.5, 0.9, 0.99} {
+		assert.InEpsilon(t, 1000*q, s.CPUQuantile(q), 0.03)
+	}
+}
+
+func TestTheBookForgetsTheColdestAndCountsIt(t *testing.T) {
+	t.Parallel()
+	b, err := usage.NewBook(usage.BookOptions{MaxBytes: usage.MinBookBytes})
+	require.NoError(t, err)
+	hot := usage.Key{Container: "hot"}
+	for i := range 500 {
+		b.Observe(usage.Key{Container: "c", Name: string(rune('a' + i%26)), Namespace: string(rune('a' + i/26))}, usage.Sample{Time: start, CPUMillis: 1, MemoryBytes: 1})
+		b.Observe(hot, usage.Sample{Time: start, CPUMillis: 1, MemoryBytes: 1})
+	}
+	stats := b.Stats()
+	assert.LessOrEqual(t, stats.Bytes, int64(usage.MinBookBytes))
+	assert.EqualValues(t, 501, stats.Forgotten+uint64(stats.Entries))
+	_, held := b.Get(hot)
+	assert.True(t, held)
+	assert.True(t, b.Forget(hot))
+	assert.False(t, b.Observe(usage.Key{}, usage.Sample{Time: start, CPUMillis: 1, MemoryBytes: 1}), "a key needs a container")
+	_, err = usage.NewBook(usage.BookOptions{MaxBytes: 1})
+	assert.ErrorContains(t, err, "MaxBytes is 1")
+}
+
+func FuzzUnmarshal(f *testing.F) {
+	var s usage.Sketch
+	s.Observe(usage.Sample{Time: start, CPUMillis: 100, MemoryBytes: 1e9})
+	s.ObserveOOM(start, 1e9)
+	raw, _ := s.MarshalBinary()
+	f.Add(raw)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var got usage.Sketch
+		if got.UnmarshalBinary(raw) != nil {
+			return
+		}
+		again, _ := got.MarshalBinary()
+		var back usage.Sketch
+		if err := back.UnmarshalBinary(again); err != nil || back != got || len(again) > usage.MaxEncodedBytes {
+			t.Errorf("%v: %d bytes", err, len(again))
+		}
+		got.Merge(&s)
+		got.Observe(usage.Sample{Time: start + 1, CPUMillis: 1, MemoryBytes: 1})
+		if q := got.CPUQuantile(0.9); math.IsNaN(q) || q < 0 {
+			t.Error(q)
+		}
+	})
+}
+
+func FuzzRestore(f *testing.F) {
+	b, _ := usage.NewBook(usage.BookOptions{})
+	b.Observe(usage.Key{Namespace: "n", Container: "c"}, usage.Sample{Time: start, CPUMillis: 1, MemoryBytes: 1})
+	f.Add(b.Snapshot(0, 1))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		fresh, _ := usage.NewBook(usage.BookOptions{})
+		n, err := fresh.Restore(raw)
+		if err == nil && n > 0 && bytes.Equal(fresh.Snapshot(0, 1), nil) {
+			t.Error("nothing restored")
+		}
+	})
+}
