@@ -131,8 +131,46 @@ func TestADownReviewerClosesTheDoor(t *testing.T) {
 	assert.NotContains(t, err.Error(), "refused")
 	asked.set(func() { asked.down = nil })
 	id, err := chain(t, auth.NewKubernetes(asked, "ours")).Authenticate(t.Context(), auth.Credential{Token: "good"})
-	require.NoError(t, err, "a failure is not remembered")
+	require.NoError(t, err)
 	assert.Equal(t, "alice", id.User)
+}
+
+func TestAFailureIsRememberedForASecond(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := &cluster{down: errors.New("connection refused"), tokens: map[string]authenticationv1.TokenReviewStatus{"good": user("alice", "team")}}
+		c := chain(t, auth.NewKubernetes(asked, "ours"))
+		for range 100 {
+			_, err := c.Authenticate(t.Context(), auth.Credential{Token: "good"})
+			require.Equal(t, connect.CodeUnavailable, connect.CodeOf(err))
+		}
+		tokens, _ := asked.counts()
+		assert.Equal(t, 1, tokens, "who is down is not asked a hundred times")
+		asked.set(func() { asked.down = nil })
+		time.Sleep(time.Second)
+		_, err := c.Authenticate(t.Context(), auth.Credential{Token: "good"})
+		require.NoError(t, err)
+	})
+}
+
+func TestWhoAsksLeavesWhenHeMustAndTheQuestionRunsOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := &cluster{tokens: map[string]authenticationv1.TokenReviewStatus{"good": user("alice", "team")}, hold: make(chan struct{})}
+		c := chain(t, auth.NewKubernetes(asked, "ours"))
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := c.Authenticate(ctx, auth.Credential{Token: "good"})
+		require.Error(t, err)
+		assert.Equal(t, time.Second, time.Since(began))
+		close(asked.hold)
+		synctest.Wait()
+		_, err = c.Authenticate(t.Context(), auth.Credential{Token: "good"})
+		require.NoError(t, err)
+		tokens, _ := asked.counts()
+		assert.Equal(t, 1, tokens, "its answer was not thrown away")
+	})
 }
 
 func TestAnswersAreRememberedForTenSecondsAndAskedForOnce(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -15,6 +17,8 @@ const (
 	rememberFor = 10 * time.Second
 	// askWithin bounds one question to the cluster or to an issuer.
 	askWithin = 5 * time.Second
+	// failFor is how long a question that could not be asked is not asked again.
+	failFor = time.Second
 	// maxAnswers bounds the answers that are remembered, of each kind.
 	maxAnswers = 8192
 	// maxAsking bounds the questions that are asked at a time, of each kind.
@@ -27,8 +31,8 @@ var errBusy = errors.New("too many questions are being asked already")
 type memoKey [32]byte
 
 // memo remembers answers for a while, the least recently used going first, and
-// asks each question once however many want its answer. Failures to ask are not
-// remembered. Safe for concurrent use.
+// asks each question once however many want its answer. Failures to ask are
+// remembered for failFor. Safe for concurrent use.
 type memo[V any] struct {
 	most  int
 	slots chan struct{}
@@ -43,6 +47,7 @@ type memo[V any] struct {
 type answer[V any] struct {
 	key     memoKey
 	value   V
+	err     error
 	expires time.Time
 }
 
@@ -63,36 +68,68 @@ func newMemo[V any](until func(V, time.Time) time.Time) *memo[V] {
 	}
 }
 
-// get returns the answer that is remembered, or asks for it: in the caller's
-// goroutine, but not ended with his context, since others may wait for it too.
-// first, which may be nil, may refuse to ask.
+// get returns the answer that is remembered, or asks for it. Who asks leaves with
+// his context, at once; the question runs on for at most askWithin, since others
+// may wait for it too. first, which may be nil, may refuse to ask.
 func (m *memo[V]) get(ctx context.Context, key memoKey, first func() error, ask func(context.Context) (V, error)) (V, error) {
-	var none V
+	q, err := m.question(ctx, key, first, ask)
+	if err != nil {
+		var none V
+		return none, err
+	}
+	select {
+	case <-q.done:
+		return q.value, q.err
+	default:
+	}
+	select {
+	case <-q.done:
+		return q.value, q.err
+	case <-ctx.Done():
+		var none V
+		return none, context.Cause(ctx)
+	}
+}
+
+// question returns one that is answered, is being asked, or is asked now.
+func (m *memo[V]) question(ctx context.Context, key memoKey, first func() error, ask func(context.Context) (V, error)) (*question[V], error) {
 	m.mu.Lock()
-	if value, ok := m.remembered(key); ok {
-		m.mu.Unlock()
-		return value, nil
+	defer m.mu.Unlock()
+	if known := m.remembered(key); known != nil {
+		return &question[V]{done: answered, value: known.value, err: known.err}, nil
 	}
 	if q := m.asking[key]; q != nil {
-		m.mu.Unlock()
-		select {
-		case <-q.done:
-			return q.value, q.err
-		case <-ctx.Done():
-			return none, context.Cause(ctx)
-		}
+		return q, nil
+	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
 	}
 	if first != nil {
 		if err := first(); err != nil {
-			m.mu.Unlock()
-			return none, err
+			return nil, err
 		}
 	}
 	q := &question[V]{done: make(chan struct{}), asked: time.Now(), err: errBusy}
 	m.asking[key] = q
-	m.mu.Unlock()
-	defer m.settle(key, q) // also where ask panics
-	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), askWithin)
+	go m.ask(context.WithoutCancel(ctx), key, q, ask) // joined by who waits for q.done; it ends with askWithin
+	return q, nil
+}
+
+// answered is the end of a question that was answered before.
+var answered = func() chan struct{} {
+	done := make(chan struct{})
+	close(done)
+	return done
+}()
+
+func (m *memo[V]) ask(ctx context.Context, key memoKey, q *question[V], ask func(context.Context) (V, error)) {
+	defer m.settle(key, q)
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			q.err = fmt.Errorf("the question panicked: %v\n%s", panicked, debug.Stack())
+		}
+	}()
+	within, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	select {
 	case m.slots <- struct{}{}:
@@ -100,23 +137,21 @@ func (m *memo[V]) get(ctx context.Context, key memoKey, first func() error, ask 
 		q.value, q.err = ask(within)
 	case <-within.Done():
 	}
-	return q.value, q.err
 }
 
-// remembered returns an answer that is still good. The caller holds m.mu.
-func (m *memo[V]) remembered(key memoKey) (V, bool) {
-	var none V
+// remembered returns an answer that is still good, or nil. The caller holds m.mu.
+func (m *memo[V]) remembered(key memoKey) *answer[V] {
 	element := m.answers[key]
 	if element == nil {
-		return none, false
+		return nil
 	}
 	known := element.Value.(*answer[V]) //nolint:forcetypeassert // the list holds nothing else
 	if !time.Now().Before(known.expires) {
 		m.forget(element)
-		return none, false
+		return nil
 	}
 	m.recent.MoveToFront(element)
-	return known.value, true
+	return known
 }
 
 func (m *memo[V]) settle(key memoKey, q *question[V]) {
@@ -124,10 +159,11 @@ func (m *memo[V]) settle(key memoKey, q *question[V]) {
 	defer m.mu.Unlock()
 	delete(m.asking, key)
 	close(q.done)
-	if q.err != nil {
-		return
+	a := &answer[V]{key: key, value: q.value, err: q.err, expires: time.Now().Add(failFor)}
+	if q.err == nil {
+		a.expires = m.until(q.value, q.asked)
 	}
-	m.answers[key] = m.recent.PushFront(&answer[V]{key: key, value: q.value, expires: m.until(q.value, q.asked)})
+	m.answers[key] = m.recent.PushFront(a)
 	for len(m.answers) > m.most {
 		m.forget(m.recent.Back())
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect"
@@ -17,13 +19,15 @@ import (
 
 // How often callers are asked about again while their streams are open, and how
 // long a round of questions may take. An answer may be 10 s old: what is revoked
-// ends within 30 s. Where nobody answers, a stream ends at the first round that is
-// unknownFor after the last answer, at most 55 s after it. Both are under the 60 s
-// that are promised.
+// ends within 30 s. Where nobody answers, or not in time for all, a stream ends when
+// sweepEvery next comes unknownFor after its last answer: it outlives four rounds,
+// and ends within 55 s of what was last answered. Both are under the 60 s that are
+// promised.
 const (
 	recheckEvery   = 10 * time.Second
 	recheckWithin  = 9 * time.Second
-	unknownFor     = 35 * time.Second
+	sweepEvery     = 2 * time.Second
+	unknownFor     = 42 * time.Second
 	recheckAtATime = 16
 )
 
@@ -41,10 +45,31 @@ func (s *Session) Unwelcome() bool {
 	return cause == errUnauthorized || cause == errExpired || cause == errUnknown || cause == errLoggedOut //nolint:errorlint // they are never wrapped
 }
 
+// welcome is what is known of whether the caller may still read.
+type welcome struct {
+	mu    sync.Mutex
+	at    time.Time // when he was last known to be welcome
+	doubt error     // why that could not be found out since; nil where nobody got to ask
+}
+
+func (w *welcome) note(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.doubt = err; err == nil {
+		w.at = time.Now()
+	}
+}
+
+func (w *welcome) last() (time.Time, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.at, w.doubt
+}
+
 // welcomed notes that the caller was just found to be welcome, and when his proof
 // runs out.
 func (s *Session) welcomed() {
-	s.checked = time.Now()
+	s.welcome.note(nil)
 	if s.reader.Caller == nil {
 		return
 	}
@@ -57,22 +82,37 @@ func (s *Session) welcomed() {
 // Who is no longer welcome gets `closing{Unauthorized}`; whose scope has changed
 // goes on with it after a `synced`.
 func (h *Hub) Recheck(ctx context.Context) error {
+	if h.opts.Recheck == nil {
+		<-ctx.Done()
+		return nil
+	}
 	tick := time.NewTicker(recheckEvery)
 	defer tick.Stop()
+	sweep := time.NewTicker(sweepEvery)
+	defer sweep.Stop()
+	var round sync.WaitGroup
+	defer round.Wait()
+	var asking atomic.Bool
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-sweep.C:
+			h.endUnknown(ctx) // whatever the round waits for
 		case <-tick.C:
-			h.recheckAll(ctx)
+			if asking.CompareAndSwap(false, true) {
+				round.Go(func() {
+					defer asking.Store(false)
+					h.recheckAll(ctx)
+				})
+			}
 		}
 	}
 }
 
+// recheckAll asks about those first of whom nothing was heard for longest: a round
+// that has no time for all does not leave out the same again.
 func (h *Hub) recheckAll(ctx context.Context) {
-	if h.opts.Recheck == nil {
-		return
-	}
 	ctx, cancel := context.WithTimeout(ctx, recheckWithin)
 	defer cancel()
 	waiting := make(chan *Session)
@@ -84,17 +124,58 @@ func (h *Hub) recheckAll(ctx context.Context) {
 			}
 		})
 	}
-	for _, s := range h.open() {
+	for _, s := range h.callers() {
 		waiting <- s
 	}
 	close(waiting)
 	workers.Wait()
 }
 
+// callers are the sessions that are asked about, the longest unheard first.
+func (h *Hub) callers() []*Session {
+	type heard struct {
+		*Session
+		at time.Time
+	}
+	var all []heard
+	for _, s := range h.open() {
+		if s.reader.Caller != nil && s.ctx.Err() == nil {
+			at, _ := s.welcome.last()
+			all = append(all, heard{s, at})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b heard) int { return a.at.Compare(b.at) })
+	out := make([]*Session, len(all))
+	for i, s := range all {
+		out[i] = s.Session
+	}
+	return out
+}
+
+// endUnknown ends the sessions of whose callers nothing was found out for too long,
+// asked about or not.
+func (h *Hub) endUnknown(ctx context.Context) {
+	for _, s := range h.open() {
+		at, doubt := s.welcome.last()
+		if s.reader.Caller == nil || s.ctx.Err() != nil || time.Since(at) < unknownFor {
+			continue
+		}
+		h.opts.Logger.WarnContext(ctx, "a stream is ended: whether its caller may still read it cannot be found out",
+			slog.String("stream", s.name()), slog.Any("error", doubt))
+		s.end(errUnknown)
+	}
+}
+
 func (s *Session) recheck(ctx context.Context) {
-	if s.reader.Caller == nil || s.ctx.Err() != nil {
+	if ctx.Err() != nil || s.ctx.Err() != nil {
 		return
 	}
+	defer func() {
+		if panicked := recover(); panicked != nil { // no server stands above this goroutine
+			s.hub.opts.Logger.Error("asking about a stream's caller panicked; that is not known then",
+				slog.String("stream", s.name()), slog.Any("panic", panicked), slog.String("stack", string(debug.Stack())))
+		}
+	}()
 	filter, before := s.wants()
 	// The caller's context has his name. It may end with his stream, and must not
 	// outlive the round.
@@ -104,16 +185,14 @@ func (s *Session) recheck(ctx context.Context) {
 	scope, err := s.hub.opts.Recheck(asking, filter, before)
 	switch code := connect.CodeOf(err); {
 	case err == nil:
-		s.checked = time.Now()
+		s.welcome.note(nil)
 		if !sameScope(scope, before) {
 			s.rescope(filter, scope)
 		}
 	case code == connect.CodeUnauthenticated || code == connect.CodePermissionDenied:
 		s.end(errUnauthorized)
-	case time.Since(s.checked) >= unknownFor:
-		s.hub.opts.Logger.WarnContext(ctx, "a stream is ended: whether its caller may still read it cannot be found out",
-			slog.String("stream", s.name()), slog.Any("error", err))
-		s.end(errUnknown)
+	default:
+		s.welcome.note(err)
 	}
 }
 

@@ -3,15 +3,21 @@ package stream_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"connectrpc.com/connect"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 
 	"github.com/rightsizer/rightsizer/bus"
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
@@ -198,5 +204,108 @@ func TestLoggingOutEndsTheStreamsOfThatLoginAlone(t *testing.T) {
 		assert.Equal(t, 1, h.LogOut("p1"))
 		assert.True(t, over(ended))
 		assert.Equal(t, "LoggedOut", n.closing())
+	})
+}
+
+// hanging is an API server whose connections hang once hang is closed.
+type hanging struct{ hang chan struct{} }
+
+func (h hanging) ReviewToken(context.Context, authenticationv1.TokenReviewSpec) (authenticationv1.TokenReviewStatus, error) {
+	return authenticationv1.TokenReviewStatus{}, errors.New("not asked for")
+}
+
+func (h hanging) ReviewAccess(ctx context.Context, _ authorizationv1.SubjectAccessReviewSpec) (authorizationv1.SubjectAccessReviewStatus, error) {
+	select {
+	case <-h.hang:
+		<-ctx.Done()
+		return authorizationv1.SubjectAccessReviewStatus{}, ctx.Err()
+	default:
+		return authorizationv1.SubjectAccessReviewStatus{Allowed: true}, nil
+	}
+}
+
+// crowd opens a thousand streams of a thousand callers, who are asked about by
+// recheck, and returns how many are open still.
+func crowd(t *testing.T, recheck func(context.Context, *rightsizerv1.EventFilter, bus.Scope) (bus.Scope, error), body func(open func() int)) {
+	t.Helper()
+	const streams = 1000
+	b, err := bus.New(bus.Options{})
+	require.NoError(t, err)
+	h, err := stream.NewHub(stream.Options{
+		Bus: b, Problems: &server{}, Cluster: func() string { return "c1" }, Recheck: recheck, MaxPerPeer: -1,
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	var all, readers sync.WaitGroup
+	all.Go(func() { assert.NoError(t, b.Run(ctx)) })
+	all.Go(func() { assert.NoError(t, h.Recheck(ctx)) })
+	var open atomic.Int64
+	for i := range streams {
+		who := auth.WithIdentity(t.Context(), &auth.Identity{User: strconv.Itoa(i), Groups: []string{"team"}})
+		session, err := h.Open(ctx, stream.Reader{Scope: bus.AllNamespaces(), Caller: who}, &notes{})
+		require.NoError(t, err)
+		open.Add(1)
+		readers.Go(func() {
+			defer open.Add(-1)
+			assert.NoError(t, session.Run())
+		})
+	}
+	body(func() int {
+		synctest.Wait()
+		return int(open.Load())
+	})
+	cancel()
+	readers.Wait()
+	all.Wait()
+}
+
+func TestStreamsEndInTimeWhereTheReviewerHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := hanging{make(chan struct{})}
+		rights, err := auth.NewRights(auth.RightsOptions{
+			Reviews: api, Namespaces: func() []string { return nil }, Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
+		})
+		require.NoError(t, err)
+		recheck := func(ctx context.Context, f *rightsizerv1.EventFilter, _ bus.Scope) (bus.Scope, error) {
+			id, _ := auth.FromContext(ctx)
+			_, err := rights.WatchEvents(ctx, id, f, nil)
+			return bus.AllNamespaces(), err
+		}
+		crowd(t, recheck, func(open func() int) {
+			time.Sleep(2 * time.Minute)
+			assert.Equal(t, 1000, open(), "all are asked about in time")
+			close(api.hang)
+			time.Sleep(20 * time.Second)
+			assert.Equal(t, 1000, open(), "for a while")
+			time.Sleep(40 * time.Second)
+			assert.Zero(t, open(), "60 s are promised, to the last of a thousand")
+		})
+	})
+}
+
+func TestStreamsEndInTimeWhateverTheRoundWaitsFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		never := make(chan struct{})
+		recheck := func(context.Context, *rightsizerv1.EventFilter, bus.Scope) (bus.Scope, error) {
+			<-never
+			return bus.Scope{}, errors.New("too late")
+		}
+		crowd(t, recheck, func(open func() int) {
+			time.Sleep(time.Minute)
+			assert.Zero(t, open())
+			close(never)
+		})
+	})
+}
+
+func TestAPanicOfTheReviewerIsNoAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		crowd(t, func(context.Context, *rightsizerv1.EventFilter, bus.Scope) (bus.Scope, error) { panic("no") }, func(open func() int) {
+			time.Sleep(20 * time.Second)
+			assert.Equal(t, 1000, open())
+			time.Sleep(40 * time.Second)
+			assert.Zero(t, open())
+		})
 	})
 }

@@ -40,7 +40,7 @@ type Session struct {
 	lostBefore int64      // by subscriptions before this one
 
 	expiry  *time.Timer // ends the session when its caller's proof runs out; nil where that is not known
-	checked time.Time   // when the caller was last known to be welcome; the hub's recheck alone has it
+	welcome welcome
 
 	changes   chan *change // one slot: who sends more waits until they are answered
 	interrupt atomic.Pointer[context.CancelFunc]
