@@ -1,11 +1,20 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createConnectRouter } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { AuditService } from "@rightsizer/api/audit_service";
 import { ClusterService } from "@rightsizer/api/cluster_service";
 import { EventService } from "@rightsizer/api/event_service";
+import { MetricsService } from "@rightsizer/api/metrics_service";
+import { PolicyService } from "@rightsizer/api/policy_service";
+import { RemediationService } from "@rightsizer/api/remediation_service";
 import { WorkloadService } from "@rightsizer/api/workload_service";
+import { auditService } from "./audit";
 import { clusterService } from "./cluster";
 import { eventService, Ring } from "./events";
+import { metricsService } from "./metrics";
+import { servePage } from "./page";
+import { policyService } from "./policies";
+import { remediationService } from "./remediations";
 import { workloadService } from "./workloads";
 
 export interface Options {
@@ -25,7 +34,11 @@ export async function listen({ port, rate, startingSeconds }: Options): Promise<
   const router = createConnectRouter()
     .service(ClusterService, clusterService(startingSeconds))
     .service(EventService, eventService(ring))
-    .service(WorkloadService, workloadService());
+    .service(WorkloadService, workloadService())
+    .service(MetricsService, metricsService)
+    .service(RemediationService, remediationService)
+    .service(PolicyService, policyService)
+    .service(AuditService, auditService);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? "/", "http://localhost").pathname;
@@ -36,7 +49,7 @@ export async function listen({ port, rate, startingSeconds }: Options): Promise<
     }
     const handler = handlers.get(path);
     if (handler) void answer(handler, request, response);
-    else response.writeHead(404).end();
+    else servePage(path, response);
   });
   await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
 }

@@ -5,6 +5,8 @@ import type { EventService, StreamEventsResponse } from "@rightsizer/api/event_s
 import type { EventFilter } from "@rightsizer/api/filter";
 import { Severity } from "@rightsizer/api/severity";
 import { hex, openedAs, sampleEvent, streamMessage } from "../src/feed/samples";
+import { page } from "./chance";
+import { connections, incidents } from "./incidents";
 
 const held = 20_000;
 
@@ -212,6 +214,21 @@ export function eventService(ring: Ring): Partial<ServiceImpl<typeof EventServic
       events: ring.newestFirst(filter, pageSize || 100),
       newest: ring.newest,
     }),
+    listIncidents({ namespaces, state, minSeverity, ids, problemIds, pageSize, pageToken }) {
+      const found = incidents().filter(
+        (one) =>
+          (state === 0 || one.state === state) &&
+          one.severity >= minSeverity &&
+          (ids.length === 0 || ids.includes(one.id)) &&
+          (problemIds.length === 0 ||
+            one.members.some(({ problemId }) => problemIds.includes(problemId))) &&
+          (namespaces.length === 0 ||
+            one.members.some(({ namespace }) => namespaces.includes(namespace))),
+      );
+      const { entries, nextPageToken } = page(found, pageSize, pageToken);
+      return { incidents: entries, nextPageToken };
+    },
+    listConnections: () => ({ connections }),
     streamEvents: ({ after, filter }, context) => ring.follow(after, filter, context),
   };
 }

@@ -6,19 +6,25 @@ import { Severity } from "@rightsizer/api/severity";
 import { type Workload, WorkloadSchema } from "@rightsizer/api/workload";
 import type { WorkloadService } from "@rightsizer/api/workload_service";
 import { sampleEvent } from "../src/feed/samples";
+import { sizing } from "./sizing";
 
 const mib = 1024n ** 2n;
 const kinds = ["Deployment", "StatefulSet", "DaemonSet", "CronJob"];
-const spaces = ["billing", "ingest", "ml", "shop"];
+const spaces = ["billing", "ingest", "ml", "shop", "search", "payments", "identity", "media"];
+const parts = ["api", "worker", "cache", "gateway", "indexer", "scheduler", "proxy", "store"];
+const things = ["checkout", "cart", "ledger", "catalog", "profile", "invoice", "stream", "report"];
 
-const workloads: Workload[] = Array.from({ length: 1200 }, (_, number) => {
+export const workloads: Workload[] = Array.from({ length: 5000 }, (_, number) => {
   const troubled = number % 17 === 0;
   const memory = BigInt(64 + ((number * 37) % 2000)) * mib;
   return create(WorkloadSchema, {
     namespace: spaces[number % spaces.length] ?? "",
     ref: {
       kind: kinds[number % 7] ?? "Deployment",
-      name: number === 4 ? "proxy.v1.internal" : `service-${number}`,
+      name:
+        number === 4
+          ? "proxy.v1.internal"
+          : `${things[number % 8]}-${parts[Math.floor(number / 8) % 8]}-${number}`,
     },
     uid: `uid-${number}`,
     desiredReplicas: 3,
@@ -100,5 +106,6 @@ export function workloadService(): Partial<ServiceImpl<typeof WorkloadService>> 
             : [],
       };
     },
+    ...sizing,
   };
 }
