@@ -53,7 +53,7 @@ export const workloads: Workload[] = Array.from({ length: 5000 }, (_, number) =>
     ...(number % 5 !== 0 && { used: { cpuMillis: 90n, memoryBytes: memory } }),
     openProblems: troubled ? 2 : 0,
     worstSeverity: troubled ? Severity.CRITICAL : Severity.UNSPECIFIED,
-    createTime: timestampFromMs(Date.now() - 86_400_000 * number),
+    createTime: timestampFromMs(Date.now() - 86_400_000 * ((number % 400) + 1)),
   });
 });
 

@@ -39,6 +39,9 @@ async function settled(page) {
 async function look(page, name, where) {
   try {
     await check(page, where);
+    // No view may show a failure where the operator is well.
+    const alerts = await page.locator("main [role=alert] h2").allTextContents();
+    if (alerts.length > 0) throw new Error(`${where} says: ${alerts.join("; ")}`);
     const over = await page.evaluate(
       () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
     );

@@ -1,6 +1,7 @@
 import { useEffect, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { hourMinute } from "../format/time";
 import { useWidth } from "../ui/use-width";
 import { colourOf, useThemeInForce } from "./colours";
 import { type Mark, marksPlugin } from "./marks";
@@ -14,6 +15,7 @@ interface Props {
   from: number; // ms
   to: number;
   show: (value: number) => string;
+  steps: number[]; // distances of grid lines that read well in the unit
 }
 
 const height = 190;
@@ -23,7 +25,7 @@ export const rightMargin = 12;
 
 // One plot over time. What it says stands in the figures beside it as well: a
 // canvas tells a screen reader nothing.
-export function UsageChart({ label, lines, data, marks, from, to, show }: Props) {
+export function UsageChart({ label, lines, data, marks, from, to, show, steps }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(undefined);
   const width = useWidth(box);
@@ -48,8 +50,8 @@ export function UsageChart({ label, lines, data, marks, from, to, show }: Props)
         cursor: { sync: { key: "usage" }, drag: { x: false, y: false }, points: { size: 6 } },
         scales: { x: { time: true }, y: { range: (_, __, max) => [0, (max || 1) * 1.08] } },
         axes: [
-          { ...axis, space: 80 },
-          { ...axis, size: axisWidth, values: (_, ticks) => ticks.map(show) },
+          { ...axis, space: 90, values: (_, ticks) => ticks.map((at) => hourMinute(at * 1000)) },
+          { ...axis, size: axisWidth, incrs: steps, values: (_, ticks) => ticks.map(show) },
         ],
         series: [
           {},

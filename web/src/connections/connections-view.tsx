@@ -69,10 +69,10 @@ function columns(now: number): Column<Connection>[] {
       name: "Reader",
       head: "Reader",
       cell: ({ identity, peer }) => (
-        <>
-          <Untrusted text={identity || "not asked"} className="font-medium" />{" "}
+        <span className="flex flex-col">
+          <Untrusted text={identity || "not asked"} className="font-medium" />
           <Untrusted text={peer} className="font-mono text-xs text-soft" />
-        </>
+        </span>
       ),
     },
     { name: "Protocol", head: "Protocol", cell: ({ protocol }) => <Untrusted text={protocol} /> },

@@ -6,6 +6,7 @@ import { SeverityMark } from "../ui/severity";
 import { Untrusted } from "../ui/untrusted";
 import { When } from "../ui/when";
 import { Field } from "./field";
+import { IncidentOf } from "./incident-of";
 import { KindDetails } from "./kind-details";
 
 const phases: Record<Phase, string> = {
@@ -53,6 +54,7 @@ export function EventDetails({ event }: { event: Event }) {
           </Field>
         )}
         {object && <Text name="Object" value={`${object.kind}/${object.name}`} />}
+        <IncidentOf event={event} />
         <Text name="Container" value={event.container} />
         <Text name="Node" value={event.node} />
         <KindDetails details={event.details} />

@@ -1,10 +1,8 @@
-import {
-  ContainerKind,
-  type CrashLoopDetails,
-  type Event,
-  type OomKilledDetails,
-} from "@rightsizer/api/event";
-import { bytes, plural } from "../format/quantity";
+import type { DescField } from "@bufbuild/protobuf";
+import { isMessage } from "@bufbuild/protobuf";
+import { DurationSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
+import { ContainerKind, type Event, EventSchema } from "@rightsizer/api/event";
+import { bytes, count, cpu } from "../format/quantity";
 import { durationMs, span } from "../format/time";
 import { Untrusted } from "../ui/untrusted";
 import { When } from "../ui/when";
@@ -18,64 +16,89 @@ export const containerKinds: Record<ContainerKind, string> = {
   [ContainerKind.EPHEMERAL]: "ephemeral",
 };
 
-// What is particular to the type of an event. A kind of details that this build
-// does not know shows in the copied JSON only.
+// What is particular to the type of an event, read from the schema: a new kind of
+// details needs no code here. What is not set is left out.
 export function KindDetails({ details }: { details: Event["details"] }) {
-  switch (details.case) {
-    case "oomKilled":
-      return <OomKilled details={details.value} />;
-    case "crashLoop":
-      return <CrashLoop details={details.value} />;
+  if (details.case === undefined) return null;
+  const { message } = EventSchema.field[details.case] ?? {};
+  if (!message) return null;
+  return <Fields fields={message.fields} values={details.value} />;
+}
+
+interface FieldsProps {
+  fields: readonly DescField[];
+  values: object;
+  under?: string; // name of the message around it
+}
+
+function Fields({ fields, values, under = "" }: FieldsProps) {
+  return fields.map((field) => {
+    const value: unknown = Reflect.get(values, field.localName);
+    const name = under ? `${under}, ${label(field)}` : capital(label(field));
+    if (field.fieldKind === "message" && !isMoment(field) && isMessage(value))
+      return <Fields key={field.name} fields={field.message.fields} values={value} under={name} />;
+    if (field.fieldKind === "list" && field.listKind === "message" && Array.isArray(value))
+      return value.map((one: object, index) => (
+        <Fields
+          // biome-ignore lint/suspicious/noArrayIndexKey: an event never changes
+          key={`${field.name} ${index}`}
+          fields={field.message.fields}
+          values={one}
+          under={`${name} ${index + 1}`}
+        />
+      ));
+    const shown = show(field, value);
+    return shown === undefined ? null : (
+      <Field key={field.name} name={name}>
+        {shown}
+      </Field>
+    );
+  });
+}
+
+function isMoment(field: DescField): boolean {
+  const { typeName } = field.message ?? {};
+  return typeName === TimestampSchema.typeName || typeName === DurationSchema.typeName;
+}
+
+// The unit is in the name: memory_limit_bytes, requested_cpu_millis.
+function show(field: DescField, value: unknown) {
+  if (isMessage(value, TimestampSchema)) return <When time={value} exact />;
+  if (isMessage(value, DurationSchema)) return span(durationMs(value));
+  if (field.fieldKind === "enum" && typeof value === "number") {
+    const found = value === 0 ? undefined : field.enum.value[value];
+    return found && words(found.localName);
+  }
+  switch (typeof value) {
+    case "string":
+      return value === "" ? undefined : <Untrusted text={value} />;
+    case "bigint":
+      // 0 bytes or millicores is what is not set.
+      if (field.name.endsWith("_bytes")) return value === 0n ? "none" : bytes(value);
+      if (field.name.endsWith("_millis")) return value === 0n ? "none" : cpu(value);
+      return count(value);
+    case "number":
+      return Number.isInteger(value) ? count(value) : String(Math.round(value * 1000) / 1000);
+    case "boolean":
+      return value ? "yes" : "no";
     default:
-      return null;
+      return undefined;
   }
 }
 
-function OomKilled({ details }: { details: OomKilledDetails }) {
-  return (
-    <>
-      <Field name="Container kind">{containerKinds[details.containerKind]}</Field>
-      <Field name="Memory limit">
-        {details.memoryLimitBytes > 0n
-          ? bytes(details.memoryLimitBytes)
-          : "none: the node ran out of memory"}
-      </Field>
-      <Field name="Memory request">
-        {details.memoryRequestBytes > 0n ? bytes(details.memoryRequestBytes) : "none"}
-      </Field>
-      <Field name="Exit code">{details.exitCode}</Field>
-      <Field name="Attempt">after {plural(details.attempt, "restart")}</Field>
-      {details.startedTime && (
-        <Field name="Started">
-          <When time={details.startedTime} exact />
-        </Field>
-      )}
-      {details.lifetime && <Field name="Lived">{span(durationMs(details.lifetime))}</Field>}
-    </>
-  );
+// "memory_limit_bytes" is "memory limit".
+function label(field: DescField): string {
+  return words(field.name.replace(/_(bytes|millis|time)$/, ""));
 }
 
-function CrashLoop({ details }: { details: CrashLoopDetails }) {
-  return (
-    <>
-      <Field name="Container kind">{containerKinds[details.containerKind]}</Field>
-      <Field name="Restarts">{details.restartCount}</Field>
-      <Field name="Last exit">
-        code {details.lastExitCode}
-        {details.lastReason && (
-          <>
-            , <Untrusted text={details.lastReason} />
-          </>
-        )}
-      </Field>
-      {details.lastFinishedTime && (
-        <Field name="Last ended">
-          <When time={details.lastFinishedTime} exact />
-        </Field>
-      )}
-      {details.backoff && (
-        <Field name="Next attempt">after about {span(durationMs(details.backoff))}</Field>
-      )}
-    </>
-  );
+function words(name: string): string {
+  return name
+    .toLowerCase()
+    .replaceAll("_", " ")
+    .replace(/\bcpu\b/g, "CPU")
+    .replace(/\bpid\b/g, "PID");
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -35,6 +35,13 @@ export function shortTime(ms: number, now = Date.now()): string {
   return (Math.abs(now - ms) < day / 2 ? clock : dayAndClock).format(ms);
 }
 
+const shortClock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+
+// Hours and minutes, for axes.
+export function hourMinute(ms: number): string {
+  return shortClock.format(ms);
+}
+
 export function clockTime(ms: number): string {
   return clock.format(ms);
 }

@@ -37,13 +37,13 @@ export function IncidentsCard() {
                   <Link
                     to="/incidents"
                     search={{ id }}
-                    className="grid gap-x-3 px-3 py-2 -outline-offset-2 hover:bg-raised sm:grid-cols-[5.5rem_1fr_auto]"
+                    className="grid gap-x-3 px-3 py-2 -outline-offset-2 hover:bg-raised sm:grid-cols-[5.5rem_1fr]"
                   >
                     <span>
                       <SeverityMark severity={severity} />
                     </span>
                     <Untrusted text={summary} className="line-clamp-2 break-words" />
-                    <span className="text-xs leading-5 text-soft">
+                    <span className="text-xs leading-5 text-soft sm:col-start-2">
                       {plural(memberCount, "problem")}, <Ago time={openedTime} now={now} />
                     </span>
                   </Link>

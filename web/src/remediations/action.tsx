@@ -1,5 +1,5 @@
 import type { Resources } from "@rightsizer/api/cluster";
-import type { Remediation, RemediationAction } from "@rightsizer/api/remediation";
+import type { RemediationAction } from "@rightsizer/api/remediation";
 import type { Workload } from "@rightsizer/api/workload";
 import { bytes, changePercent, count, cpu } from "../format/quantity";
 import { visible } from "../format/visible";
@@ -84,10 +84,4 @@ export function ChangeList({ list }: { list: readonly Change[] }) {
       ))}
     </ul>
   );
-}
-
-// In one line, for a table.
-export function summary({ action }: Remediation): string {
-  const parts = changes(action, undefined).map(({ name, to }) => `${name.toLowerCase()} ${to}`);
-  return parts.join(", ");
 }

@@ -3,7 +3,7 @@ import { Link } from "@tanstack/react-router";
 import type { Column } from "../ui/data-table";
 import { Untrusted } from "../ui/untrusted";
 import { Ago, When } from "../ui/when";
-import { actionName, summary } from "./action";
+import { actionName, changes } from "./action";
 import { Expiry } from "./expiry";
 import type { Show } from "./search";
 import { RiskBadge, StateBadge } from "./states";
@@ -13,32 +13,44 @@ export function inboxColumns(now: number, show: Show): Column<Remediation>[] {
     {
       name: "What",
       head: "What",
-      cell: ({ namespace, name, action }) => (
-        <Link
-          to="/approvals/$namespace/$name"
-          params={{ namespace, name }}
-          className="bare-link font-medium"
-        >
-          {actionName(action)}
-        </Link>
+      cell: ({ namespace, name, action, workload, container }) => (
+        <span className="flex flex-col">
+          <Link
+            to="/approvals/$namespace/$name"
+            params={{ namespace, name }}
+            className="bare-link font-medium"
+          >
+            {actionName(action)}
+          </Link>
+          <span className="text-xs text-soft">
+            <Untrusted text={`${namespace}/${workload?.name ?? "–"}`} />
+            {container && (
+              <>
+                {" / "}
+                <Untrusted text={container} />
+              </>
+            )}
+          </span>
+        </span>
       ),
     },
     {
-      name: "Workload",
-      head: "Workload",
-      cell: ({ namespace, workload, container }) => (
-        <>
-          <Untrusted text={`${namespace}/${workload?.name ?? "–"}`} />
-          {container && (
-            <span className="text-soft">
-              {" "}
-              <Untrusted text={container} />
-            </span>
-          )}
-        </>
-      ),
+      name: "Sets",
+      head: "Sets",
+      cell: ({ action }) => {
+        const list = changes(action, undefined);
+        if (list.length === 0) return "–";
+        return (
+          <span className="flex flex-col text-xs">
+            {list.map(({ name, to }) => (
+              <span key={name}>
+                <span className="text-soft">{name}</span> {to}
+              </span>
+            ))}
+          </span>
+        );
+      },
     },
-    { name: "Sets", head: "Sets", cell: (remediation) => summary(remediation) || "–" },
     { name: "Risk", head: "Risk", cell: ({ risk }) => <RiskBadge risk={risk} /> },
     { name: "State", head: "State", cell: ({ state }) => <StateBadge state={state} /> },
     show === "waiting"

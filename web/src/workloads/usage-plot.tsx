@@ -14,9 +14,19 @@ const drawn: readonly Line[] = [
 ];
 const keys = ["bg-edge", "bg-accent", "bg-accent/50", "bg-info", "bg-error"];
 
+// 1 KiB to 512 TiB by powers of two; 1 mCPU to 5,000 cores by 1, 2 and 5.
+const binary = Array.from({ length: 40 }, (_, power) => 2 ** (power + 10));
+const decimal = Array.from({ length: 7 }, (_, power) =>
+  [1, 2, 5].map((n) => n * 10 ** power),
+).flat();
+
 const shows = {
-  memory: { name: "Memory", show: (value: number) => bytes(BigInt(Math.round(value))) },
-  cpu: { name: "CPU", show: (value: number) => cpu(BigInt(Math.round(value))) },
+  memory: {
+    name: "Memory",
+    steps: binary,
+    show: (value: number) => bytes(BigInt(Math.round(value))),
+  },
+  cpu: { name: "CPU", steps: decimal, show: (value: number) => cpu(BigInt(Math.round(value))) },
 };
 
 interface Props {
@@ -29,7 +39,7 @@ interface Props {
 
 export function UsagePlot({ resource, of, from, to, marks }: Props) {
   const { lines, data, error, pending } = useUsage(resource, of, from, to);
-  const { name, show } = shows[resource];
+  const { name, show, steps } = shows[resource];
   const empty = data[0].length === 0;
   const figures = drawn.map((line, index) => {
     const value = latest(lines[index]);
@@ -64,6 +74,7 @@ export function UsagePlot({ resource, of, from, to, marks }: Props) {
           from={from}
           to={to}
           show={show}
+          steps={steps}
         />
       )}
     </figure>
