@@ -28,6 +28,10 @@ const shortWatch = time.Second
 // 15 KiB, 1,000 pods took 98 MiB.
 const pageSize = 100
 
+// maxRestarts is how often a list that expires between two pages is begun anew
+// before the reflector decides, which begins it anew after a pause.
+const maxRestarts = 3
+
 // conn is the way of one reflector to the API server. It keeps trying by itself
 // instead of returning most errors, for three reasons: a reflector tells nobody
 // about errors that it retries, it waits without looking at its context, and it
@@ -100,17 +104,56 @@ func peek(w watch.Interface) ([]watch.Event, error) {
 	}
 }
 
-// ListWithContext reads a list, page by page and converted page by page, so that
-// whole objects are never held for more than one page.
+// ListWithContext reads a whole list, page by page and converted page by page, so
+// that whole objects are never held for more than one page. client-go's pager gets
+// all in one answer: of a list that expires between two pages it would ask for the
+// whole without a page size, and take the first page that comes for it.
 func (c *conn) ListWithContext(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {
 	c.reading.RLock()
 	defer c.reading.RUnlock()
+	for restarts := 0; ; restarts++ {
+		out := &metainternal.List{}
+		position, err := c.eachPage(ctx, opts, func(obj runtime.Object) error {
+			out.Items = append(out.Items, &listed{compact: c.convert(obj)})
+			return nil
+		})
+		out.ResourceVersion = position
+		if err == nil {
+			return out, nil
+		}
+		if restarts >= maxRestarts || !expired(err) || ctx.Err() != nil {
+			return nil, err
+		}
+	}
+}
+
+// eachPage passes on the objects of a list, page by page, and returns the
+// list's position. Where it fails, what was passed on is not all.
+func (c *conn) eachPage(ctx context.Context, opts metav1.ListOptions, take func(runtime.Object) error) (position string, err error) {
 	// A server that is asked for any version, or one no older than some,
 	// ignores the page size.
-	opts.ResourceVersion = ""
-	if opts.Limit == 0 || opts.Limit > pageSize {
-		opts.Limit = pageSize // client-go's pager wants more
+	opts.ResourceVersion, opts.Continue, opts.Limit = "", "", pageSize
+	for {
+		page, err := c.page(ctx, opts)
+		if err != nil {
+			return "", err
+		}
+		list, err := meta.ListAccessor(page)
+		if err != nil {
+			return "", err
+		}
+		if err := meta.EachListItem(page, take); err != nil {
+			return "", err
+		}
+		if opts.Continue = list.GetContinue(); opts.Continue == "" {
+			return list.GetResourceVersion(), nil
+		}
 	}
+}
+
+// page reads one page, and tries again until it has it, ctx is done, or the
+// reflector has to do something else.
+func (c *conn) page(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {
 	for {
 		if err := c.pause(ctx); err != nil {
 			return nil, err
@@ -122,7 +165,7 @@ func (c *conn) ListWithContext(ctx context.Context, opts metav1.ListOptions) (ru
 			c.health.active()
 			c.health.answered()
 			c.ok()
-			return c.compact(page)
+			return page, nil
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -148,23 +191,6 @@ func (c *conn) List(opts metav1.ListOptions) (runtime.Object, error) {
 	return c.ListWithContext(context.Background(), opts)
 }
 
-// compact replaces the objects of a page by their compact forms.
-func (c *conn) compact(page runtime.Object) (runtime.Object, error) {
-	list, err := meta.ListAccessor(page)
-	if err != nil {
-		return nil, err
-	}
-	out := &metainternal.List{ListMeta: metav1.ListMeta{
-		ResourceVersion: list.GetResourceVersion(),
-		Continue:        list.GetContinue(),
-	}}
-	err = meta.EachListItem(page, func(obj runtime.Object) error {
-		out.Items = append(out.Items, &listed{compact: c.convert(obj)})
-		return nil
-	})
-	return out, err
-}
-
 // listed carries a compact object through client-go's lists.
 type listed struct {
 	metav1.TypeMeta
@@ -180,9 +206,14 @@ func (l *listed) DeepCopyObject() runtime.Object {
 // a position that is too old or unknown, or a request that this server does not
 // understand.
 func forReflector(err error) bool {
-	return apierrors.IsResourceExpired(err) || apierrors.IsGone(err) ||
+	return expired(err) ||
 		apierrors.HasStatusCause(err, metav1.CauseTypeResourceVersionTooLarge) ||
 		apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsMethodNotSupported(err)
+}
+
+// expired says that a position, or the list that a page continues, is too old.
+func expired(err error) bool {
+	return apierrors.IsResourceExpired(err) || apierrors.IsGone(err)
 }
 
 // pause waits as the failures so far demand: 50 ms doubled up to max, or longer

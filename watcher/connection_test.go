@@ -228,6 +228,32 @@ func TestPagesWhereThereIsNoStreaming(t *testing.T) {
 	}
 }
 
+// A list of several pages that expires between two of them is begun anew: what
+// was not read yet is not gone.
+func TestAListThatExpiresHalfwayIsReadAnew(t *testing.T) {
+	for name, times := range map[string]int{"once": 1, "more often than it is begun anew at once": 9} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := shop()
+				for _, p := range manyPods(250) {
+					server.Put(p)
+				}
+				r := start(t, server, func(o *watcher.Options) { o.DisableWatchList = true })
+				defer r.stop()
+				require.Equal(t, int32(250), r.Cluster().GetPods())
+				r.out.take()
+				server.ExpirePages(watchertest.Pods, times)
+				server.Expire(watchertest.Pods)
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				assert.Equal(t, []string{"pods"}, scopes(r.out.takeResyncs()))
+				assert.Equal(t, int32(250), r.Cluster().GetPods())
+				assert.Empty(t, r.out.take(), "no pod is gone")
+			})
+		})
+	}
+}
+
 func TestWhatMayNotBeReadIsNotWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pod := end(web("web-a"), "OOMKilled", 137, time.Second)

@@ -44,9 +44,12 @@ type Server struct {
 	down      bool
 	dropping  bool
 	forbidden map[string]bool
-	plain     bool
-	requests  []string
-	answers   map[string]func() any
+	// stale is how many requests for a further page of a path are answered with
+	// 410 Gone.
+	stale    map[string]int
+	plain    bool
+	requests []string
+	answers  map[string]func() any
 	// configMaps are what was written, by namespace/name.
 	configMaps map[string]*corev1.ConfigMap
 }
@@ -66,6 +69,7 @@ func New() *Server {
 		rv:        1,
 		objects:   make(map[string]map[string]json.RawMessage),
 		forbidden: make(map[string]bool),
+		stale:     make(map[string]int),
 	}
 	s.Put(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: metav1.NamespaceSystem, UID: ClusterUID}})
 	return s
@@ -136,6 +140,14 @@ func (s *Server) Expire(path string) {
 	defer s.mu.Unlock()
 	raw, _ := json.Marshal(status(http.StatusGone, metav1.StatusReasonExpired, "too old resource version"))
 	s.append(path, "ERROR", raw)
+}
+
+// ExpirePages answers so many of the next requests for a second or later page of a
+// list with 410 Gone.
+func (s *Server) ExpirePages(path string, times int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stale[path] = times
 }
 
 // Refuse answers every request with a Status of that code and message, and ends
@@ -357,6 +369,13 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 	keys := slices.Sorted(maps.Keys(objs))
 	rv := s.rv
 	from, _ := strconv.Atoi(r.URL.Query().Get("continue"))
+	if from > 0 && s.stale[r.URL.Path] > 0 {
+		s.stale[r.URL.Path]--
+		s.mu.Unlock()
+		writeStatus(w, status(http.StatusGone, metav1.StatusReasonExpired,
+			"The provided continue parameter is too old to display a consistent list result."))
+		return
+	}
 	limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
 	to := len(keys)
 	meta := map[string]any{"resourceVersion": strconv.Itoa(rv)}
