@@ -438,7 +438,7 @@ func (b *book) see(r *v1alpha1.Remediation) {
 }
 
 // entries lists what the API shows.
-func (b *book) entries(fits func(h *held) bool) []*rightsizerv1.Remediation {
+func (b *book) entries(fits func(h *held) bool) []*rightsizerv1.Remediation { //nolint:unused // the API lists by it
 	b.mu.RLock()
 	var found []*held
 	for _, h := range b.items {

@@ -57,7 +57,7 @@ func (e *Engine) holdBack(ctx context.Context, r *v1alpha1.Remediation, why stri
 
 // advised asks the webhooks that may approve in a person's place; it is the one
 // that did, or empty.
-func (e *Engine) advised(ctx context.Context, r *v1alpha1.Remediation, s *seen) string {
+func (e *Engine) advised(ctx context.Context, r *v1alpha1.Remediation, s *seen) string { //nolint:unused // a webhook's verdict, before the API asks for it
 	if e.opts.Webhooks == nil {
 		return ""
 	}

@@ -4,9 +4,9 @@ package usage
 // index n modulo the length. newest is the latest slot that has been written;
 // older slots than the length before it are gone.
 
-// put writes a maximum into a slot and returns the newest slot; false where the
-// slot is no longer held.
-func put(ring []code, newest, slot uint32, value code) (uint32, bool) {
+// put writes a maximum into a slot, unless the slot is no longer held, and
+// returns the newest slot.
+func put(ring []code, newest, slot uint32, value code) uint32 {
 	size := uint32(len(ring))
 	switch {
 	case newest == 0: // nothing is held yet
@@ -21,12 +21,12 @@ func put(ring []code, newest, slot uint32, value code) (uint32, bool) {
 		}
 		newest = slot
 	case newest-slot >= size:
-		return newest, false
+		return newest
 	}
 	if at := slot % size; value > ring[at] {
 		ring[at] = value
 	}
-	return newest, true
+	return newest
 }
 
 // mergeRing adds another ring of the same length and width.
@@ -39,9 +39,9 @@ func mergeRing(into []code, newest uint32, from []code, fromNewest uint32) uint3
 	if fromNewest >= size {
 		first = fromNewest - size + 1
 	}
-	newest, _ = put(into, newest, fromNewest, 0)
+	newest = put(into, newest, fromNewest, 0)
 	for n := first; n <= fromNewest; n++ {
-		newest, _ = put(into, newest, n, from[n%size])
+		newest = put(into, newest, n, from[n%size])
 	}
 	return newest
 }

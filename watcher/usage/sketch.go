@@ -144,7 +144,7 @@ func (s *Sketch) observeMemory(t uint32, bytes float64) {
 			s.memBlock[at] = c
 		}
 	} else {
-		s.newestBlock, _ = put(s.memBlock[:], s.newestBlock, slot, c)
+		s.newestBlock = put(s.memBlock[:], s.newestBlock, slot, c)
 	}
 	s.lastMemory = max(s.lastMemory, t)
 	s.memorySamples = addCount(s.memorySamples, 1)

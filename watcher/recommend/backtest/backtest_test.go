@@ -107,7 +107,7 @@ func TestTheKeysOfTheJSON(t *testing.T) {
 	require.NoError(t, err)
 	var keys map[string]any
 	require.NoError(t, json.Unmarshal(raw, &keys))
-	for _, key := range strings.Fields("oom_per_1000_container_days oom_day_percent memory_slack_percent memory_limit_to_usage cpu_under_percent " +
+	for key := range strings.FieldsSeq("oom_per_1000_container_days oom_day_percent memory_slack_percent memory_limit_to_usage cpu_under_percent " +
 		"cpu_deficit_percent cpu_slack_percent changes_per_container_day memory_resizes_per_container_day series container_days") {
 		assert.Contains(t, keys, key)
 	}

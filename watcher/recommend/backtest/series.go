@@ -119,14 +119,14 @@ func parseLine(line string, known map[string]*Series) (*Series, *InputError) {
 	fields := strings.SplitN(line, ",", 5)
 	names := strings.Split(Header, ",")
 	if len(fields) < 5 {
-		return nil, &InputError{Field: names[len(fields)], Text: fmt.Sprintf("missing: wants %s", Header)}
+		return nil, &InputError{Field: names[len(fields)], Text: "missing: wants " + Header}
 	}
 	if fields[0] == "" {
 		return nil, &InputError{Field: "series", Text: "wants a name"}
 	}
 	step, err := strconv.ParseInt(fields[2], 10, 64)
 	if err != nil || step < 1 || step > 3600 {
-		return nil, &InputError{Field: "step_s", Text: fmt.Sprintf("wants whole seconds from 1 to 3600, not %s", quote(fields[2]))}
+		return nil, &InputError{Field: "step_s", Text: "wants whole seconds from 1 to 3600, not " + quote(fields[2])}
 	}
 	s := known[fields[0]]
 	if s == nil {

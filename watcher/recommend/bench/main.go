@@ -164,7 +164,7 @@ func interval(own, peer *sweep, same bool, n int) string {
 	if same {
 		return ""
 	}
-	random := rand.New(rand.NewPCG(1, 2)) // the same every time
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // G404: the same every time
 	var gains []float64
 	for range bootstraps {
 		picked := make([]int, n)
