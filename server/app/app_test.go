@@ -252,27 +252,45 @@ func TestBadInputIsAnswered(t *testing.T) {
 	assert.Equal(t, http.StatusNotFound, status)
 }
 
-func TestConnectionsAreCapped(t *testing.T) {
+func TestConnectionsAreCappedAndNoAddressTakesThemAll(t *testing.T) {
 	cfg := loopback()
-	cfg.MaxConnections = 2
+	cfg.MaxConnections = 4
 	o := start(t, cfg)
-	address := o.Addr(KeyAPI).String()
-	for range 2 {
-		conn, err := net.Dial("tcp", address)
+	for _, key := range []string{KeyAPI, KeyEvents} {
+		address := o.Addr(key).String()
+		from := func(local string) net.Conn {
+			dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(local)}}
+			conn, err := dialer.DialContext(t.Context(), "tcp", address)
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = conn.Close() })
+			return conn
+		}
+		counted := func(n int) {
+			require.Eventually(t, func() bool {
+				_, text := get(t, o.url("http", KeyOps)+"/metrics")
+				return strings.Contains(text, fmt.Sprintf("rightsizer_http_connections{listener=%q} %d", key, n))
+			}, 5*time.Second, 10*time.Millisecond)
+		}
+		closed := func(conn net.Conn) {
+			require.NoError(t, conn.SetReadDeadline(time.Now().Add(5*time.Second)))
+			_, err := conn.Read(make([]byte, 1))
+			require.Error(t, err)
+			require.NotErrorIs(t, err, errTimeout, "it was closed, not left waiting")
+		}
+		from("127.0.0.1")
+		from("127.0.0.1")
+		counted(2)
+		closed(from("127.0.0.1"))
+		other := from("127.0.0.2")
+		_, err := other.Write([]byte("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"))
 		require.NoError(t, err)
-		defer func() { _ = conn.Close() }()
+		require.NoError(t, other.SetReadDeadline(time.Now().Add(5*time.Second)))
+		_, err = other.Read(make([]byte, 1))
+		require.NoError(t, err, "another address is served")
+		from("127.0.0.2")
+		counted(4)
+		closed(from("127.0.0.3"))
 	}
-	require.Eventually(t, func() bool {
-		_, text := get(t, o.url("http", KeyOps)+"/metrics")
-		return strings.Contains(text, `rightsizer_http_connections{listener="grpc-bind-address"} 2`)
-	}, 5*time.Second, 10*time.Millisecond)
-	third, err := net.Dial("tcp", address)
-	require.NoError(t, err)
-	defer func() { _ = third.Close() }()
-	require.NoError(t, third.SetReadDeadline(time.Now().Add(5*time.Second)))
-	_, err = third.Read(make([]byte, 1))
-	require.Error(t, err)
-	require.NotErrorIs(t, err, errTimeout, "it was closed, not left waiting")
 	status, _ := get(t, o.url("http", KeyOps)+"/healthz")
 	assert.Equal(t, http.StatusOK, status, "health still answers")
 }

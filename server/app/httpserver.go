@@ -17,6 +17,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rightsizer/rightsizer/server/auth"
 	"github.com/rightsizer/rightsizer/server/intercept"
 	"github.com/rightsizer/rightsizer/server/rpc/rpcerr"
 )
@@ -113,7 +114,7 @@ func newHTTPMetrics(r prometheus.Registerer) (*httpMetrics, error) {
 			Name: "rightsizer_http_connections", Help: "Open connections by the flag of their listener.",
 		}, []string{"listener"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "rightsizer_http_connections_refused_total", Help: "Connections closed at once because --max-connections were open.",
+			Name: "rightsizer_http_connections_refused_total", Help: "Connections closed at once because --max-connections were open, or half of them by one address.",
 		}, []string{"listener"}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "rightsizer_http_panics_total", Help: "Requests that panicked outside of an RPC. Each is a bug; the log has its stack.",
@@ -201,21 +202,21 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // io.EOF must stay itself
 }
 
-// capped lets a number of requests through at a time and refuses those beyond.
-// refused counts them.
+// capped lets a number of requests through at a time, of one address half of them,
+// and refuses those beyond. refused counts them.
 func capped(next http.Handler, most int, what string, refused prometheus.Counter) http.Handler {
-	slots := make(chan struct{}, most)
+	slots := auth.NewSlots(most)
 	writer := connect.NewErrorWriter()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case slots <- struct{}{}:
-			defer func() { <-slots }()
-			next.ServeHTTP(w, r)
-		default:
+		leave := slots.Take(r.RemoteAddr)
+		if leave == nil {
 			refused.Inc()
 			// The client may be gone.
 			_ = writer.Write(w, r, rpcerr.New(connect.CodeResourceExhausted, reasonTooMany,
-				fmt.Sprintf("%d %s are open already, the most there may be", most, what), "limit", strconv.Itoa(most)))
+				fmt.Sprintf("too many %s are open already: at most %d, of one address %d", what, most, slots.PerPeer()), "limit", strconv.Itoa(most)))
+			return
 		}
+		defer leave()
+		next.ServeHTTP(w, r)
 	})
 }

@@ -8,16 +8,18 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rightsizer/rightsizer/server/auth"
 	"github.com/rightsizer/rightsizer/server/stream"
 )
 
 // listener accepts at most a number of connections at a time and closes those
 // beyond at once: a client learns it now, not when a queue is worked off, and
-// ten thousand idle sockets cost no more than the bound.
+// ten thousand idle sockets cost no more than the bound. Half of them at most are
+// one address's.
 type listener struct {
 	net.Listener
 
-	slots   chan struct{}
+	slots   *auth.Slots
 	refused prometheus.Counter
 	open    prometheus.Gauge
 }
@@ -30,7 +32,7 @@ func (a *App) listenOn(key, address string, most int) (*listener, error) {
 		return nil, fmt.Errorf("--%s (%s): cannot listen on %s: %w", key, a.opts.Source.Place(key), address, err)
 	}
 	l := &listener{
-		Listener: bound, slots: make(chan struct{}, most),
+		Listener: bound, slots: auth.NewSlots(most),
 		refused: a.metrics.refused.WithLabelValues(key), open: a.metrics.connections.WithLabelValues(key),
 	}
 	a.listeners[key] = l
@@ -44,15 +46,15 @@ func (l *listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err //nolint:wrapcheck // net/http compares it
 		}
-		select {
-		case l.slots <- struct{}{}:
-			stream.Bound(conn)
-			l.open.Inc()
-			return &countedConn{Conn: conn, leave: sync.OnceFunc(func() { l.open.Dec(); <-l.slots })}, nil
-		default:
+		leave := l.slots.Take(conn.RemoteAddr().String())
+		if leave == nil {
 			l.refused.Inc()
 			_ = conn.Close()
+			continue
 		}
+		stream.Bound(conn)
+		l.open.Inc()
+		return &countedConn{Conn: conn, leave: sync.OnceFunc(func() { l.open.Dec(); leave() })}, nil
 	}
 }
 

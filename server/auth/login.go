@@ -56,7 +56,7 @@ type LoginOptions struct {
 func Login(o LoginOptions) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /auth/config", o.config)
-	mux.Handle("POST /auth/exchange", o.exchange(make(chan struct{}, exchangesAtATime)))
+	mux.Handle("POST /auth/exchange", o.exchange(NewSlots(exchangesAtATime)))
 	mux.Handle("GET /auth/whoami", o.Guarded(http.HandlerFunc(whoami)))
 	mux.Handle("POST /auth/logout", o.Guarded(http.HandlerFunc(o.logout)))
 	return mux
@@ -109,7 +109,7 @@ type login struct {
 // verifierPattern: RFC 7636, section 4.1.
 var verifierPattern = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`)
 
-func (o LoginOptions) exchange(slots chan struct{}) http.Handler {
+func (o LoginOptions) exchange(slots *Slots) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if o.OIDC == nil || o.Open {
 			fail(w, r, rpcerr.New(connect.CodeNotFound, rpcerr.ReasonNotFound, "no issuer is set up to log in with"))
@@ -120,13 +120,12 @@ func (o LoginOptions) exchange(slots chan struct{}) http.Handler {
 			fail(w, r, err)
 			return
 		}
-		select {
-		case slots <- struct{}{}:
-			defer func() { <-slots }()
-		default:
+		leave := slots.Take(r.RemoteAddr)
+		if leave == nil {
 			fail(w, r, TooFast(time.Second))
 			return
 		}
+		defer leave()
 		token, expires, err := o.OIDC.redeem(r.Context(), asked)
 		if err != nil {
 			fail(w, r, err)

@@ -29,7 +29,7 @@ func (s *strangers) admit(token memoKey, peer string) error {
 	if _, ok := s.vouched.Get(token); ok {
 		return nil
 	}
-	if wait := s.pace.Take(peer); wait > 0 {
+	if wait := s.pace.Take(PeerKey(peer)); wait > 0 {
 		return &PaceError{Wait: wait}
 	}
 	return nil
@@ -47,6 +47,6 @@ func (s *strangers) judged(token memoKey, peer string, r review, err error) {
 		s.vouched.Remove(token)
 	case !before:
 		s.vouched.Add(token, nil)
-		s.pace.Give(peer)
+		s.pace.Give(PeerKey(peer))
 	}
 }

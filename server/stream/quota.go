@@ -4,7 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net"
+
+	"github.com/rightsizer/rightsizer/server/auth"
 )
 
 // QuotaError refuses a stream beyond what one identity or one peer address may
@@ -37,7 +38,7 @@ func newQuotas(o Options) quotas {
 // take counts a stream of r, or says which quota it is beyond. Where the API is
 // open nobody has a name, and the address alone counts.
 func (q quotas) take(r Reader) error {
-	peer := host(r.Peer)
+	peer := auth.PeerKey(r.Peer)
 	switch {
 	case r.Identity != "" && q.perIdentity > 0 && q.identities[r.Identity] >= q.perIdentity:
 		return &QuotaError{Of: "identity", Limit: q.perIdentity}
@@ -53,20 +54,11 @@ func (q quotas) give(r Reader) {
 	for _, count := range []struct {
 		of  map[string]int
 		key string
-	}{{q.identities, r.Identity}, {q.peers, host(r.Peer)}} {
+	}{{q.identities, r.Identity}, {q.peers, auth.PeerKey(r.Peer)}} {
 		if count.of[count.key]--; count.of[count.key] <= 0 {
 			delete(count.of, count.key)
 		}
 	}
-}
-
-// host is the peer without its port.
-func host(peer string) string {
-	address, _, err := net.SplitHostPort(peer)
-	if err != nil {
-		return peer
-	}
-	return address
 }
 
 // refusalOf names why Open failed, for the metric.
