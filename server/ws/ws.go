@@ -173,6 +173,7 @@ func (b *bridge) serve() {
 	unasked.Add(1)
 	timer := time.AfterFunc(b.opts.FilterWait, func() {
 		defer unasked.Done()
+		defer b.contain()
 		b.use(nil)
 	})
 	asked := sync.OnceFunc(func() {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -157,6 +158,29 @@ func TestEverythingIsSentToWhoSendsNoFilter(t *testing.T) {
 	assert.Contains(t, s.next(), "synced")
 	b.Publish(event("pod.oom_killed", "any", errored))
 	assert.Contains(t, s.next(), "event")
+}
+
+// The timer that starts a stream without a filter has a goroutine of its own.
+func TestAPanicOfOneWebSocketIsItsOwn(t *testing.T) {
+	t.Parallel()
+	b, err := bus.New(bus.Options{})
+	require.NoError(t, err)
+	hub, err := stream.NewHub(stream.Options{
+		Bus: b, Problems: nothingWrong{}, Cluster: func() string { return "c1" },
+		Scope: func(context.Context, *rightsizerv1.EventFilter) (bus.Scope, error) { panic("no") },
+	})
+	require.NoError(t, err)
+	bridge, err := ws.NewHandler(ws.Options{Hub: hub, FilterWait: time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	server := httptest.NewServer(bridge)
+	t.Cleanup(server.Close)
+	for range 2 {
+		s := dial(t, "ws"+strings.TrimPrefix(server.URL, "http"))
+		_, _, err := s.conn.Read(s.ctx)
+		require.Error(t, err)
+		require.NoError(t, s.ctx.Err(), "it was closed")
+	}
+	require.NoError(t, hub.Shutdown(t.Context()))
 }
 
 func TestAnEmptyFilterMeansEverythingAtOnce(t *testing.T) {
