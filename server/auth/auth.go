@@ -74,6 +74,7 @@ func unauthenticated() error {
 // call is what the middleware leaves in a request's context.
 type call struct {
 	id    *Identity
+	since time.Time
 	again func(context.Context) (*Identity, error)
 
 	mu      sync.Mutex
@@ -96,9 +97,18 @@ func FromContext(ctx context.Context) (*Identity, bool) {
 	return c.id, true
 }
 
+// Since is when the sender of the request of ctx was let in; zero outside of one.
+func Since(ctx context.Context) time.Time {
+	c := callOf(ctx)
+	if c == nil {
+		return time.Time{}
+	}
+	return c.since
+}
+
 // WithIdentity returns a context in which id is calling.
 func WithIdentity(ctx context.Context, id *Identity) context.Context {
-	return context.WithValue(ctx, callKey{}, &call{id: id, again: func(context.Context) (*Identity, error) { return id, nil }})
+	return context.WithValue(ctx, callKey{}, &call{id: id, since: time.Now(), again: func(context.Context) (*Identity, error) { return id, nil }})
 }
 
 // Recheck asks once more who sent the request of ctx, as long after as its stream
@@ -134,7 +144,7 @@ func Middleware(a Authenticator, next http.Handler, refused func(r *http.Request
 			_ = writer.Write(w, r, rpcerr.Ensure(err))
 			return
 		}
-		c := &call{id: id, again: func(ctx context.Context) (*Identity, error) { return a.Authenticate(ctx, credential) }}
+		c := &call{id: id, since: time.Now(), again: func(ctx context.Context) (*Identity, error) { return a.Authenticate(ctx, credential) }}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callKey{}, c)))
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/utils/lru"
 
 	"github.com/rightsizer/rightsizer/bus"
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
@@ -105,6 +106,8 @@ var (
 	ErrFull = errors.New("stream: too many open streams")
 	// ErrShutdown refuses a stream while the server stops.
 	ErrShutdown = errors.New("stream: shutting down")
+	// ErrLoggedOut refuses a stream whose caller has logged out meanwhile.
+	ErrLoggedOut = errors.New("stream: logged out")
 	// ErrSlowClient ends a session whose client takes no data.
 	ErrSlowClient = errors.New("stream: the client does not take what is sent")
 )
@@ -113,6 +116,8 @@ var (
 type Hub struct {
 	opts    Options
 	metrics *metrics
+	// loggedOut has when, by proof. Safe for concurrent use.
+	loggedOut *lru.Cache
 
 	mu       sync.Mutex
 	sessions map[uint64]*Session
@@ -128,7 +133,7 @@ func NewHub(o Options) (*Hub, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	h := &Hub{opts: o, sessions: make(map[uint64]*Session), quotas: newQuotas(o)}
+	h := &Hub{opts: o, sessions: make(map[uint64]*Session), quotas: newQuotas(o), loggedOut: lru.New(maxLoggedOut)}
 	h.metrics = newMetrics(h)
 	if o.Registerer != nil {
 		if err := o.Registerer.Register(h.metrics); err != nil {
@@ -162,12 +167,15 @@ type Reader struct {
 }
 
 // Open makes a session that ends with ctx. Run it, once. It fails with ErrFull, a
-// *QuotaError or ErrShutdown.
+// *QuotaError, ErrLoggedOut or ErrShutdown.
 func (h *Hub) Open(ctx context.Context, r Reader, sink Sink) (*Session, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.stopping {
 		return nil, ErrShutdown
+	}
+	if h.out(r) {
+		return nil, ErrLoggedOut
 	}
 	if err := h.admit(r); err != nil {
 		h.metrics.refused.WithLabelValues(refusalOf(err)).Inc()

@@ -219,18 +219,42 @@ func sameScope(a, b bus.Scope) bool {
 	return a.All() == b.All() && slices.Equal(a.Names(), b.Names())
 }
 
+// maxLoggedOut bounds the logins that are known to have ended.
+const maxLoggedOut = 1024
+
 // LogOut ends the streams that were opened with one proof, as auth.Identity has it,
-// with `closing{LoggedOut}`, and says how many.
+// with `closing{LoggedOut}`, and says how many. Those whose caller was let in
+// before and that are not open yet, as a WebSocket that waits for its filter, are
+// refused.
 func (h *Hub) LogOut(proof string) int {
+	if proof == "" {
+		return 0
+	}
+	h.loggedOut.Add(proof, time.Now())
 	ended := 0
 	for _, s := range h.open() {
-		if s.reader.Caller == nil || proof == "" {
-			continue
-		}
-		if id, ok := auth.FromContext(s.reader.Caller); ok && id.Proof == proof {
+		if s.reader.proof() == proof {
 			s.end(errLoggedOut)
 			ended++
 		}
 	}
 	return ended
+}
+
+// out says whether the login of a reader ended after he was let in.
+func (h *Hub) out(r Reader) bool {
+	at, ok := h.loggedOut.Get(r.proof())
+	return ok && !at.(time.Time).Before(auth.Since(r.Caller)) //nolint:forcetypeassert // the cache holds nothing else
+}
+
+// proof is what the caller proved himself by; empty where there is nothing.
+func (r Reader) proof() string {
+	if r.Caller == nil {
+		return ""
+	}
+	id, ok := auth.FromContext(r.Caller)
+	if !ok {
+		return ""
+	}
+	return id.Proof
 }

@@ -207,6 +207,29 @@ func TestLoggingOutEndsTheStreamsOfThatLoginAlone(t *testing.T) {
 	})
 }
 
+func TestLoggingOutRefusesStreamsThatWereAboutToBegin(t *testing.T) {
+	watching(t, alice(), func(t *testing.T, _ *bus.Bus, h *stream.Hub, _ *judge, _ *notes, _ chan error) {
+		open := func(caller context.Context) error {
+			session, err := h.Open(t.Context(), stream.Reader{Scope: bus.AllNamespaces(), Caller: caller}, &notes{})
+			if err == nil {
+				session.End(errors.New("enough"))
+				require.NoError(t, session.Run())
+			}
+			return err
+		}
+		waiting := auth.WithIdentity(t.Context(), alice()) // as a WebSocket that has sent no filter
+		other := alice()
+		other.Proof = "p2"
+		others := auth.WithIdentity(t.Context(), other)
+		time.Sleep(time.Second)
+		h.LogOut("p1")
+		require.ErrorIs(t, open(waiting), stream.ErrLoggedOut)
+		require.NoError(t, open(others), "another login of his")
+		time.Sleep(time.Second)
+		require.NoError(t, open(auth.WithIdentity(t.Context(), alice())), "who comes again, with a token that is still good")
+	})
+}
+
 // hanging is an API server whose connections hang once hang is closed.
 type hanging struct{ hang chan struct{} }
 

@@ -99,6 +99,8 @@ func Refusal(err error) *connect.Error {
 			fmt.Sprintf("too many open streams of one %s: at most %d", quota.Of, quota.Limit), "limit", strconv.Itoa(quota.Limit))
 	case errors.Is(err, ErrFull):
 		return rpcerr.New(connect.CodeResourceExhausted, reasonFull, "too many open streams; close some, or raise the bound")
+	case errors.Is(err, ErrLoggedOut):
+		return rpcerr.New(connect.CodeUnauthenticated, rpcerr.ReasonUnauthenticated, "the caller has logged out")
 	case errors.Is(err, ErrShutdown):
 		return rpcerr.Unavailable(rpcerr.ReasonShuttingDown, "the operator is stopping", time.Second)
 	default:
