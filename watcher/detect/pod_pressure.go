@@ -14,7 +14,7 @@ func (Pressure) Docs() []Doc {
 			Source: "the source kubelet-pressure (Kubernetes 1.34 and later, cgroup v2): from 20 % of the time on (PressurePercent) at " +
 				"least one task waited for " + words + ", for 1 min (PressureAfter)",
 			Details:  "UsageDetails",
-			Resolves: "it falls by more than 5 percent points below, the container ends, the deletion of the pod",
+			Resolves: "it falls by more than 5 percent points below, or below half of a threshold under 10 %, the container ends, the deletion of the pod",
 		}
 	}
 	return []Doc{doc("memory", "memory"), doc("cpu", "CPU"), doc("io", "the disk")}

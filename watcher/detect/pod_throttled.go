@@ -14,7 +14,7 @@ func (CPUThrottled) Docs() []Doc {
 		Source: "the source kubelet-throttling: from 25 % of the quota's periods on (ThrottledPercent) the container was held back, " +
 			"for 1 min (PressureAfter)",
 		Details:  "UsageDetails",
-		Resolves: "it falls by more than 5 percent points below, the container ends, the deletion of the pod",
+		Resolves: "it falls by more than 5 percent points below, or below half of a threshold under 10 %, the container ends, the deletion of the pod",
 	}}
 }
 

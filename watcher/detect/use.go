@@ -43,9 +43,12 @@ type Level struct {
 	Used, Bound int64
 }
 
-// levelSlack is how far below its threshold a share must fall to be over, so that
-// what hovers there is one problem.
-const levelSlack = 0.05
+// slackOf is how far below its threshold a share must fall to be over, so that
+// what hovers there is one problem: 5 percent points, and half of a threshold
+// below 10 %, since no share falls below 0.
+func slackOf(threshold float64) float64 {
+	return min(0.05, threshold/2)
+}
 
 // Advance takes a measured share. It is high from high on, and told after hold;
 // critical at once; critical of 0 is never. It reports whether there is something
@@ -54,7 +57,7 @@ func (l *Level) Advance(share float64, at int64, high, critical float64, hold ti
 	l.Share = float32(share)
 	before := l.State
 	switch {
-	case share < high-levelSlack, l.State == LevelCalm && share < high:
+	case share < high-slackOf(high), l.State == LevelCalm && share < high:
 		*l = Level{Share: l.Share}
 		return before != LevelCalm
 	case l.Since == 0:
@@ -63,7 +66,7 @@ func (l *Level) Advance(share float64, at int64, high, critical float64, hold ti
 	switch {
 	case critical > 0 && share >= critical:
 		l.State = LevelCritical
-	case critical > 0 && before == LevelCritical && share >= critical-levelSlack:
+	case critical > 0 && before == LevelCritical && share >= critical-slackOf(critical):
 	case before != LevelCalm || at-l.Since >= inSeconds(hold):
 		l.State = LevelHigh
 	}

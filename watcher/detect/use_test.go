@@ -105,3 +105,15 @@ func TestExhaustedNodes(t *testing.T) {
 	in.Use = nil
 	assert.Empty(t, detect.NodeExhaustion{}.Detect(in, nil))
 }
+
+// What is told comes to its end at every threshold that validation accepts.
+func TestALevelEndsWhereNothingIsUsed(t *testing.T) {
+	for percent := 1; percent <= 100; percent++ {
+		var l detect.Level
+		high := float64(percent) / 100
+		require.True(t, l.Advance(high, 1000, high, 0, 0), percent)
+		assert.False(t, l.Advance(high*0.96, 1001, high, 0, 0), "%d %%: hovers", percent)
+		assert.True(t, l.Advance(0, 1002, high, 0, 0), "%d %%", percent)
+		assert.Equal(t, detect.LevelCalm, l.State, "%d %%", percent)
+	}
+}
