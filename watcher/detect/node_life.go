@@ -77,7 +77,7 @@ func (SystemOOM) Docs() []Doc {
 	return []Doc{{
 		Type: typeSystemOOM, Severity: "critical",
 		Source: "the Kubernetes Events SystemOOM of the kubelet and OOMKilling of the node problem detector; once " +
-			"for each process and boot",
+			"for each process",
 		Details: "SystemOomDetails", Resolves: point,
 	}}
 }
@@ -90,13 +90,10 @@ func (SystemOOM) Detect(in *NodeInput, out []Finding) []Finding {
 			continue
 		}
 		process, pid := victim(note.Message)
-		// A process id comes again after a reboot, not before.
-		cause := []string{typeSystemOOM, in.Cluster, in.Cur.UID, in.Cur.BootID, note.Part}
-		if pid == 0 {
-			cause = append(cause, unix(note.First))
-		}
+		// A process id comes again, at the earliest after a reboot. The boot itself is
+		// no part of it: a node that reboots soon after is still told what was.
 		f := Finding{
-			Problem: Identify(cause...), Type: typeSystemOOM, Point: true,
+			Problem: Identify(typeSystemOOM, in.Cluster, in.Cur.UID, note.Part, unix(note.Began)), Type: typeSystemOOM, Point: true,
 			Severity: critical, Occurred: note.First, Reason: note.Reason,
 			Message: "The kernel of node " + in.Cur.Name + " killed a process for want of memory",
 			Details: &rightsizerv1.SystemOomDetails{Process: process, Pid: pid},

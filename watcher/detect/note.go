@@ -23,6 +23,9 @@ type Note struct {
 	// First and Last are when it was said first and last, in Unix seconds.
 	First int64
 	Last  int64
+	// Began is First as it was when the note, or the series in it, was new: part
+	// of identities, so that an older series that is heard of later changes none.
+	Began int64
 	// Count is how often it was said, as far as known, at least 1. Kubelets
 	// count over the whole life of an Event, however long it was silent.
 	Count int32
@@ -53,7 +56,7 @@ func (e Evidence) Find(topic Topic, part string) *Note {
 // NoteOf reads a Kubernetes Event as evidence; false where it is none. The
 // watcher keeps notes by object, within bounds, until the object is gone.
 func NoteOf(e *object.KubeEvent) (Note, bool) {
-	note := Note{Reason: e.Reason, Message: e.Message, First: e.First, Last: e.Last, Count: max(e.Count, 1)}
+	note := Note{Reason: e.Reason, Message: e.Message, First: e.First, Last: e.Last, Began: e.First, Count: max(e.Count, 1)}
 	note.Row, note.Since = 1, note.Last
 	if note.Last-note.First <= rowGap*int64(note.Count-1) { // On average; more is not known of the past.
 		note.Row, note.Since = note.Count, note.First

@@ -1,7 +1,5 @@
 package detect
 
-import "strconv"
-
 const (
 	typeDNSFailed = "pod.dns_failed"
 
@@ -27,7 +25,7 @@ func (DNS) Detect(in *PodInput, out []Finding) []Finding {
 		return out
 	}
 	return append(out, Finding{
-		Problem:  Identify(typeDNSFailed, in.Cluster, in.Cur.UID, n.Reason, strconv.FormatInt(n.First, 10)),
+		Problem:  Identify(typeDNSFailed, in.Cluster, in.Cur.UID, n.Reason, unix(n.Began)),
 		Type:     typeDNSFailed,
 		Point:    true,
 		Severity: warning,

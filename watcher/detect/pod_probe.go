@@ -1,7 +1,6 @@
 package detect
 
 import (
-	"strconv"
 	"strings"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
@@ -86,7 +85,7 @@ func probe(in *PodInput, c *object.Container, kind string, n *Note, out []Findin
 	case kind == "liveness":
 		severity = downOr(in, errored)
 	}
-	cause := []string{typ, in.Cluster, in.Cur.UID, c.Name, n.Reason, strconv.FormatInt(n.First, 10)}
+	cause := []string{typ, in.Cluster, in.Cur.UID, c.Name, n.Reason, unix(n.Began)}
 	if typ == typeProbeError {
 		cause = append(cause, kind)
 	}

@@ -1,7 +1,6 @@
 package detect
 
 import (
-	"strconv"
 	"strings"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
@@ -57,7 +56,7 @@ func sandbox(in *PodInput, typ, what string, n *Note) Finding {
 		message += " on node " + in.Cur.Node
 	}
 	return Finding{
-		Problem:  Identify(typ, in.Cluster, in.Cur.UID, n.Reason, strconv.FormatInt(n.First, 10)),
+		Problem:  Identify(typ, in.Cluster, in.Cur.UID, unix(n.Began)),
 		Type:     typ,
 		Severity: downOr(in, errored),
 		Occurred: n.Since,
