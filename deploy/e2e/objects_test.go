@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"testing"
 
@@ -133,6 +134,13 @@ func hear(ctx context.Context, t *testing.T, o *operator, types ...string) *hear
 		}
 	})
 	return h
+}
+
+// all is what was heard so far.
+func (h *hearing) all() []*rightsizerv1.Event {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.events)
 }
 
 // wait returns the first event of a type and phase about an object of that name.
