@@ -1,3 +1,4 @@
+import { LossBound } from "@rightsizer/api/stream";
 import { cleanup, render, screen } from "@testing-library/react";
 import { afterEach, expect, test, vi } from "vitest";
 import { failure } from "../api/failure";
@@ -27,9 +28,9 @@ test("says what became of the gap", () => {
   rerender(
     <ConnectionLine
       connection={{ state: "live" }}
-      note={{ kind: "lost", count: 1204n, bound: "about" }}
+      note={{ kind: "lost", count: 1204n, bound: LossBound.AT_MOST }}
       retry={vi.fn()}
     />,
   );
-  expect(screen.getByRole("status").textContent).toContain("about 1,204 events lost");
+  expect(screen.getByRole("status").textContent).toContain("at most 1,204 events lost");
 });

@@ -1,9 +1,10 @@
+import { LossBound } from "@rightsizer/api/stream";
 import { useEffect, useState } from "react";
 import { count } from "../format/quantity";
 import { CheckIcon, ErrorIcon, PauseIcon, WaitIcon } from "../ui/icons";
 import { Untrusted } from "../ui/untrusted";
 import { useNow } from "../ui/use-now";
-import type { Bound, Connection, Note } from "./feed-state";
+import type { Connection, Note } from "./feed-state";
 
 interface Props {
   connection: Connection;
@@ -11,10 +12,16 @@ interface Props {
   retry: () => void;
 }
 
-const bounds: Record<Bound, string> = { exact: "", least: "at least ", about: "about " };
+const bounds: Record<LossBound, string> = {
+  [LossBound.UNSPECIFIED]: "about ",
+  [LossBound.EXACT]: "",
+  [LossBound.AT_MOST]: "at most ",
+  [LossBound.AT_LEAST]: "at least ",
+  [LossBound.ESTIMATE]: "about ",
+};
 
-export function lostText(lost: bigint, bound: Bound): string {
-  return `${bounds[bound]}${count(lost)} ${lost === 1n ? "event" : "events"} lost`;
+export function lostText(lost: bigint, bound: LossBound): string {
+  return `${bounds[bound] ?? "about "}${count(lost)} ${lost === 1n ? "event" : "events"} lost`;
 }
 
 // How the stream is doing. What a screen reader hears changes with the state

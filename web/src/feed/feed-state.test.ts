@@ -1,11 +1,12 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { StreamEventsResponse } from "@rightsizer/api/event_service";
+import { LossBound } from "@rightsizer/api/stream";
 import { describe, expect, test } from "vitest";
 import { emptyFeed, type FeedAction, type FeedState, reduceFeed } from "./feed-state";
 import { hex, openedAs, sampleEvent, streamMessage } from "./samples";
 
-function messages(list: StreamEventsResponse[], narrow = false): FeedAction {
-  return { do: "messages", narrow, messages: list.map((message) => ({ message, at: 1 })) };
+function messages(list: StreamEventsResponse[]): FeedAction {
+  return { do: "messages", messages: list.map((message) => ({ message, at: 1 })) };
 }
 
 const event = (number: number) => streamMessage({ case: "event", value: sampleEvent(number) });
@@ -79,16 +80,19 @@ describe("pause", () => {
 });
 
 describe("what is missing is said", () => {
-  const lost = (exact: boolean) =>
-    streamMessage({ case: "lost", value: { count: 12n, exact, from: "p1", to: "p2" } });
+  const lost = (exact: boolean, bound: LossBound) =>
+    streamMessage({ case: "lost", value: { count: 12n, exact, bound, from: "p1", to: "p2" } });
 
   test.each([
-    [true, false, "exact"],
-    [true, true, "exact"],
-    [false, false, "least"],
-    [false, true, "about"],
-  ])("lost: exact %s, narrower filter %s: %s", (exact, narrow, bound) => {
-    const state = run([messages([openedAs("gap"), lost(exact), event(9)], narrow)]);
+    [true, LossBound.EXACT, LossBound.EXACT],
+    [false, LossBound.AT_MOST, LossBound.AT_MOST],
+    [false, LossBound.AT_LEAST, LossBound.AT_LEAST],
+    [false, LossBound.ESTIMATE, LossBound.ESTIMATE],
+    // From an operator that does not know the field.
+    [true, LossBound.UNSPECIFIED, LossBound.EXACT],
+    [false, LossBound.UNSPECIFIED, LossBound.ESTIMATE],
+  ])("lost: exact %s, bound %s: %s", (exact, told, bound) => {
+    const state = run([messages([openedAs("gap"), lost(exact, told), event(9)])]);
     expect(state.rows[0]?.mark).toEqual({ kind: "lost", count: 12n, bound });
     expect(state.note).toEqual({ kind: "lost", count: 12n, bound });
     expect(state.rows).toHaveLength(2);

@@ -1,16 +1,14 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Event } from "@rightsizer/api/event";
 import type { StreamEventsResponse } from "@rightsizer/api/event_service";
+import { LossBound } from "@rightsizer/api/stream";
 import type { Failure } from "../api/failure";
 
 // How many rows a tab keeps; older ones go, counted.
 export const rowCap = 5000;
 
-// Why a count is not the whole truth: see StreamLost.exact.
-export type Bound = "exact" | "least" | "about";
-
 export type Mark =
-  | { kind: "lost"; count: bigint; bound: Bound }
+  | { kind: "lost"; count: bigint; bound: LossBound }
   | { kind: "resync"; scope: string; reason: string; since: Timestamp | undefined }
   | { kind: "reset"; reason: string };
 
@@ -29,7 +27,7 @@ export type Connection =
 // What the latest reconnect meant for the list.
 export type Note =
   | { kind: "resumed" }
-  | { kind: "lost"; count: bigint; bound: Bound }
+  | { kind: "lost"; count: bigint; bound: LossBound }
   | { kind: "reset" };
 
 export interface FeedState {
@@ -55,7 +53,7 @@ export interface Received {
 export type FeedAction =
   | { do: "restart" }
   | { do: "history"; events: readonly Event[]; at: number } // newest first, as ListEvents has them
-  | { do: "messages"; messages: readonly Received[]; narrow: boolean }
+  | { do: "messages"; messages: readonly Received[] }
   | { do: "connection"; connection: Connection }
   | { do: "pause"; paused: boolean };
 
@@ -89,7 +87,7 @@ export function reduceFeed(state: FeedState, action: FeedAction, cap = rowCap): 
     }
     case "messages": {
       const draft = open(state);
-      for (const received of action.messages) draft.take(received, action.narrow);
+      for (const received of action.messages) draft.take(received);
       return draft.close(cap);
     }
     case "pause":
@@ -119,7 +117,7 @@ function open(before: FeedState) {
     fresh.push({ key: `mark-${state.marks}`, at, mark: value, text: "" });
   }
 
-  function take({ message: { message }, at }: Received, narrow: boolean) {
+  function take({ message: { message }, at }: Received) {
     switch (message.case) {
       case "opened": {
         const again = state.opens > 0;
@@ -139,9 +137,11 @@ function open(before: FeedState) {
         state.incidents++;
         break;
       case "lost": {
-        const bound = message.value.exact ? "exact" : narrow ? "about" : "least";
-        state.note = { kind: "lost", count: message.value.count, bound };
-        mark({ kind: "lost", count: message.value.count, bound }, at);
+        const { count, exact, bound: told } = message.value;
+        // An older operator says no more than whether it is exact.
+        const bound = told || (exact ? LossBound.EXACT : LossBound.ESTIMATE);
+        state.note = { kind: "lost", count, bound };
+        mark({ kind: "lost", count, bound }, at);
         break;
       }
       case "resync": {

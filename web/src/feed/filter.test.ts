@@ -1,6 +1,6 @@
 import { Severity } from "@rightsizer/api/severity";
 import { expect, test } from "vitest";
-import { fault, feedFilterFrom, narrows, toEventFilter } from "./filter";
+import { fault, feedFilterFrom, toEventFilter } from "./filter";
 
 test("what the URL carries becomes what the server is asked for", () => {
   const filter = feedFilterFrom({
@@ -31,10 +31,4 @@ test("a slip is named and never sent", () => {
   expect(fault("type", "pod.*,node")).toBeUndefined();
   expect(fault("workload", "Deployment/api,job-1")).toBeUndefined();
   expect(toEventFilter({ namespace: "Bad_Name" }).namespaces).toEqual([]);
-});
-
-test("text alone does not narrow what the server sends", () => {
-  expect(narrows({ text: "oom" })).toBe(false);
-  expect(narrows({ minSeverity: "error" })).toBe(true);
-  expect(narrows({ type: " , " })).toBe(false);
 });

@@ -71,18 +71,6 @@ export function toEventFilter(filter: FeedFilter): MessageInitShape<typeof Event
   };
 }
 
-// Whether the server is asked for less than everything: then a loss that is not
-// exact may be an upper bound (it is counted by namespace) or a lower one (it
-// reaches further back than is remembered), and which is not said.
-export function narrows(filter: FeedFilter): boolean {
-  return Boolean(
-    list(filter.type).length ||
-      list(filter.namespace).length ||
-      list(filter.workload).length ||
-      filter.minSeverity,
-  );
-}
-
 // From the URL, where anything may stand.
 export function feedFilterFrom(search: Record<string, unknown>): FeedFilter {
   const filter: FeedFilter = {};

@@ -10,7 +10,7 @@ import {
   type Received,
   reduceFeed,
 } from "./feed-state";
-import { type FeedFilter, narrows, toEventFilter } from "./filter";
+import { type FeedFilter, toEventFilter } from "./filter";
 import { type Cursor, follow } from "./follow";
 
 // Messages are shown in batches of this many milliseconds: 2,000 a second cost
@@ -42,7 +42,7 @@ export function useFeed(filter: FeedFilter): Feed {
       ...(workload && { workload }),
     };
     const cursor: Cursor = { position: "", history: false };
-    const batch = batcher(dispatch, narrows(asked));
+    const batch = batcher(dispatch);
     let current: AbortController | undefined;
 
     function run() {
@@ -90,7 +90,7 @@ function reduce(state: FeedState, action: FeedAction): FeedState {
 }
 
 // batcher collects messages and keeps their order with everything else.
-function batcher(dispatch: (action: FeedAction) => void, narrow: boolean) {
+function batcher(dispatch: (action: FeedAction) => void) {
   let waiting: Received[] = [];
   let timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -100,7 +100,7 @@ function batcher(dispatch: (action: FeedAction) => void, narrow: boolean) {
     if (waiting.length === 0) return;
     const messages = waiting;
     waiting = [];
-    dispatch({ do: "messages", messages, narrow });
+    dispatch({ do: "messages", messages });
   }
 
   function now(action: FeedAction) {

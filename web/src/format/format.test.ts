@@ -39,11 +39,12 @@ test("numbers carry their units", () => {
 });
 
 test("spans name two units at most", () => {
-  expect([0, 740, 5000, 65_000, 3_600_000, 100_000_000].map(span)).toEqual([
+  expect([0, 740, 5000, 65_000, 605_000, 3_600_000, 100_000_000].map(span)).toEqual([
     "0 ms",
     "740 ms",
     "5 s",
     "1 min 5 s",
+    "10 min",
     "1 h",
     "1 d 3 h",
   ]);

@@ -60,7 +60,8 @@ export function durationMs(value: Duration): number {
   return Number(value.seconds) * 1000 + value.nanos / 1e6;
 }
 
-// Two units at most: "3 d 4 h", "12 min 5 s", "740 ms".
+// Two units at most: "3 d 4 h", "5 min 5 s", "740 ms"; from ten minutes on nobody
+// wants the seconds.
 export function span(ms: number): string {
   const value = Math.max(0, ms);
   if (value < 1000) return `${Math.round(value)} ms`;
@@ -69,7 +70,7 @@ export function span(ms: number): string {
     [Math.floor(seconds / 86_400), "d"],
     [Math.floor(seconds / 3600) % 24, "h"],
     [Math.floor(seconds / 60) % 60, "min"],
-    [seconds % 60, "s"],
+    [seconds < 600 ? seconds % 60 : 0, "s"],
   ];
   const first = parts.findIndex(([amount]) => amount > 0);
   return parts

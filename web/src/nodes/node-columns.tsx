@@ -8,7 +8,15 @@ export const nodeColumns: Column<Node>[] = [
   {
     name: "Node",
     head: "Node",
-    cell: ({ name }) => <Untrusted text={name} className="font-medium" />,
+    cell: ({ name, instanceType, zone }) => (
+      <span className="flex flex-col">
+        <Untrusted text={name} className="truncate font-medium" />
+        <Untrusted
+          text={[instanceType, zone].filter(Boolean).join(" in ")}
+          className="truncate text-xs text-soft"
+        />
+      </span>
+    ),
   },
   { name: "State", head: "State", cell: (node) => <NodeState node={node} /> },
   {
@@ -35,12 +43,6 @@ export const nodeColumns: Column<Node>[] = [
     head: "Open problems",
     number: true,
     cell: ({ openProblems }) => count(openProblems),
-  },
-  { name: "Zone", head: "Zone", cell: ({ zone }) => <Untrusted text={zone} /> },
-  {
-    name: "Instance type",
-    head: "Instance type",
-    cell: ({ instanceType }) => <Untrusted text={instanceType} />,
   },
   {
     name: "Kubelet",

@@ -44,7 +44,7 @@ export function WaitingCard() {
                         <Untrusted text={workload?.name ?? ""} className="font-medium" />
                       </span>
                       <span className="text-xs text-soft">
-                        expires <Expiry time={expireTime} now={now} />
+                        <Expiry time={expireTime} now={now} verb="expires " />
                       </span>
                     </Link>
                   </li>

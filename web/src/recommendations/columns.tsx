@@ -66,17 +66,18 @@ export const recommendationColumns: Column<Recommendation>[] = [
     ),
   },
   {
-    name: "Confidence",
+    name: "Confidence and newest data",
     head: "Confidence",
-    number: true,
-    cell: ({ confidence }) => share(confidence),
-  },
-  { name: "Worth", head: "Worth", cell: ({ state }) => <WorthBadge state={state} /> },
-  {
-    name: "Newest data",
-    head: "Newest data",
-    number: true,
-    cell: ({ dataAge }) => (dataAge ? `${span(durationMs(dataAge))} ago` : "none"),
+    cell: ({ state, confidence, dataAge }) => (
+      <span className="flex flex-col">
+        <span>
+          {share(confidence)} <WorthBadge state={state} />
+        </span>
+        <span className="text-xs text-soft">
+          {dataAge ? `data of ${span(durationMs(dataAge))} ago` : "no data"}
+        </span>
+      </span>
+    ),
   },
   {
     name: "OOM risk a day",

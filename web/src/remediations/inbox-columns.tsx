@@ -67,6 +67,7 @@ export function inboxColumns(now: number, show: Show): Column<Remediation>[] {
     {
       name: "Asked for by",
       head: "Asked for by",
+      narrow: true,
       cell: ({ requestedBy, policy }) => <Untrusted text={requestedBy || policy || "unknown"} />,
     },
     { name: "Made", head: "Made", cell: ({ createTime }) => <Ago time={createTime} now={now} /> },

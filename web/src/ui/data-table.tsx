@@ -7,6 +7,7 @@ export interface Column<Row> {
   cell: (row: Row) => ReactNode;
   number?: boolean;
   wrap?: boolean; // prose: breaks into lines instead of pushing the table wide
+  narrow?: boolean; // one long word: breaks anywhere
   sort?: "ascending" | "descending" | undefined;
 }
 
@@ -22,8 +23,15 @@ interface Props<Row> {
 // scroll it sideways past its first column: columns stay comparable, which is what
 // a table is for.
 export function DataTable<Row>({ label, columns, rows, rowKey, bare = false }: Props<Row>) {
-  const align = ({ number, wrap }: Column<Row>) =>
-    `${number ? "text-end tabular-nums" : ""} ${wrap ? "min-w-64 break-words" : "whitespace-nowrap"}`;
+  const align = ({ number, wrap, narrow }: Column<Row>) =>
+    [
+      number && "text-end tabular-nums",
+      wrap && "min-w-64 break-words",
+      narrow && "min-w-40 wrap-anywhere",
+      !wrap && !narrow && "whitespace-nowrap",
+    ]
+      .filter(Boolean)
+      .join(" ");
   const stay = (index: number, colour: string) =>
     index === 0 ? `max-sm:sticky max-sm:left-0 max-sm:max-w-[60vw] max-sm:truncate ${colour}` : "";
   return (

@@ -39,8 +39,6 @@ export function WorkloadTable({ workloads, order, sortBy }: Props) {
 
   const columns: Column<Workload>[] = [
     { ...sorted("Workload", "name"), cell: (workload) => <WorkloadLink workload={workload} /> },
-    plain("Namespace", ({ namespace }) => <Untrusted text={namespace} />),
-    plain("Kind", ({ ref }) => <Untrusted text={ref?.kind ?? ""} />),
     { ...sorted("Open problems", "open_problems"), number: true, cell: problems },
     { ...sorted("Restarts", "restarts"), number: true, cell: (w) => count(w.restarts) },
     { ...plain("Ready", ready), number: true },
@@ -82,12 +80,17 @@ function problems({ openProblems, worstSeverity }: Workload) {
 
 function WorkloadLink({ workload: { namespace, ref } }: { workload: Workload }) {
   return (
-    <Link
-      to="/workloads/$namespace/$kind/$name"
-      params={{ namespace, kind: ref?.kind ?? "", name: ref?.name ?? "" }}
-      className="bare-link font-medium"
-    >
-      <Untrusted text={ref?.name ?? ""} />
-    </Link>
+    <span className="flex flex-col">
+      <Link
+        to="/workloads/$namespace/$kind/$name"
+        params={{ namespace, kind: ref?.kind ?? "", name: ref?.name ?? "" }}
+        className="bare-link truncate font-medium"
+      >
+        <Untrusted text={ref?.name ?? ""} />
+      </Link>
+      <span className="truncate text-xs text-soft">
+        <Untrusted text={ref?.kind ?? ""} /> in <Untrusted text={namespace} />
+      </span>
+    </span>
   );
 }
