@@ -9,7 +9,8 @@
 // tracker remembers, per object, the ids of what is visible (about 150 bytes
 // each, bounded by the containers of the cluster) and the latest event of each
 // up to Options.MaxProblems; beyond that, events are published all the same and
-// only the list of what is wrong now is incomplete, which Unlisted tells.
+// only the list of what is wrong now is incomplete, which Unlisted tells. What goes
+// on displaces the oldest POINT from the list, a newer POINT likewise.
 //
 // Concurrency: a Tracker is not safe for concurrent use; package watcher holds
 // one lock around detection and publication, which is also what puts the events

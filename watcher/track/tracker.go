@@ -2,6 +2,7 @@ package track
 
 import (
 	"cmp"
+	"container/list"
 	"slices"
 	"time"
 
@@ -16,6 +17,15 @@ type Tracker struct {
 	subjects    map[string]*subject // by the UID of the object
 	listed      int
 	unlisted    int
+	// points are the listed problems without a life, oldest first. They make room
+	// for what goes on.
+	points *list.List
+}
+
+// pointRef finds a problem without a life.
+type pointRef struct {
+	uid string
+	id  detect.ID
 }
 
 // subject is one object with something visible, now or before.
@@ -54,11 +64,15 @@ type problem struct {
 	seen     bool // in the findings of the present observation
 	// event is the latest; nil beyond the bound.
 	event *rightsizerv1.Event
+	// place is that of a listed point among Tracker.points.
+	place *list.Element
 }
 
-// New returns an empty Tracker that lists at most maxProblems problems.
+// New returns an empty Tracker that lists at most maxProblems problems. What goes
+// on comes first; in the room that it leaves, the latest of what happened at one
+// moment (POINT).
 func New(maxProblems int) *Tracker {
-	return &Tracker{maxProblems: maxProblems, subjects: make(map[string]*subject)}
+	return &Tracker{maxProblems: maxProblems, subjects: make(map[string]*subject), points: list.New()}
 }
 
 // Observation is one look at an object.
@@ -87,6 +101,7 @@ func (t *Tracker) Observe(o *Observation, out []*rightsizerv1.Event) []*rightsiz
 	s := t.subjects[uid]
 	if s == nil {
 		s = &subject{}
+		t.subjects[uid] = s
 	}
 	s.workload, s.node = o.Subject.Workload, o.Subject.Node
 	for i := range o.Findings {
@@ -99,8 +114,6 @@ func (t *Tracker) Observe(o *Observation, out []*rightsizerv1.Event) []*rightsiz
 	out = t.sweep(s, o, out)
 	if o.Gone || len(s.problems) == 0 && len(s.closed) == 0 {
 		delete(t.subjects, uid)
-	} else {
-		t.subjects[uid] = s
 	}
 	return out
 }
@@ -129,7 +142,7 @@ func (t *Tracker) take(s *subject, o *Observation, f *detect.Finding) *rightsize
 	}
 	p.ordinal, p.ending = f.Ordinal, f.Ending
 	e := newEvent(o, f, rightsizerv1.Phase_PHASE_UPDATED, p.base+f.Ordinal)
-	t.list(p, e)
+	t.list(o.Subject.UID, p, e)
 	return e
 }
 
@@ -190,24 +203,52 @@ func (t *Tracker) add(s *subject, o *Observation, f *detect.Finding) *rightsizer
 	e.FoundAtStart = o.AtStart
 	s.problems = append(s.problems, p)
 	t.unlisted++
-	t.list(&s.problems[len(s.problems)-1], e)
+	t.list(o.Subject.UID, &s.problems[len(s.problems)-1], e)
 	return e
 }
 
 // list keeps the latest event of a problem, within the bound.
-func (t *Tracker) list(p *problem, e *rightsizerv1.Event) {
+func (t *Tracker) list(uid string, p *problem, e *rightsizerv1.Event) {
 	p.severity = e.GetSeverity()
-	switch {
-	case p.event != nil:
-		p.event = e
-	case t.listed < t.maxProblems:
-		p.event = e
+	if p.event == nil {
+		if !t.makeRoom() {
+			return
+		}
 		t.listed++
 		t.unlisted--
+		if p.point {
+			p.place = t.points.PushBack(pointRef{uid, p.id})
+		}
 	}
+	p.event = e
+}
+
+// makeRoom sees to it that one more problem can be listed, at the cost of the
+// oldest point; false where all that is listed goes on.
+func (t *Tracker) makeRoom() bool {
+	if t.listed >= t.maxProblems {
+		t.unlistOldestPoint()
+	}
+	return t.listed < t.maxProblems
+}
+
+func (t *Tracker) unlistOldestPoint() {
+	oldest := t.points.Front()
+	if oldest == nil {
+		return
+	}
+	ref, _ := t.points.Remove(oldest).(pointRef)
+	s := t.subjects[ref.uid]
+	at := slices.IndexFunc(s.problems, func(p problem) bool { return p.id == ref.id })
+	s.problems[at].event, s.problems[at].place = nil, nil
+	t.listed--
+	t.unlisted++
 }
 
 func (t *Tracker) drop(p *problem) {
+	if p.place != nil {
+		t.points.Remove(p.place)
+	}
 	if p.event != nil {
 		t.listed--
 	} else {

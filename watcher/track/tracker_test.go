@@ -148,6 +148,41 @@ func TestAnyLifeIsWellFormed(t *testing.T) {
 	})
 }
 
+// What happened at one moment never keeps out what goes on, and of the points the
+// latest are listed.
+func TestWhatGoesOnComesFirst(t *testing.T) {
+	tracker := track.New(3)
+	listed := func() (out []string) {
+		for _, e := range tracker.Problems(nil) {
+			out = append(out, e.GetObject().GetName())
+		}
+		return out
+	}
+	for i := range 5 {
+		p := finding(fmt.Sprint("evicted-", i))
+		p.Point = true
+		tracker.Observe(look(fmt.Sprint("evicted-", i), p), nil)
+	}
+	assert.ElementsMatch(t, []string{"evicted-2", "evicted-3", "evicted-4"}, listed())
+	for i := range 2 {
+		tracker.Observe(look(fmt.Sprint("loop-", i), finding(fmt.Sprint("loop-", i))), nil)
+	}
+	assert.ElementsMatch(t, []string{"evicted-4", "loop-0", "loop-1"}, listed())
+	for i := 2; i < 4; i++ {
+		tracker.Observe(look(fmt.Sprint("loop-", i), finding(fmt.Sprint("loop-", i))), nil)
+	}
+	assert.ElementsMatch(t, []string{"loop-0", "loop-1", "loop-2"}, listed())
+	assert.Equal(t, 6, tracker.Unlisted())
+	for i := range 4 {
+		tracker.Observe(look(fmt.Sprint("loop-", i)), nil)
+	}
+	for i := range 5 {
+		tracker.Observe(look(fmt.Sprint("evicted-", i)), nil)
+	}
+	assert.Zero(t, tracker.Len())
+	assert.Zero(t, tracker.Unlisted())
+}
+
 func TestADetectorThatFailedEndsNothing(t *testing.T) {
 	tracker := track.New(10)
 	require.Len(t, tracker.Observe(look("a", finding("x")), nil), 1)
