@@ -142,11 +142,27 @@ func overAll(t *testing.T, ring bus.Options, o stream.Options, test func(t *test
 // the client's place in streamtest.Clients.
 func overAllOf(t *testing.T, ring bus.Options, o stream.Options, test func(t *testing.T, s *server, which int)) {
 	t.Helper()
+	eachClient(t, func(t *testing.T, which int) {
+		t.Helper()
+		t.Parallel()
+		test(t, start(t, ring, o), which)
+	})
+}
+
+// oneByOne is overAllOf for tests that keep the machine busy, which side by side
+// would wait for each other until their patience ends.
+func oneByOne(t *testing.T, ring bus.Options, o stream.Options, test func(t *testing.T, s *server, which int)) {
+	t.Helper()
+	eachClient(t, func(t *testing.T, which int) {
+		t.Helper()
+		test(t, start(t, ring, o), which)
+	})
+}
+
+func eachClient(t *testing.T, test func(t *testing.T, which int)) {
+	t.Helper()
 	for i, c := range streamtest.Clients("http://unused", nil) {
-		t.Run(fmt.Sprintf("%d-%s", i, c.Name()), func(t *testing.T) {
-			t.Parallel()
-			test(t, start(t, ring, o), i)
-		})
+		t.Run(fmt.Sprintf("%d-%s", i, c.Name()), func(t *testing.T) { test(t, i) })
 	}
 }
 

@@ -27,12 +27,11 @@ func heavy(n, bytes int) *rightsizerv1.Event {
 // Clients whose processes stop are dropped at the write timeout, with a reason in
 // the metrics; one beside them gets every event meanwhile. How late is for the
 // benchmark to say.
-func TestClientsThatStopReadingAreDroppedAndDelayNobody(t *testing.T) {
-	t.Parallel()
+func TestClientsThatStopReadingAreDroppedAndDelayNobody(t *testing.T) { //nolint:paralleltest // keeps the machine busy
 	const stopped = 4
 	const timeout = 2 * time.Second // a busy machine must not make the quick one slow
 	ring := bus.Options{Entries: 1 << 12, Bytes: 1 << 30}
-	overAllOf(t, ring, stream.Options{WriteTimeout: timeout}, func(t *testing.T, s *server, which int) {
+	oneByOne(t, ring, stream.Options{WriteTimeout: timeout}, func(t *testing.T, s *server, which int) {
 		t.Helper()
 		var freezer streamtest.Freezer
 		t.Cleanup(freezer.Thaw)
@@ -97,9 +96,8 @@ func held() int64 {
 
 // A stop that comes while everybody is being written to, and while some take
 // nothing, ends in time and tells those who listen why.
-func TestShutdownUnderLoadEndsEverybody(t *testing.T) {
-	t.Parallel()
-	overAllOf(t, bus.Options{Entries: 1 << 12}, stream.Options{WriteTimeout: 10 * time.Second}, func(t *testing.T, s *server, which int) {
+func TestShutdownUnderLoadEndsEverybody(t *testing.T) { //nolint:paralleltest // keeps the machine busy
+	oneByOne(t, bus.Options{Entries: 1 << 12}, stream.Options{WriteTimeout: 10 * time.Second}, func(t *testing.T, s *server, which int) {
 		t.Helper()
 		var freezer streamtest.Freezer
 		t.Cleanup(freezer.Thaw)
@@ -129,7 +127,7 @@ func TestShutdownUnderLoadEndsEverybody(t *testing.T) {
 		stopped := make(chan struct{})
 		go func() {
 			defer close(stopped)
-			tick := time.NewTicker(time.Millisecond)
+			tick := time.NewTicker(5 * time.Millisecond) // 13 MB/s to those who listen
 			defer tick.Stop()
 			for n := 0; publishing.Err() == nil; n++ {
 				s.bus.Publish(heavy(n, 8<<10))
