@@ -18,3 +18,19 @@ export async function check(page, where) {
   );
   if (violations.length > 0) throw new Error(`axe on ${where}:\n${violations.join("\n")}`);
 }
+
+// Fails where axe finds nothing in a page that has a fault: a check that cannot
+// fail checks nothing.
+export async function checkTheCheck(page) {
+  await page.evaluate(() => {
+    const button = document.createElement("button");
+    button.id = "planted"; // without a name
+    document.querySelector("main")?.append(button);
+  });
+  const found = await check(page, "a page with a planted fault").then(
+    () => "",
+    (fault) => String(fault),
+  );
+  await page.evaluate(() => document.getElementById("planted")?.remove());
+  if (!found.includes("button-name")) throw new Error(`axe misses a nameless button: ${found}`);
+}

@@ -3,7 +3,7 @@
 // sideways. With SHOTS=folder it leaves pictures there; with KEEP=1 it goes on
 // after a fault and tells all of them at the end.
 import { mkdir } from "node:fs/promises";
-import { check } from "./axe.mjs";
+import { check, checkTheCheck } from "./axe.mjs";
 import { onPage } from "./browser.mjs";
 
 const [url, workload] = process.argv.slice(2);
@@ -65,6 +65,8 @@ const followed = {
 };
 
 await onPage(url, async (page) => {
+  await settled(page);
+  await checkTheCheck(page);
   for (const theme of ["light", "dark"]) {
     await page.evaluate((chosen) => localStorage.setItem("rightsizer.theme", chosen), theme);
     for (const [size, viewport] of Object.entries(sizes)) {

@@ -40,14 +40,9 @@ export const nodeColumns: Column<Node>[] = [
   { name: "Pods", head: "Pods", number: true, cell: ({ pods }) => count(pods) },
   {
     name: "Open problems",
-    head: "Open problems",
+    head: "Problems",
     number: true,
     cell: ({ openProblems }) => count(openProblems),
-  },
-  {
-    name: "Kubelet",
-    head: "Kubelet",
-    cell: ({ kubeletVersion }) => <Untrusted text={kubeletVersion} />,
   },
 ];
 
@@ -55,7 +50,7 @@ function share(part = 0n, whole = 0n, show: (amount: bigint) => string): string 
   return `${partOf(part, whole, show)}, ${percent(part, whole)} %`;
 }
 
-function NodeState({ node: { ready, unschedulable, pressures } }: { node: Node }) {
+function NodeState({ node: { ready, unschedulable, pressures, kubeletVersion } }: { node: Node }) {
   const more = [...(unschedulable ? ["cordoned"] : []), ...pressures];
   return (
     <>
@@ -70,6 +65,9 @@ function NodeState({ node: { ready, unschedulable, pressures } }: { node: Node }
           , <Untrusted text={more.join(", ")} />
         </span>
       )}
+      <span className="block text-xs text-soft">
+        kubelet <Untrusted text={kubeletVersion} />
+      </span>
     </>
   );
 }

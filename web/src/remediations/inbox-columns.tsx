@@ -68,8 +68,14 @@ export function inboxColumns(now: number, show: Show): Column<Remediation>[] {
       name: "Asked for by",
       head: "Asked for by",
       narrow: true,
-      cell: ({ requestedBy, policy }) => <Untrusted text={requestedBy || policy || "unknown"} />,
+      cell: ({ requestedBy, policy, createTime }) => (
+        <>
+          <Untrusted text={requestedBy || policy || "unknown"} />
+          <span className="block text-xs text-soft">
+            <Ago time={createTime} now={now} />
+          </span>
+        </>
+      ),
     },
-    { name: "Made", head: "Made", cell: ({ createTime }) => <Ago time={createTime} now={now} /> },
   ];
 }

@@ -27,7 +27,7 @@ export function DataTable<Row>({ label, columns, rows, rowKey, bare = false }: P
     [
       number && "text-end tabular-nums",
       wrap && "min-w-64 break-words",
-      narrow && "min-w-40 wrap-anywhere",
+      narrow && "min-w-52 wrap-anywhere",
       !wrap && !narrow && "whitespace-nowrap",
     ]
       .filter(Boolean)
