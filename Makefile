@@ -104,9 +104,9 @@ test-conformance: .build/buf.stamp ## Connect's own conformance suite on the str
 	@.ci/conformance
 
 .PHONY: test-web
-test-web: .build/web.stamp ## Vitest
+test-web: web/dist/index.html ## Vitest; what a browser loads first
 	$(call say,vitest)
-	@cd web && npm test --silent
+	@cd web && npm test --silent && npm run --silent size
 
 .PHONY: test-devcluster
 test-devcluster: ## The real control plane and its scenarios

@@ -30,7 +30,7 @@ export default defineConfig({
   optimizeDeps: { exclude: ["@rightsizer/api"] },
   server: {
     fs: { allow: [".", "../gen/ts"] },
-    proxy: { "^/rightsizer\\.v1\\.": { target: operator } },
+    proxy: { "^/(rightsizer\\.v1\\.|auth/)": { target: operator } },
   },
   build: {
     target: ["chrome123", "firefox128", "safari17.5"],

@@ -5,10 +5,11 @@ import { useSyncExternalStore } from "react";
 // next person; a reload asks again.
 export interface Session {
   token: string; // empty: none was given
+  user: string; // whose it is, as the operator says
   refused: boolean; // the operator wants one, or does not take this one
 }
 
-let session: Session = { token: "", refused: false };
+let session: Session = { token: "", user: "", refused: false };
 const listeners = new Set<() => void>();
 
 function change(next: Session) {
@@ -20,18 +21,18 @@ export function token(): string {
   return session.token;
 }
 
-export function signIn(given: string) {
-  change({ token: given, refused: false });
+export function signIn(given: string, user: string) {
+  change({ token: given, user, refused: false });
 }
 
 export function signOut() {
-  change({ token: "", refused: true });
+  change({ token: "", user: "", refused: true });
 }
 
 // Called with the token that a call went out with: an answer that is late says
 // nothing of the token given meanwhile.
 export function refuse(used: string) {
-  if (used === session.token && !session.refused) change({ token: used, refused: true });
+  if (used === session.token && !session.refused) change({ ...session, refused: true });
 }
 
 export function useSession(): Session {

@@ -5,9 +5,7 @@ import { refuse, token } from "./session";
 // identify sends the viewer's token, and notes when the operator wants another.
 export const identify: Interceptor = (next) => async (request) => {
   const used = token();
-  // The login sends the token that it tries by itself.
-  if (used !== "" && !request.header.has("Authorization"))
-    request.header.set("Authorization", `Bearer ${used}`);
+  if (used !== "") request.header.set("Authorization", `Bearer ${used}`);
   try {
     return await next(request);
   } catch (reason) {

@@ -15,7 +15,7 @@ import { workloadSearchFrom } from "../workloads/search";
 import { usageSearchFrom } from "../workloads/usage-search";
 import { NotFound, ViewBroken } from "./fallbacks";
 import { parseSearch, stringifySearch } from "./search-params";
-import { Shell } from "./shell";
+import { callbackPath, Shell } from "./shell";
 
 // Every view is a chunk of its own. A new one needs a route here and, if it is
 // to be found, an entry in navigation.ts.
@@ -111,6 +111,12 @@ const nodes = createRoute({
   component: lazyRouteComponent(() => import("../nodes/nodes-view"), "NodesView"),
 });
 
+const callback = createRoute({
+  getParentRoute: () => root,
+  path: callbackPath,
+  component: lazyRouteComponent(() => import("../login/callback-view"), "CallbackView"),
+});
+
 const routeTree = root.addChildren([
   overview,
   live,
@@ -124,6 +130,7 @@ const routeTree = root.addChildren([
   audit,
   nodes,
   connections,
+  callback,
 ]);
 
 export function newRouter(history?: RouterHistory) {

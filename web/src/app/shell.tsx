@@ -14,6 +14,9 @@ const Login = lazy(() =>
 );
 const Palette = lazy(() => import("./palette").then(({ Palette }) => ({ default: Palette })));
 
+// Where a login comes back: shown to whoever is not known yet.
+export const callbackPath = "/login/callback";
+
 export function Shell() {
   const [menu, setMenu] = useState(false);
   const [palette, setPalette] = useState(false);
@@ -82,7 +85,9 @@ export function Shell() {
           tabIndex={-1}
           className="flex min-w-0 flex-1 flex-col gap-4 overflow-y-auto p-3 outline-none lg:p-5"
         >
-          {refused ? (
+          {pathname === callbackPath ? (
+            <Outlet />
+          ) : refused ? (
             <Suspense>
               <Login />
             </Suspense>

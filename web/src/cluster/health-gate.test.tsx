@@ -84,10 +84,12 @@ test("an operator that goes away leaves what was there, with the time", async ()
 });
 
 test("whoever may not see the health still sees the view", async () => {
-  show(Code.PermissionDenied);
+  const server = show(Code.PermissionDenied);
   await settle(10);
   expect(screen.getByText("the view")).toBeTruthy();
   expect(screen.queryByRole("alert")).toBeNull();
+  await settle(30_000);
+  expect(server.asked()).toBe(1); // a no is not asked for every second
 });
 
 test("no answer at all is no connection, not an empty page", async () => {

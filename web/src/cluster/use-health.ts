@@ -5,6 +5,7 @@ import { explain, type Failure } from "../api/failure";
 
 const whileStarting = 1000;
 const onceWell = 5000;
+const whileDenied = 60_000; // a right may be given meanwhile
 
 export interface Health {
   answer: GetHealthResponse | undefined; // the latest, which may be of before the failure
@@ -13,7 +14,8 @@ export interface Health {
   ask(): void;
 }
 
-// useHealth asks every second until all is well. It may be used in many places:
+// useHealth asks every second until all is well, or until it is told that it may
+// not. It may be used in many places:
 // they share one question.
 export function useHealth(): Health {
   const query = useQuery(
@@ -21,10 +23,12 @@ export function useHealth(): Health {
     {},
     {
       retry: false, // asking again is what it does anyhow
-      refetchInterval: ({ state }) =>
-        state.status === "success" && state.data?.state === HealthState.OK
+      refetchInterval: ({ state }) => {
+        if (state.error && !explain(state.error).passing) return whileDenied;
+        return state.status === "success" && state.data?.state === HealthState.OK
           ? onceWell
-          : whileStarting,
+          : whileStarting;
+      },
     },
   );
   return {

@@ -1,15 +1,9 @@
-import { createClient } from "@connectrpc/connect";
-import { useTransport } from "@connectrpc/connect-query";
-import { ClusterService } from "@rightsizer/api/cluster_service";
-import { useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useId, useState } from "react";
-import { explain } from "../api/failure";
-import { signIn, useSession } from "../api/session";
+import { useSession } from "../api/session";
 import { ErrorIcon } from "../ui/icons";
 import { ViewTitle } from "../ui/view-title";
-
-const notTaken =
-  "The operator does not take this token: it is mistyped, expired, or made for another audience.";
+import { IssuerButton } from "./issuer-button";
+import { useSignIn } from "./use-sign-in";
 
 // Asks who the viewer is, in the place of the view: what he wanted to see, and
 // its address, stay.
@@ -21,8 +15,7 @@ export function LoginView() {
   const [fault, setFault] = useState(
     token ? "The operator does not take your token any more: it may have expired." : "",
   );
-  const transport = useTransport();
-  const queries = useQueryClient();
+  const signIn = useSignIn();
 
   async function submit(event: FormEvent) {
     event.preventDefault();
@@ -30,20 +23,8 @@ export function LoginView() {
     if (tidy === "" || busy) return;
     setBusy(true);
     setFault("");
-    try {
-      const headers = { Authorization: `Bearer ${tidy}` };
-      await createClient(ClusterService, transport).getHealth({}, { headers });
-    } catch (reason) {
-      const { kind, title, advice } = explain(reason);
-      // Whoever may not see the health is known all the same.
-      if (kind !== "denied") {
-        setBusy(false);
-        setFault(kind === "unauthenticated" ? notTaken : `${title}. ${advice}`);
-        return;
-      }
-    }
-    signIn(tidy);
-    await queries.resetQueries();
+    setFault(await signIn(tidy));
+    setBusy(false);
   }
 
   return (
@@ -52,6 +33,7 @@ export function LoginView() {
       <p className="mt-1 text-soft">
         The operator asks who you are. What you may see and do is what Kubernetes grants you.
       </p>
+      <IssuerButton />
       <form className="mt-4 flex flex-col gap-3" onSubmit={submit}>
         <div className="flex flex-col gap-1">
           <label htmlFor={id} className="font-medium">
