@@ -111,18 +111,26 @@ func peek(w watch.Interface) ([]watch.Event, error) {
 func (c *conn) ListWithContext(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {
 	c.reading.RLock()
 	defer c.reading.RUnlock()
+	var out *metainternal.List
+	position, err := c.whole(ctx, opts, func() { out = &metainternal.List{} }, func(obj runtime.Object) error {
+		out.Items = append(out.Items, &listed{compact: c.convert(obj)})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	out.ResourceVersion = position
+	return out, nil
+}
+
+// whole reads a list to its end and returns its position. begin is called before
+// the first object, and again where the list expired halfway and is begun anew.
+func (c *conn) whole(ctx context.Context, opts metav1.ListOptions, begin func(), take func(runtime.Object) error) (position string, err error) {
 	for restarts := 0; ; restarts++ {
-		out := &metainternal.List{}
-		position, err := c.eachPage(ctx, opts, func(obj runtime.Object) error {
-			out.Items = append(out.Items, &listed{compact: c.convert(obj)})
-			return nil
-		})
-		out.ResourceVersion = position
-		if err == nil {
-			return out, nil
-		}
-		if restarts >= maxRestarts || !expired(err) || ctx.Err() != nil {
-			return nil, err
+		begin()
+		position, err = c.eachPage(ctx, opts, take)
+		if err == nil || restarts >= maxRestarts || !expired(err) || ctx.Err() != nil {
+			return position, err
 		}
 	}
 }

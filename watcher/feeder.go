@@ -84,12 +84,11 @@ func (f *Feeder) List(resource string, objs []runtime.Object) error {
 	}
 	in.health.answered()
 	if in.sink == nil {
-		// Old Events are evidence of nothing; only their position is of use.
-		since, cause, again := in.health.complete()
-		if again {
-			f.w.relisted(in.res, since, cause)
+		var old oldEvidence
+		for _, obj := range objs {
+			f.w.readOld(&old, obj)
 		}
-		f.w.synchronized(in.health)
+		f.w.listedKubeEvents(in.res, in.health, &old)
 		return nil
 	}
 	items := make([]any, 0, len(objs))

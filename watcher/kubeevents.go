@@ -7,34 +7,40 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/rightsizer/rightsizer/watcher/detect"
 	"github.com/rightsizer/rightsizer/watcher/object"
 )
 
-// watchKubeEvents reads Kubernetes Events from now on, until ctx is done. None
-// is kept: what counts becomes evidence or a number.
+// watchKubeEvents reads what Kubernetes Events warned of and then follows them,
+// until ctx is done. None is kept: what counts becomes evidence or a number.
 func (w *Watcher) watchKubeEvents(ctx context.Context, c *conn) {
 	for ctx.Err() == nil {
-		// One Event is enough to learn the position of now.
-		page, err := c.ListWithContext(ctx, metav1.ListOptions{Limit: 1})
+		var old oldEvidence
+		position, err := c.whole(ctx, metav1.ListOptions{FieldSelector: onlyWarnings}, func() { old = oldEvidence{} },
+			func(obj runtime.Object) error {
+				w.readOld(&old, obj)
+				return nil
+			})
 		if err != nil {
 			c.fail(err)
 			continue
 		}
-		list, err := meta.ListAccessor(page)
-		if err != nil {
-			c.fail(err)
-			continue
-		}
-		since, cause, again := c.health.complete()
-		if again {
-			w.relisted(c.res, since, cause)
-		}
-		w.synchronized(c.health)
-		w.followKubeEvents(ctx, c, list.GetResourceVersion())
+		w.listedKubeEvents(c.res, c.health, &old)
+		w.followKubeEvents(ctx, c, position)
 	}
+}
+
+// listedKubeEvents takes what a list of Events says.
+func (w *Watcher) listedKubeEvents(r *resource, h *watchHealth, old *oldEvidence) {
+	since, cause, again := h.complete()
+	if again {
+		w.relisted(r, since, cause)
+	}
+	w.takeOld(old, again)
+	w.synchronized(h)
 }
 
 // followKubeEvents watches from a position until it cannot be continued.
@@ -82,32 +88,58 @@ func (w *Watcher) readKubeEvents(ctx context.Context, stream watch.Interface, po
 // takeKubeEvent counts an Event, takes it as evidence and looks at what it is
 // about.
 func (w *Watcher) takeKubeEvent(e *corev1.Event) {
-	key := object.Key{Namespace: e.Namespace, Name: e.Name}
-	defer func() {
-		if p := recover(); p != nil {
-			w.quarantine.panicked("events", key, inConversion, p)
-		}
-	}()
-	seen := w.converter.KubeEvent(e)
-	w.metrics.kubeEvent(seen.Reason)
-	note, ok := detect.NoteOf(seen)
+	seen, ok := w.readKubeEvent(e)
+	w.metrics.kubeEvent(e.Reason)
 	if !ok {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	about := ref{seen.Kind, seen.Key, seen.UID}
-	if m := w.machines[seen.Name]; seen.Kind == kindNode && m != nil {
+	if about, ok := w.takeEvidence(&seen, false); ok {
+		w.again(about)
+	}
+}
+
+// evidence is what one Event says of one object.
+type evidence struct {
+	about ref
+	note  detect.Note
+}
+
+// readKubeEvent reads an Event as evidence; false where it is none.
+func (w *Watcher) readKubeEvent(e *corev1.Event) (out evidence, ok bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.quarantine.panicked("events", object.Key{Namespace: e.Namespace, Name: e.Name}, inConversion, p)
+			ok = false
+		}
+	}()
+	seen := w.converter.KubeEvent(e)
+	out.about = ref{seen.Kind, seen.Key, seen.UID}
+	out.note, ok = detect.NoteOf(seen)
+	return out, ok
+}
+
+// takeEvidence notes what an Event says; false where that is of no use. known
+// says that it may have been heard before. Under the lock.
+func (w *Watcher) takeEvidence(e *evidence, known bool) (about ref, ok bool) {
+	about = e.about
+	if m := w.machines[about.key.Name]; about.kind == kindNode && m != nil {
 		about.key, about.uid = object.Key{Name: m.Name}, m.UID // See object.KubeEvent.
 	}
 	if about.uid == "" {
-		return
+		return about, false
 	}
-	if topic, follows := note.Follows(); follows && w.notes.Of(about.uid).Find(topic, "") == nil {
-		return
+	if topic, follows := e.note.Follows(); follows && w.notes.Of(about.uid).Find(topic, "") == nil {
+		return about, false
+	}
+	if known {
+		if n := w.notes.Of(about.uid).Find(e.note.Topic, e.note.Part); n != nil && n.Last >= e.note.Last {
+			return about, false
+		}
 	}
 	// The object may be known only later: the watches are not in order with each
 	// other.
-	w.notes.Add(about.uid, &note)
-	w.again(about)
+	w.notes.Add(about.uid, &e.note)
+	return about, true
 }

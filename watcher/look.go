@@ -60,7 +60,7 @@ func look[O any](w *Watcher, g *glance[O]) {
 	}
 	seen := track.Observation{
 		Subject: g.subject(&g.in), Cluster: g.in.Cluster, Now: g.in.Now, Gone: g.in.Gone,
-		Findings: w.findings, AtStart: g.atStart,
+		Findings: w.findings, AtStart: g.atStart || w.atStart,
 	}
 	if blind != nil {
 		seen.Blind = func(eventType string) bool { return slices.Contains(blind, eventType) }

@@ -84,6 +84,9 @@ func (w *Watcher) putNode(n *object.Node, atStart bool) {
 			w.dropNode(held.Node)
 		}
 	}
+	if before == nil {
+		w.notes.Move(n.Name, n.UID, n.CreateTime) // Kubelets name it so.
+	}
 	detect.AdvanceNode(before, n, atStart, w.opts.Thresholds.NodeStartGrace, w.opts.Clock.Now())
 	w.store.PutNode(n)
 	w.lookAtNode(n, false, atStart)

@@ -64,10 +64,12 @@ type Watcher struct {
 	incidents   incidents
 	deadlines   deadlines
 	notes       *track.Notes
-	findings    []detect.Finding      // used again and again
-	events      []*rightsizerv1.Event // used again and again
-	podGlance   glance[object.Pod]    // used again and again
-	problems    line                  // health of the list of problems
+	// atStart says that what is looked at again was found at start.
+	atStart   bool
+	findings  []detect.Finding      // used again and again
+	events    []*rightsizerv1.Event // used again and again
+	podGlance glance[object.Pod]    // used again and again
+	problems  line                  // health of the list of problems
 }
 
 // identity is what the server said of itself.

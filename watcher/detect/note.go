@@ -81,6 +81,13 @@ func (n *Note) Follows() (topic Topic, ok bool) {
 	return topicFailedCreate, n.Topic == topicCreated
 }
 
+// EndsUnseen says that neither the status of such an object nor a warning tells
+// when this is over, so that one that is read late may be: a success is said by
+// an Event of type Normal.
+func (n *Note) EndsUnseen(kind string) bool {
+	return n.Topic == topicFailedCreate && kind != "StatefulSet" && kind != "DaemonSet"
+}
+
 // Merge adds what a later Event of the same topic and part said. After a gap, a
 // series that began since then takes the place of the one that is known. Within
 // a row it does not: words that change each time (a process id, the time of a

@@ -75,6 +75,21 @@ func (n *Notes) Add(uid string, note *detect.Note) {
 	n.byUID[uid] = append(n.byUID[uid], *note)
 }
 
+// Move files under its UID what was said of an object since it was made, under
+// its name, before it was known.
+func (n *Notes) Move(name, uid string, made int64) {
+	notes := n.byUID[name]
+	if len(notes) == 0 || name == uid {
+		return
+	}
+	delete(n.byUID, name)
+	for i := range notes {
+		if notes[i].Last >= made {
+			n.Add(uid, &notes[i])
+		}
+	}
+}
+
 // Forget drops what is known of an object that is gone. Its places in the order
 // stay taken until they are the oldest, which keeps this cheap.
 func (n *Notes) Forget(uid string) {

@@ -367,6 +367,9 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 	s.requests = append(s.requests, "list "+r.URL.Path)
 	objs := s.objects[r.URL.Path]
 	keys := slices.Sorted(maps.Keys(objs))
+	if kind, ok := strings.CutPrefix(r.URL.Query().Get("fieldSelector"), "type="); ok {
+		keys = slices.DeleteFunc(keys, func(key string) bool { return typeOf(objs[key]) != kind })
+	}
 	rv := s.rv
 	from, _ := strconv.Atoi(r.URL.Query().Get("continue"))
 	if from > 0 && s.stale[r.URL.Path] > 0 {
@@ -396,6 +399,15 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 		kind, version = "PartialObjectMetadataList", "meta.k8s.io/v1"
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"kind": kind, "apiVersion": version, "metadata": meta, "items": items})
+}
+
+// typeOf is the type of an Event.
+func typeOf(raw json.RawMessage) string {
+	var e struct {
+		Type string `json:"type"`
+	}
+	_ = json.Unmarshal(raw, &e) // Written by encode.
+	return e.Type
 }
 
 var listKinds = map[string]string{
