@@ -39,9 +39,10 @@ func (s podSink) remove(key object.Key, uid string, obj any) {
 	s.w.dropPod(before, last)
 }
 
-// replace takes the first list as what was found at start: all pods are stored
-// before any is looked at, so that the workloads are known whole. In later lists
-// each pod is a change like any other, and what is missing was deleted unseen.
+// replace takes the first list as what was found at start. In later lists each
+// pod is a change like any other, and what is missing was deleted unseen. Either
+// way all is stored before anything is looked at, so that the workloads and
+// nodes are known whole: none is out of pods for a moment that never was.
 func (s podSink) replace(objs []any, kept map[object.Key]bool, again bool) {
 	pods := make([]*object.Pod, 0, len(objs))
 	present := make(map[object.Key]bool, len(objs))
@@ -54,34 +55,39 @@ func (s podSink) replace(objs []any, kept map[object.Key]bool, again bool) {
 	// By name, so that the order of events is that of the cluster, not a map's.
 	byName := func(a, b *object.Pod) int { return a.Key.Compare(b.Key) }
 	slices.SortFunc(pods, byName)
-	if again {
-		held := s.w.store.Pods()
-		slices.SortFunc(held, byName)
-		for _, pod := range held {
-			if !present[pod.Key] && !kept[pod.Key] {
-				s.remove(pod.Key, pod.UID, nil)
-				s.w.quarantine.release(podsResource, pod.Key, "")
-			}
-		}
-		for _, pod := range pods {
-			s.put(pod)
-		}
-		return
-	}
 	s.w.mu.Lock()
-	for _, pod := range pods {
-		s.w.putPod(pod)
+	lost := slices.DeleteFunc(s.w.store.Pods(), func(pod *object.Pod) bool { return present[pod.Key] || kept[pod.Key] })
+	before := make([]*object.Pod, len(pods))
+	for i, pod := range pods {
+		if held := s.w.store.Pod(pod.Key); held != nil && held.UID != pod.UID {
+			lost = append(lost, held) // Another of its name.
+		} else {
+			before[i] = held
+		}
+	}
+	slices.SortFunc(lost, byName)
+	for _, pod := range lost {
+		s.w.store.DeletePod(pod.Key)
+	}
+	for i, pod := range pods {
+		s.w.storePod(before[i], pod)
 	}
 	s.w.mu.Unlock()
-	for _, pod := range pods {
+	for _, pod := range lost {
 		s.w.mu.Lock()
-		s.w.lookAtPod(nil, pod, false, true)
+		s.w.lookAtLast(pod, pod)
+		s.w.mu.Unlock()
+		s.w.quarantine.release(podsResource, pod.Key, "")
+	}
+	for i, pod := range pods {
+		s.w.mu.Lock()
+		s.w.lookAtPod(before[i], pod, false, !again)
 		s.w.mu.Unlock()
 	}
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	for _, m := range s.w.nodesByName() { // Now with their load.
-		s.w.lookAtNode(m.Node, false, true)
+		s.w.lookAtNode(m.Node, false, !again)
 	}
 }
 
@@ -94,9 +100,13 @@ func (w *Watcher) putPod(pod *object.Pod) *object.Pod {
 		w.dropPod(before, before)
 		before = nil
 	}
+	w.storePod(before, pod)
+	return before
+}
+
+func (w *Watcher) storePod(before, pod *object.Pod) {
 	detect.Advance(before, pod, w.opts.Thresholds.CrashLoopReset)
 	w.store.PutPod(pod)
-	return before
 }
 
 // dropPod looks at a pod's last form and forgets it; under the lock.
@@ -107,9 +117,14 @@ func (w *Watcher) dropPod(before, last *object.Pod) {
 	if before != nil {
 		w.store.DeletePod(before.Key)
 	}
-	// A pod that is seen for the last time may also be seen for the first.
-	w.lookAtPod(before, last, true, false)
+	w.lookAtLast(before, last)
 	w.moved(before, nil)
+}
+
+// lookAtLast looks at a pod that is not stored any more for the last time, which
+// may also be the first, and forgets it; under the lock.
+func (w *Watcher) lookAtLast(before, last *object.Pod) {
+	w.lookAtPod(before, last, true, false)
 	w.forget(last.UID)
 	w.usage.forgetPod(last.UID)
 }

@@ -401,6 +401,36 @@ func TestBackOffEventsAreEvidence(t *testing.T) {
 	})
 }
 
+// A list after a lost watch is compared as a whole: pods that took the place of
+// others do so at one moment, not after a time without any.
+func TestAListAfterALostWatchIsOneMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		killed, old := web("web-a"), web("web-b")
+		node := &corev1.Node{
+			ObjectMeta: metav1.ObjectMeta{Name: "node-1", UID: "uid-node-1", CreationTimestamp: metav1.Now()},
+			Status:     corev1.NodeStatus{Allocatable: corev1.ResourceList{"cpu": resource.MustParse("200m"), "pods": resource.MustParse("2")}},
+		}
+		server := shop(killed, old)
+		server.Put(node)
+		r := start(t, server)
+		defer r.stop()
+		require.Len(t, r.out.told("node.full"), 1)
+		r.server.SetDown(true)
+		synctest.Wait()
+		r.server.Delete(old)
+		r.server.Put(web("web-c"), end(killed, "OOMKilled", 137, time.Second))
+		r.server.Compact()
+		r.server.SetDown(false)
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		assert.Len(t, r.out.told("node.full"), 1, "full before and after")
+		assert.Len(t, r.out.told("pod.terminated"), 1, "web-b")
+		events := r.out.take()
+		require.Len(t, events, 1)
+		assert.Equal(t, rightsizerv1.Severity_SEVERITY_ERROR, events[0].GetSeverity(), "web-c serves")
+	})
+}
+
 func TestAListAfterALostWatchMakesUpForWhatWasMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		looping, other := web("web-a"), web("web-b")
