@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -304,7 +305,7 @@ func versions(t *testing.T, namespace string) map[string]string {
 				obj := &found.Items[i]
 				version := obj.GetResourceVersion()
 				if r.Name == "rightsizerpolicies" { // its status tells what it governs
-					version = fmt.Sprint(obj.GetGeneration())
+					version = strconv.FormatInt(obj.GetGeneration(), 10)
 				}
 				out[r.Name+"/"+obj.GetName()] = version
 			}
