@@ -1,7 +1,8 @@
 // Looks at every view in both themes, wide and narrow: node e2e/views.mjs URL
 // [NAMESPACE/KIND/NAME]. axe must find nothing, and a narrow page must not scroll
-// sideways. With SHOTS=folder it leaves pictures there; with KEEP=1 it goes on
-// after a fault and tells all of them at the end.
+// sideways. With QUICK=1 it is light and wide, and dark and narrow, alone; with
+// SHOTS=folder it leaves pictures there; with KEEP=1 it goes on after a fault and
+// tells all of them at the end.
 import { mkdir } from "node:fs/promises";
 import { check, checkTheCheck } from "./axe.mjs";
 import { onPage } from "./browser.mjs";
@@ -22,6 +23,7 @@ const views = {
   nodes: "/nodes",
   connections: "/connections",
 };
+const quick = process.env.QUICK && { light: "wide", dark: "narrow" };
 const sizes = { wide: { width: 1280, height: 860 }, narrow: { width: 320, height: 700 } };
 const faults = [];
 if (shots) await mkdir(shots, { recursive: true });
@@ -67,9 +69,11 @@ const followed = {
 await onPage(url, async (page) => {
   await settled(page);
   await checkTheCheck(page);
+  console.log("ready");
   for (const theme of ["light", "dark"]) {
     await page.evaluate((chosen) => localStorage.setItem("rightsizer.theme", chosen), theme);
     for (const [size, viewport] of Object.entries(sizes)) {
+      if (quick && quick[theme] !== size) continue;
       await page.setViewportSize(viewport);
       for (const [name, path] of Object.entries(views)) {
         if (only && !only.includes(name)) continue;
