@@ -60,6 +60,11 @@ export function durationMs(value: Duration): number {
   return Number(value.seconds) * 1000 + value.nanos / 1e6;
 }
 
+// How long ago: "20 s ago", "now" within the second.
+export function ago(ms: number): string {
+  return ms < 1000 ? "now" : `${span(ms)} ago`;
+}
+
 // Two units at most: "3 d 4 h", "5 min 5 s", "740 ms"; from ten minutes on nobody
 // wants the seconds.
 export function span(ms: number): string {

@@ -1,6 +1,7 @@
 import { useQuery } from "@connectrpc/connect-query";
 import { WorkloadService } from "@rightsizer/api/workload_service";
 import { money, percent } from "../format/quantity";
+import { Saved } from "../recommendations/saved";
 import { Card } from "../ui/card";
 import { Loaded } from "../ui/loaded";
 import { More } from "./more";
@@ -21,16 +22,12 @@ export function SavingsSummary() {
             return (
               <p className="p-3 text-soft">No prices and no measured use to compute from yet.</p>
             );
-          const saved = Math.max(0, now - then);
+          const change = percent(BigInt(Math.round(Math.abs(then - now))), BigInt(Math.round(now)));
           return (
             <div className="flex flex-wrap items-baseline gap-x-4 p-3">
-              <p className="text-2xl font-semibold tabular-nums">
-                {money(saved)}{" "}
-                <span className="text-sm font-normal text-soft">a month to save</span>
-              </p>
+              <Saved now={now} then={then} />
               <p className="text-soft tabular-nums">
-                {percent(BigInt(Math.round(saved)), BigInt(Math.round(now)))} % of {money(now)} as
-                requested now
+                {change} % of {money(now)} as requested now
               </p>
             </div>
           );

@@ -1,6 +1,6 @@
 import { type Recommendation, RecommendationState } from "@rightsizer/api/recommendation";
 import { bytes, cpu, moneyChange, share } from "../format/quantity";
-import { durationMs, span } from "../format/time";
+import { ago, durationMs } from "../format/time";
 import { Badge, type Tone } from "../ui/badge";
 import type { Column } from "../ui/data-table";
 import { Untrusted } from "../ui/untrusted";
@@ -74,7 +74,7 @@ export const recommendationColumns: Column<Recommendation>[] = [
           {share(confidence)} <WorthBadge state={state} />
         </span>
         <span className="text-xs text-soft">
-          {dataAge ? `data of ${span(durationMs(dataAge))} ago` : "no data"}
+          {dataAge ? `data of ${ago(durationMs(dataAge))}` : "no data"}
         </span>
       </span>
     ),

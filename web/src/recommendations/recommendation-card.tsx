@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { type Recommendation, RecommendationState } from "@rightsizer/api/recommendation";
 import { RemediationActionSchema } from "@rightsizer/api/remediation";
 import { bytes, cpu, money, moneyChange, plural, share } from "../format/quantity";
-import { durationMs, span } from "../format/time";
+import { ago, durationMs, span } from "../format/time";
 import { DryRunButton } from "../remediations/dry-run";
 import { Badge } from "../ui/badge";
 import { Fact } from "../ui/fact";
@@ -44,7 +44,7 @@ export function RecommendationDetails({ recommendation: r }: { recommendation: R
       )}
       <dl className="flex flex-wrap gap-x-6 gap-y-2 border-t border-line pt-3">
         <Fact name="Confidence">{share(r.confidence)}</Fact>
-        <Fact name="Newest data">{r.dataAge ? `${span(durationMs(r.dataAge))} ago` : "none"}</Fact>
+        <Fact name="Newest data">{r.dataAge ? ago(durationMs(r.dataAge)) : "none"}</Fact>
         <Fact name="Data spans">{r.dataSpan ? span(durationMs(r.dataSpan)) : "nothing"}</Fact>
         <Fact name="OOM kills seen">{r.oomKills}</Fact>
         <Fact name="OOM risk a day">{share(r.oomRisk)}</Fact>

@@ -2,10 +2,11 @@ import { useQuery } from "@connectrpc/connect-query";
 import type { Savings } from "@rightsizer/api/recommendation";
 import { WorkloadService } from "@rightsizer/api/workload_service";
 import { Link } from "@tanstack/react-router";
-import { money } from "../format/quantity";
+import { money, moneyChange } from "../format/quantity";
 import { Card } from "../ui/card";
 import { Loaded } from "../ui/loaded";
 import { Untrusted } from "../ui/untrusted";
+import { Saved } from "./saved";
 
 export function SavingsCard({ namespaces }: { namespaces: readonly string[] }) {
   const query = useQuery(
@@ -33,10 +34,7 @@ export function Total({ total }: { total: Savings }) {
   const { currentMonthlyCost: now, recommendedMonthlyCost: then, formula, priceSource } = total;
   return (
     <div className="min-w-0">
-      <p className="text-2xl font-semibold tabular-nums">
-        {money(Math.max(0, now - then))}{" "}
-        <span className="text-sm font-normal text-soft">a month</span>
-      </p>
+      <Saved now={now} then={then} />
       <p className="text-soft tabular-nums">
         {money(now)} as requested now, {money(then)} as recommended
       </p>
@@ -57,7 +55,10 @@ const shown = 6;
 
 function Parts({ parts }: { parts: readonly Savings[] }) {
   const top = parts.slice(0, shown);
-  const most = Math.max(1, ...top.map(({ currentMonthlyCost }) => currentMonthlyCost));
+  const most = Math.max(
+    0.01,
+    ...top.map((part) => Math.max(part.currentMonthlyCost, part.recommendedMonthlyCost)),
+  );
   if (top.length === 0) return null;
   return (
     <ul aria-label="By namespace" className="flex flex-col gap-1.5">
@@ -71,17 +72,17 @@ function Parts({ parts }: { parts: readonly Savings[] }) {
           </Link>
           <span aria-hidden="true" className="relative h-2 rounded-full bg-raised">
             <span
-              className="absolute inset-y-0 left-0 rounded-full bg-edge/50"
-              style={{ width: `${(100 * now) / most}%` }}
+              className={`absolute inset-y-0 left-0 rounded-full ${then > now ? "bg-warning" : "bg-edge/50"}`}
+              style={{ width: `${(100 * Math.max(now, then)) / most}%` }}
             />
             <span
               className="absolute inset-y-0 left-0 rounded-full bg-accent"
-              style={{ width: `${(100 * then) / most}%` }}
+              style={{ width: `${(100 * Math.min(now, then)) / most}%` }}
             />
           </span>
           <span className="text-end">
-            {money(Math.max(0, now - then))}
-            <span className="sr-only"> a month to save</span>
+            {then > now ? moneyChange(then - now) : money(now - then)}
+            <span className="sr-only"> a month {then > now ? "more" : "to save"}</span>
           </span>
         </li>
       ))}

@@ -1,6 +1,6 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { timestampDate, timestampMs } from "@bufbuild/protobuf/wkt";
-import { exactTime, localTime, shortTime, span } from "../format/time";
+import { ago, exactTime, localTime, shortTime, span } from "../format/time";
 
 // A moment in the viewer's zone, the exact one on hover.
 export function When({ time, exact = false }: { time: Timestamp | undefined; exact?: boolean }) {
@@ -16,10 +16,9 @@ export function When({ time, exact = false }: { time: Timestamp | undefined; exa
 export function Ago({ time, now }: { time: Timestamp | undefined; now: number }) {
   if (!time) return <span className="text-soft">unknown</span>;
   const distance = now - timestampMs(time);
-  const text = Math.abs(distance) < 1000 ? "now" : span(Math.abs(distance));
   return (
     <time dateTime={timestampDate(time).toISOString()} title={exactTime(time)}>
-      {text === "now" ? text : distance > 0 ? `${text} ago` : `in ${text}`}
+      {distance > -1000 ? ago(distance) : `in ${span(-distance)}`}
     </time>
   );
 }

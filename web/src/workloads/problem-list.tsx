@@ -18,7 +18,7 @@ export function ProblemList({ problems, namespace, workload }: Props) {
     <section aria-labelledby="problems" className="flex flex-col gap-2">
       <div className="flex flex-wrap items-baseline justify-between gap-2">
         <h2 id="problems" className="font-semibold">
-          Problems ({count(problems.length)})
+          Problems and causes ({count(problems.length)})
         </h2>
         <Link to="/live" search={{ namespace, workload }} className="bare-link">
           Follow its events live
