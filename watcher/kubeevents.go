@@ -140,6 +140,7 @@ func (w *Watcher) takeEvidence(e *evidence, known bool) (about ref, ok bool) {
 	}
 	// The object may be known only later: the watches are not in order with each
 	// other.
+	w.notes.Of(about.uid).Renew(&e.note, w.atStart)
 	w.notes.Add(about.uid, &e.note)
 	return about, true
 }

@@ -105,7 +105,7 @@ func (w *Watcher) dropNode(last *object.Node) {
 func (w *Watcher) lookAtNode(n *object.Node, gone, atStart bool) {
 	before := w.machines[n.Name]
 	now := &detect.Machine{Node: n, Load: w.store.NodeLoad(n.Name)}
-	detect.AdvanceMachine(before, now, &w.opts.Thresholds)
+	detect.AdvanceMachine(before, now, &w.opts.Thresholds, w.opts.Clock.Now())
 	w.machines[n.Name] = now
 	look(w, &glance[detect.Machine]{
 		resource: nodesResource, ref: ref{kindNode, object.Key{Name: n.Name}, n.UID},

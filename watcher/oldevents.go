@@ -56,6 +56,7 @@ func (w *Watcher) takeOld(old *oldEvidence, again bool) {
 	var about []ref
 	seen := make(map[string]bool)
 	w.mu.Lock()
+	w.atStart = !again
 	for i := range old.found {
 		r, ok := w.takeEvidence(&old.found[i], again)
 		if ok && !seen[r.uid] {
@@ -63,6 +64,7 @@ func (w *Watcher) takeOld(old *oldEvidence, again bool) {
 			about = append(about, r)
 		}
 	}
+	w.atStart = false
 	w.mu.Unlock()
 	for _, r := range about {
 		w.mu.Lock()

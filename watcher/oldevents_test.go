@@ -56,9 +56,10 @@ func TestEventsFromBeforeTheStartAreRead(t *testing.T) {
 		witness := start(t, server)
 		defer witness.stop()
 		for i, words := range []string{"refused", "timeout"} {
+			time.Sleep(10 * time.Second)
 			first := time.Now()
 			for n := range int32(2) {
-				time.Sleep(10 * time.Second)
+				time.Sleep(time.Duration(n) * 10 * time.Second)
 				server.Put(warned(fmt.Sprint("probe-", 9-i), "web-a", "Unhealthy", "Readiness probe failed: "+words, n+1, first, time.Now()))
 				synctest.Wait()
 			}

@@ -64,7 +64,7 @@ type Watcher struct {
 	incidents   incidents
 	deadlines   deadlines
 	notes       *track.Notes
-	// atStart says that what is looked at again was found at start.
+	// atStart says that what is noted and looked at was found at start.
 	atStart   bool
 	findings  []detect.Finding      // used again and again
 	events    []*rightsizerv1.Event // used again and again

@@ -35,6 +35,7 @@ func (c *Converter) Deployment(d *appsv1.Deployment) (*object.Controller, error)
 	}
 	s := &d.Status
 	out.Rollout = &object.Rollout{
+		StatusTime: statusTime(&d.ObjectMeta),
 		Generation: max(d.Generation, 0), Observed: max(s.ObservedGeneration, 0),
 		Revision: c.text(d.Annotations[deploymentRevision], maxRevision),
 		Replicas: max(s.Replicas, 0), Updated: max(s.UpdatedReplicas, 0), Wanted: out.Desired,
@@ -68,6 +69,7 @@ func (c *Converter) StatefulSet(s *appsv1.StatefulSet) (*object.Controller, erro
 		return nil, err
 	}
 	out.Rollout = &object.Rollout{
+		StatusTime: statusTime(&s.ObjectMeta),
 		Generation: max(s.Generation, 0), Observed: max(s.Status.ObservedGeneration, 0),
 		Revision: c.text(s.Status.UpdateRevision, maxRevision),
 		Replicas: max(s.Status.Replicas, 0), Updated: max(s.Status.UpdatedReplicas, 0), Wanted: out.Desired,
@@ -92,6 +94,7 @@ func (c *Converter) DaemonSet(d *appsv1.DaemonSet) (*object.Controller, error) {
 	}
 	s := &d.Status
 	out.Rollout = &object.Rollout{
+		StatusTime: statusTime(&d.ObjectMeta),
 		Generation: max(d.Generation, 0), Observed: max(s.ObservedGeneration, 0),
 		Revision: c.text(d.Annotations[daemonSetTemplate], maxRevision),
 		Replicas: max(s.CurrentNumberScheduled, 0), Updated: max(s.UpdatedNumberScheduled, 0), Wanted: out.Desired,
@@ -126,6 +129,18 @@ func (c *Converter) Job(j *batchv1.Job) (*object.Controller, error) {
 		break
 	}
 	return out, nil
+}
+
+// statusTime is when the status was written last, by managedFields; 0 where these
+// do not say.
+func statusTime(meta *metav1.ObjectMeta) int64 {
+	var at int64
+	for i := range meta.ManagedFields {
+		if e := &meta.ManagedFields[i]; e.Subresource == "status" && e.Time != nil {
+			at = max(at, seconds(*e.Time))
+		}
+	}
+	return at
 }
 
 // replicas unset means 1, the API's default.

@@ -82,7 +82,7 @@ func FuzzObjects(f *testing.F) {
 			detect.AdvanceNode(nil, n, false, time.Minute, time.Unix(2e9, 0))
 			m := &detect.Machine{Node: n, Load: object.NodeLoad{Requested: object.Resources{CPUMillis: 1 << 62}, Pods: 9}}
 			thresholds := detect.DefaultThresholds()
-			detect.AdvanceMachine(nil, m, &thresholds)
+			detect.AdvanceMachine(nil, m, &thresholds, time.Unix(2e9, 0))
 			valid(t, m, detect.Nodes(), detect.NodeSubject, "")
 		}
 		for _, convertTo := range []func() *object.Controller{
@@ -92,7 +92,7 @@ func FuzzObjects(f *testing.F) {
 			func() *object.Controller { return read[batchv1.Job](raw, c.Job) },
 		} {
 			if o := convertTo(); o != nil {
-				detect.AdvanceController(nil, o, false, time.Unix(2e9, 0))
+				detect.AdvanceController(nil, o, false, time.Minute, time.Unix(2e9, 0))
 				valid(t, o, detect.Controllers(), detect.ControllerSubject, o.Kind)
 			}
 		}

@@ -82,6 +82,7 @@ func (c *Converter) conditions(pod *corev1.Pod, out *object.Pod) {
 		case corev1.PodScheduled:
 			if cond.Status == corev1.ConditionFalse {
 				trouble(out).Unscheduled = c.condition(cond)
+				out.Trouble.Unscheduled.Told = ownedSince(pod.ManagedFields, string(corev1.PodScheduled))
 			}
 		case corev1.DisruptionTarget:
 			if holds {

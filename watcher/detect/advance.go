@@ -29,6 +29,7 @@ func Advance(prev, cur *object.Pod, reset time.Duration) {
 		prev = nil
 	}
 	cur.WasReady = wasReady(prev, cur)
+	keepToldSince(prev, cur)
 	for i := range cur.Containers {
 		c := &cur.Containers[i]
 		if c.State.Reason == reasonImagePullBackOff && prev != nil {
@@ -57,6 +58,18 @@ func wasReady(prev, cur *object.Pod) bool {
 		return cur.Phase != object.PhasePending && cur.Phase != ""
 	}
 	return prev.WasReady || prev.Ready
+}
+
+// keepToldSince: other numbers of the same main cause are no other problem.
+func keepToldSince(prev, cur *object.Pod) {
+	before, now := unscheduled(prev), unscheduled(cur)
+	if before == nil || now == nil || before.Since != now.Since {
+		return
+	}
+	was, is := parseVerdict(before.Message), parseVerdict(now.Message)
+	if was.main() == is.main() {
+		now.Told = before.Told
+	}
 }
 
 func keepPullCause(prev *object.Pod, c *object.Container) {

@@ -27,8 +27,9 @@ func ControllerSubject(in *ControllerInput) Subject {
 // AdvanceController completes cur with what is remembered from prev, nil where
 // the controller is seen for the first time: whether a rollout goes on, and
 // since when there are too few pods. atStart says that it was there before the
-// watcher. It writes to cur, which nobody else may have seen yet.
-func AdvanceController(prev, cur *object.Controller, atStart bool, now time.Time) {
+// watcher, unavailableAfter is Thresholds.UnavailableAfter. It writes to cur, which
+// nobody else may have seen yet.
+func AdvanceController(prev, cur *object.Controller, atStart bool, unavailableAfter time.Duration, now time.Time) {
 	r := cur.Rollout
 	if r == nil {
 		return
@@ -50,12 +51,34 @@ func AdvanceController(prev, cur *object.Controller, atStart bool, now time.Time
 	if r.Available >= cur.Desired {
 		return
 	}
-	r.ShortSince = now.Unix()
-	if before != nil && before.ShortSince > 0 {
-		r.ShortSince = before.ShortSince
-	} else if c := r.Condition("Available"); c != nil && c.Status == object.ConditionFalse && c.Since > 0 {
-		r.ShortSince = c.Since
+	r.ShortSince = shortSince(r, now.Unix())
+	if before == nil || before.ShortSince == 0 {
+		return
 	}
+	told := now.Unix() >= before.ShortSince+inSeconds(unavailableAfter)
+	if told || unavailableSince(r) == 0 { // Until it is told, the condition may come.
+		r.ShortSince = before.ShortSince
+	}
+}
+
+// shortSince is the best that is known of when a workload fell short: since its
+// condition says so, else since its status was written that says so, else now.
+func shortSince(r *object.Rollout, now int64) int64 {
+	if at := unavailableSince(r); at > 0 {
+		return at
+	}
+	if r.StatusTime > 0 && r.Observed >= r.Generation { // Else the spec alone changed.
+		return min(r.StatusTime, now)
+	}
+	return now
+}
+
+// unavailableSince is by the condition; 0 where it does not say so.
+func unavailableSince(r *object.Rollout) int64 {
+	if c := r.Condition("Available"); c != nil && c.Status == object.ConditionFalse {
+		return c.Since
+	}
+	return 0
 }
 
 // eventKind is the first part of the types of a kind: deployment.

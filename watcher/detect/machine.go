@@ -16,6 +16,8 @@ type Machine struct {
 	// Full says that the requests came to Thresholds.NodeFullPercent and have
 	// not fallen by more than fullSlack since. AdvanceMachine sets it.
 	Full bool
+	// FullSince is when it was found full; 0 while it is not.
+	FullSince int64
 }
 
 // NodeInput is a node at one moment.
@@ -98,13 +100,21 @@ func young(n *object.Node, grace time.Duration, now time.Time) bool {
 const fullSlack = 5
 
 // AdvanceMachine sets Full, which the requests of now and, between the two
-// bounds, the state before decide.
-func AdvanceMachine(prev, cur *Machine, t *Thresholds) {
+// bounds, the state before decide, and FullSince.
+func AdvanceMachine(prev, cur *Machine, t *Thresholds, now time.Time) {
 	percent := cur.percent()
 	cur.Full = percent >= int64(t.NodeFullPercent) ||
 		prev != nil && prev.Full && prev.UID == cur.UID && percent >= int64(t.NodeFullPercent)-fullSlack
 	if pods := cur.AllocatablePods; pods > 0 && cur.Load.Pods >= pods {
 		cur.Full = true
+	}
+	switch {
+	case !cur.Full:
+		cur.FullSince = 0
+	case prev != nil && prev.Full && prev.UID == cur.UID:
+		cur.FullSince = prev.FullSince
+	default:
+		cur.FullSince = now.Unix()
 	}
 }
 

@@ -85,7 +85,7 @@ func (NodeTainted) Detect(in *NodeInput, out []Finding) []Finding {
 			continue
 		}
 		f := Finding{
-			Problem: Identify(typeNodeTainted, in.Cluster, n.UID, t.Key, t.Value, t.Effect), Type: typeNodeTainted,
+			Problem: Identify(typeNodeTainted, in.Cluster, n.UID, t.Key, t.Value, t.Effect, unix(t.Since)), Type: typeNodeTainted,
 			Severity: info, Occurred: t.Since, Reason: t.Effect,
 			Details: &rightsizerv1.NodeTaintDetails{Key: t.Key, Value: t.Value, Effect: t.Effect},
 		}

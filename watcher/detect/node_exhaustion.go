@@ -34,7 +34,7 @@ func (NodeExhaustion) Detect(in *NodeInput, out []Finding) []Finding {
 			continue
 		}
 		f := Finding{
-			Problem: Identify(typeNodeExhaustion, in.Cluster, n.UID, about.resource), Type: typeNodeExhaustion,
+			Problem: Identify(typeNodeExhaustion, in.Cluster, n.UID, about.resource, unix(l.Since)), Type: typeNodeExhaustion,
 			Ordinal: l.Changes, Severity: warning, Occurred: l.Since, Reason: about.reason,
 			Message: fmt.Sprintf("Node %s uses %s of its allocatable %s", n.Name, percentText(l.Share), about.name),
 			Ending:  "Node " + n.Name + " is no longer short of " + about.name,

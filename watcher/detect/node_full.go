@@ -31,8 +31,8 @@ func (NodeFull) Detect(in *NodeInput, out []Finding) []Finding {
 		return out
 	}
 	f := Finding{
-		Problem: Identify(typeNodeFull, in.Cluster, n.UID), Type: typeNodeFull,
-		Severity: info, Reason: "Requests",
+		Problem: Identify(typeNodeFull, in.Cluster, n.UID, unix(n.FullSince)), Type: typeNodeFull,
+		Severity: info, Occurred: n.FullSince, Reason: "Requests",
 		Message: fmt.Sprintf("Node %s is full: its pods ask for %d %% of its CPU and %d %% of its memory", n.Name,
 			share(n.Load.Requested.CPUMillis, n.Allocatable.CPUMillis),
 			share(n.Load.Requested.MemoryBytes, n.Allocatable.MemoryBytes)),

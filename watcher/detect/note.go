@@ -23,8 +23,8 @@ type Note struct {
 	// First and Last are when it was said first and last, in Unix seconds.
 	First int64
 	Last  int64
-	// Began is First as it was when the note, or the series in it, was new: part
-	// of identities, so that an older series that is heard of later changes none.
+	// Began is Since as it was when the row was new: part of identities, so that
+	// an older series that is heard of later changes none.
 	Began int64
 	// Count is how often it was said, as far as known, at least 1. Kubelets
 	// count over the whole life of an Event, however long it was silent.
@@ -38,6 +38,14 @@ type Note struct {
 // rowGap is the silence that ends a row, in seconds: twice the time that the
 // kubelet's limit on the Events of one object can hold back an Event.
 const rowGap = 600
+
+// gap is the silence that ends a row, in seconds: that of controllers is longer.
+func (n *Note) gap() int64 {
+	if n.Topic == topicFailedCreate {
+		return inSeconds(refusedQuiet)
+	}
+	return rowGap
+}
 
 // Evidence are the notes of one object. A detector that lives by them says when
 // it wants to look again (Wake), since silence makes no change.
@@ -56,11 +64,7 @@ func (e Evidence) Find(topic Topic, part string) *Note {
 // NoteOf reads a Kubernetes Event as evidence; false where it is none. The
 // watcher keeps notes by object, within bounds, until the object is gone.
 func NoteOf(e *object.KubeEvent) (Note, bool) {
-	note := Note{Reason: e.Reason, Message: e.Message, First: e.First, Last: e.Last, Began: e.First, Count: max(e.Count, 1)}
-	note.Row, note.Since = 1, note.Last
-	if note.Last-note.First <= rowGap*int64(note.Count-1) { // On average; more is not known of the past.
-		note.Row, note.Since = note.Count, note.First
-	}
+	note := Note{Reason: e.Reason, Message: e.Message, First: e.First, Last: e.Last, Count: max(e.Count, 1)}
 	var ok bool
 	switch e.Kind {
 	case "Pod":
@@ -72,6 +76,11 @@ func NoteOf(e *object.KubeEvent) (Note, bool) {
 	case "ReplicaSet", "StatefulSet", "DaemonSet", "Job":
 		note.Topic, note.Part, ok = readControllerEvent(e)
 	}
+	note.Row, note.Since = 1, note.Last
+	if note.Last-note.First <= note.gap()*int64(note.Count-1) { // On average; more is not known of the past.
+		note.Row, note.Since = note.Count, note.First
+	}
+	note.Began = note.Since
 	return note, ok
 }
 
@@ -88,6 +97,20 @@ func (n *Note) EndsUnseen(kind string) bool {
 	return n.Topic == topicFailedCreate && kind != "StatefulSet" && kind != "DaemonSet"
 }
 
+// Renew begins a new row where the next note follows a success that ended the
+// one before: a controller that may not create again. unheard says that there
+// may have been one that nobody heard of.
+func (e Evidence) Renew(next *Note, unheard bool) {
+	known := e.Find(topicFailedCreate, next.Part)
+	if next.Topic != topicFailedCreate || known == nil {
+		return
+	}
+	created := e.Find(topicCreated, "")
+	if unheard || created != nil && created.Last > known.Last && next.Last >= created.Last {
+		known.Row, known.Since, known.Began = 0, next.Since, next.Since
+	}
+}
+
 // Merge adds what a later Event of the same topic and part said. After a gap, a
 // series that began since then takes the place of the one that is known. Within
 // a row it does not: words that change each time (a process id, the time of a
@@ -95,7 +118,7 @@ func (n *Note) EndsUnseen(kind string) bool {
 func (n *Note) Merge(later *Note) {
 	same := later.First == n.First
 	switch {
-	case later.Last-n.Last <= rowGap:
+	case later.Last-n.Last <= n.gap():
 		n.Since = min(n.Since, later.Since)
 		n.Row++
 		if same { // The same Event may have been counted up several times.
@@ -105,7 +128,7 @@ func (n *Note) Merge(later *Note) {
 		*n = *later
 		return
 	default:
-		n.Row, n.Since = 1, later.Last
+		n.Row, n.Since, n.Began = 1, later.Last, later.Last
 	}
 	n.First = min(n.First, later.First)
 	n.Count = max(n.Count+1, later.Count)

@@ -80,7 +80,7 @@ func configError(in *PodInput, c *object.Container, reason string) Finding {
 		message += ": " + sentence(c.State.Message)
 	}
 	return Finding{
-		Problem:   Identify(typeConfigError, in.Cluster, in.Cur.UID, c.Name, reason),
+		Problem:   Identify(typeConfigError, in.Cluster, in.Cur.UID, c.Name, reason, unix(int64(c.RowStart))),
 		Type:      typeConfigError,
 		Severity:  downOr(in, errored),
 		Container: c.Name,

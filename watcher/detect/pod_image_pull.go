@@ -103,7 +103,7 @@ func imagePull(in *PodInput, c *object.Container, kind string) Finding {
 		message += ": " + sentence(words)
 	}
 	return Finding{
-		Problem:   Identify(typ, in.Cluster, in.Cur.UID, c.Name, c.Image),
+		Problem:   Identify(typ, in.Cluster, in.Cur.UID, c.Name, c.Image, unix(int64(c.RestartCount))),
 		Type:      typ,
 		Severity:  severity,
 		Container: c.Name,

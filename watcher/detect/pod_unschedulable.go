@@ -109,7 +109,7 @@ func unschedulable(in *PodInput, pod *object.Pod, cond *object.Condition) Findin
 		message += ": " + text
 	}
 	return Finding{
-		Problem:  Identify(typ, in.Cluster, pod.UID, strconv.FormatInt(began, 10)),
+		Problem:  Identify(typ, in.Cluster, pod.UID, unix(max(began, cond.Told))),
 		Type:     typ,
 		Severity: downOr(in, warning),
 		Occurred: began,

@@ -76,13 +76,12 @@ func (Refused) Detect(in *ControllerInput, out []Finding) []Finding {
 	if in.Now.Unix() >= quiet {
 		return out
 	}
-	f := refusal(in, note.Message, note.First, "")
+	f := refusal(in, note.Message, note.First, unix(note.Began))
 	f.Wake = quiet
 	return append(out, f)
 }
 
-// refusal makes the finding; episode is part of its identity where the status
-// says when it began.
+// refusal makes the finding; episode, when it began, is part of its identity.
 func refusal(in *ControllerInput, message string, since int64, episode string) Finding {
 	c := in.Cur
 	eventType, details := readRefusal(message)

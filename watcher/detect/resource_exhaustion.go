@@ -84,7 +84,7 @@ func exhausted(in *PodInput, c *object.Container, u *Use, l *Level, resource str
 // finding is what all findings about a container's use have in common.
 func finding(in *PodInput, c *object.Container, u *Use, l *Level, eventType, resource string) Finding {
 	return Finding{
-		Problem: Identify(eventType, in.Cluster, in.Cur.UID, c.Name, resource, strconv.Itoa(int(u.Attempt))),
+		Problem: Identify(eventType, in.Cluster, in.Cur.UID, c.Name, resource, strconv.Itoa(int(u.Attempt)), unix(l.Since)),
 		Type:    eventType, Ordinal: l.Changes, Severity: warning, Occurred: l.Since, Container: c.Name, Kind: c.Kind,
 	}
 }

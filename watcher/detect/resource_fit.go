@@ -90,7 +90,7 @@ func (Fits) Detect(in *ControllerInput, out []Finding) []Finding {
 				return
 			}
 			out = append(out, Finding{
-				Problem: Identify(eventType, in.Cluster, in.Cur.UID, f.Container), Type: eventType, Ordinal: l.Changes,
+				Problem: Identify(eventType, in.Cluster, in.Cur.UID, f.Container, unix(l.Since)), Type: eventType, Ordinal: l.Changes,
 				Severity: info, Occurred: l.Since, Container: f.Container, Kind: f.Kind, Reason: reason, Message: message, Ending: ending,
 				Details: &rightsizerv1.SizingDetails{
 					CpuRequestMillis: f.Request.CPUMillis, CpuTargetMillis: f.Target.CPUMillis,

@@ -44,9 +44,7 @@ func (Unavailable) Detect(in *ControllerInput, out []Finding) []Finding {
 			Desired: c.Desired, Available: r.Available, SinceTime: moment(r.ShortSince),
 		},
 	}
-	// No status of any kind says since when there are too few, so that every
-	// shortage of one object has one id; it is opened again under it.
-	f.Problem = Identify(f.Type, in.Cluster, c.UID)
+	f.Problem = Identify(f.Type, in.Cluster, c.UID, unix(r.ShortSince))
 	if r.Available == 0 {
 		f.Severity, f.Ordinal = errored, 1
 	}

@@ -106,6 +106,9 @@ type Condition struct {
 	Since int64
 	// Generation is the one that it was made for; 0 where it does not say.
 	Generation int64
+	// Told is when it was said first for the same main cause, as far as known; of
+	// PodScheduled alone. detect.Advance carries it on.
+	Told int64
 }
 
 // MaxContainers bounds the containers of one pod that are kept. Etcd's limit on

@@ -14,7 +14,8 @@ const maxAnnotation = 256
 
 // redact returns an object without what may be secret. It knows no kinds: a pod's
 // template looks the same in all of them, and what a later watcher reads is
-// treated alike. managedFields hold names alone; bulky leaves them out.
+// treated alike. managedFields hold names alone; bulky
+// leaves out most of them.
 func redact(raw []byte, bulky bool) ([]byte, error) {
 	fields, err := fieldsOf(raw)
 	if err != nil {
@@ -26,7 +27,11 @@ func redact(raw []byte, bulky bool) ([]byte, error) {
 		}
 	}
 	if meta, ok := fields["metadata"].(map[string]any); ok && bulky {
+		kept := keptFields(fields["spec"], meta["managedFields"])
 		delete(meta, "managedFields")
+		if len(kept) > 0 {
+			meta["managedFields"] = kept
+		}
 	}
 	strip(fields)
 	out, err := json.Marshal(fields)
@@ -34,6 +39,24 @@ func redact(raw []byte, bulky bool) ([]byte, error) {
 		return nil, fmt.Errorf("object: %w", err)
 	}
 	return out, nil
+}
+
+// keptFields are the managedFields by which a pod's problems are told apart: who
+// said last that it finds no node, and when.
+func keptFields(spec, managed any) (kept []any) {
+	pod, _ := spec.(map[string]any)
+	if node, _ := pod["nodeName"].(string); node != "" {
+		return nil // The kubelet owns the condition, with all others.
+	}
+	entries, _ := managed.([]any)
+	for _, e := range entries {
+		entry, _ := e.(map[string]any)
+		fields, err := json.Marshal(entry["fieldsV1"])
+		if err == nil && entry["subresource"] == "status" && bytes.Contains(fields, []byte("PodScheduled")) {
+			kept = append(kept, entry)
+		}
+	}
+	return kept
 }
 
 // fieldsOf keeps numbers as they are written.
