@@ -310,7 +310,10 @@ var nodeStories = map[string]story{
 			},
 			{at: "12:02:00", resource: "pods", object: podOn("b", "20m", "Running")},
 			{at: "12:03:00", resource: "pods", object: podOn("c", "0m", "Running"), want: []string{"UPDATED node.full"}, said: []string{"3 pods and takes no more than 3"}},
-			{at: "12:04:00", resource: "pods", object: podOn("b", "20m", "Succeeded")},
+			{
+				at: "12:04:00", resource: "pods", object: podOn("b", "20m", "Succeeded"), want: []string{"UPDATED node.full"},
+				said: []string{"its pods ask for 90 % of its CPU"},
+			},
 			{at: "12:05:00", resource: "pods", object: podOn("a", "700m", "Running"), want: []string{"RESOLVED node.full"}},
 		},
 	},

@@ -124,6 +124,12 @@ var workloadStories = map[string]story{
 				said: []string{"Deployment web has been short of pods for 2 min: 3 of 4 available"},
 			},
 			{at: "12:04:00", resource: "deployments", object: deployment("1", "1", 4, 4, 0, progressed), want: []string{"UPDATED deployment.unavailable"}},
+			{
+				at: "12:04:10", resource: "deployments", object: deployment("1", "1", 4, 4, 1, progressed),
+				want: []string{"UPDATED deployment.unavailable"}, said: []string{"1 of 4 available"},
+			},
+			{at: "12:04:20", resource: "deployments", object: deployment("1", "1", 4, 4, 2, progressed)},
+			{at: "12:04:20", resource: "deployments", object: deployment("1", "1", 4, 4, 0, progressed), want: []string{"UPDATED deployment.unavailable"}},
 			{at: "12:05:00", resource: "deployments", object: deployment("1", "1", 4, 4, 4, progressed), want: []string{"RESOLVED deployment.unavailable"}},
 			{at: "12:06:00", resource: "deployments", object: deployment("1", "1", 4, 4, 3, progressed)},
 			{at: "12:08:00", want: []string{"OPENED deployment.unavailable"}},

@@ -52,12 +52,17 @@ func AdvanceController(prev, cur *object.Controller, atStart bool, unavailableAf
 		return
 	}
 	r.ShortSince = shortSince(r, now.Unix())
+	r.EmptiedAt = r.ShortSince
 	if before == nil || before.ShortSince == 0 {
 		return
 	}
 	told := now.Unix() >= before.ShortSince+inSeconds(unavailableAfter)
 	if told || unavailableSince(r) == 0 { // Until it is told, the condition may come.
 		r.ShortSince = before.ShortSince
+	}
+	r.EmptiedAt = max(r.ShortSince, before.EmptiedAt)
+	if (before.Available == 0) != (r.Available == 0) {
+		r.EmptiedAt = max(r.EmptiedAt+1, statusWritten(r, now.Unix()))
 	}
 }
 
@@ -67,7 +72,13 @@ func shortSince(r *object.Rollout, now int64) int64 {
 	if at := unavailableSince(r); at > 0 {
 		return at
 	}
-	if r.StatusTime > 0 && r.Observed >= r.Generation { // Else the spec alone changed.
+	return statusWritten(r, now)
+}
+
+// statusWritten is when the status was written, as far as known; now where the
+// spec alone changed.
+func statusWritten(r *object.Rollout, now int64) int64 {
+	if r.StatusTime > 0 && r.Observed >= r.Generation {
 		return min(r.StatusTime, now)
 	}
 	return now

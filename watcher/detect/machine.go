@@ -18,6 +18,9 @@ type Machine struct {
 	Full bool
 	// FullSince is when it was found full; 0 while it is not.
 	FullSince int64
+	// FullChanges counts how often since then it ran out of places for pods, or had
+	// some again.
+	FullChanges int32
 }
 
 // NodeInput is a node at one moment.
@@ -105,17 +108,23 @@ func AdvanceMachine(prev, cur *Machine, t *Thresholds, now time.Time) {
 	percent := cur.percent()
 	cur.Full = percent >= int64(t.NodeFullPercent) ||
 		prev != nil && prev.Full && prev.UID == cur.UID && percent >= int64(t.NodeFullPercent)-fullSlack
-	if pods := cur.AllocatablePods; pods > 0 && cur.Load.Pods >= pods {
-		cur.Full = true
-	}
+	cur.Full = cur.Full || cur.noPlace()
 	switch {
 	case !cur.Full:
-		cur.FullSince = 0
+		cur.FullSince, cur.FullChanges = 0, 0
 	case prev != nil && prev.Full && prev.UID == cur.UID:
-		cur.FullSince = prev.FullSince
+		cur.FullSince, cur.FullChanges = prev.FullSince, prev.FullChanges
+		if prev.noPlace() != cur.noPlace() {
+			cur.FullChanges++
+		}
 	default:
-		cur.FullSince = now.Unix()
+		cur.FullSince, cur.FullChanges = now.Unix(), 0
 	}
+}
+
+// noPlace says that the node takes no further pod, whatever its size.
+func (m *Machine) noPlace() bool {
+	return m.AllocatablePods > 0 && m.Load.Pods >= m.AllocatablePods
 }
 
 // percent is the larger share of CPU and memory that is requested.

@@ -16,7 +16,7 @@ type NodeFull struct{}
 // Docs implements Detector.
 func (NodeFull) Docs() []Doc {
 	return []Doc{{
-		Type: typeNodeFull, Severity: "info; warning where it has no place for another pod whatever its size",
+		Type: typeNodeFull, Severity: "info; warning where it has no place for another pod whatever its size (UPDATED as that changes)",
 		Source: "requests of the pods on it from 95 % of the allocatable CPU or memory (NodeFullPercent), or as many " +
 			"pods as it takes",
 		Details:  "NodeLoadDetails",
@@ -36,10 +36,10 @@ func (NodeFull) Detect(in *NodeInput, out []Finding) []Finding {
 		Message: fmt.Sprintf("Node %s is full: its pods ask for %d %% of its CPU and %d %% of its memory", n.Name,
 			share(n.Load.Requested.CPUMillis, n.Allocatable.CPUMillis),
 			share(n.Load.Requested.MemoryBytes, n.Allocatable.MemoryBytes)),
-		Ending: "Node " + n.Name + " has room again", Details: n.loadDetails(),
+		Ending: "Node " + n.Name + " has room again", Details: n.loadDetails(), Ordinal: n.FullChanges,
 	}
-	if n.AllocatablePods > 0 && n.Load.Pods >= n.AllocatablePods {
-		f.Severity, f.Reason, f.Ordinal = warning, "Pods", 1
+	if n.noPlace() {
+		f.Severity, f.Reason = warning, "Pods"
 		f.Message = fmt.Sprintf("Node %s is full: it has %s and takes no more than %d", n.Name,
 			count(n.Load.Pods, "pod"), n.AllocatablePods)
 	}

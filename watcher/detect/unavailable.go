@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
@@ -16,7 +17,7 @@ func (Unavailable) Docs() []Doc {
 	var out []Doc
 	for _, kind := range rollers {
 		out = append(out, Doc{
-			Type: kind + ".unavailable", Severity: "warning; error where no pod is available (also as UPDATED)",
+			Type: kind + ".unavailable", Severity: "warning; error where no pod is available (UPDATED as that changes)",
 			Source:  "fewer available pods than wanted for 2 min (UnavailableAfter)",
 			Details: "UnavailableDetails", Resolves: "as many are available as wanted, or it is deleted",
 		})
@@ -45,8 +46,10 @@ func (Unavailable) Detect(in *ControllerInput, out []Finding) []Finding {
 		},
 	}
 	f.Problem = Identify(f.Type, in.Cluster, c.UID, unix(r.ShortSince))
+	// Not a count: a process that starts meanwhile could not go on with it.
+	f.Ordinal = int32(min(r.EmptiedAt-r.ShortSince, math.MaxInt32))
 	if r.Available == 0 {
-		f.Severity, f.Ordinal = errored, 1
+		f.Severity = errored
 	}
 	return append(out, f)
 }

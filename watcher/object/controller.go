@@ -51,6 +51,9 @@ type Rollout struct {
 	// ShortSince is since when fewer pods are available than wanted; 0 while
 	// there are enough.
 	ShortSince int64
+	// EmptiedAt is when none became available, or some again, while too few were;
+	// ShortSince before that.
+	EmptiedAt int64
 }
 
 // Condition finds a condition by type; nil where there is none.

@@ -86,7 +86,9 @@ func resolved(o *Observation, p *problem) *rightsizerv1.Event {
 		f.Reason = "Deleted"
 		f.Message = "Over with its object: " + o.Subject.Kind + " " + o.Subject.Name + " was deleted"
 	}
-	e := newEvent(o, &f, rightsizerv1.Phase_PHASE_RESOLVED, p.base+p.ordinal)
+	// A life ends once, whatever was told of it: also a process that came later
+	// gives the end this id.
+	e := newEvent(o, &f, rightsizerv1.Phase_PHASE_RESOLVED, p.base)
 	if p.event != nil {
 		e.Details = p.event.GetDetails()
 	}
