@@ -32,6 +32,9 @@ func (w *Watcher) advance(u *use, c *object.Container, r *meter.Reading) bool {
 		share(&levels.MemoryPressure, r.MemoryPressure, t.PressurePercent)
 		share(&levels.IOPressure, r.IOPressure, t.PressurePercent)
 	}
+	if r.Has.Has(meter.Kills) {
+		told = levels.Kills.Advance(r.Killed, r.Kills, at) || told
+	}
 	u.levels = levels
 	if levels.Quiet() {
 		u.levels = nil

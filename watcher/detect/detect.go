@@ -88,6 +88,7 @@ func Pods() []Detector[object.Pod] {
 		Resize{},
 		Exhaustion{},
 		CPUThrottled{},
+		ProcessKilled{},
 		Pressure{},
 		PodLife{},
 	}

@@ -19,6 +19,30 @@ type Use struct {
 	// Throttling is the share of the quota's periods; the pressures are shares of
 	// the time.
 	Throttling, CPUPressure, MemoryPressure, IOPressure Level
+	// Kills are of processes of the container, which lived on.
+	Kills Kills
+}
+
+// Kills are processes that the kernel killed beside others of their container.
+type Kills struct {
+	// Number is how many were told last, Total the node's count then, and At when
+	// that was measured, in Unix seconds; 0 before any was told.
+	Number, Total int64
+	At            int64
+	// next is what may yet turn out to be the end of the container itself.
+	next, nextTotal, nextAt int64
+}
+
+// Advance takes how many more were killed and how many in all. It reports whether
+// there is something to tell: what was counted once the container is measured
+// again, and so has lived on.
+func (k *Kills) Advance(number, total, at int64) bool {
+	tell := k.next > 0
+	if tell {
+		k.Number, k.Total, k.At = k.next, k.nextTotal, k.nextAt
+	}
+	k.next, k.nextTotal, k.nextAt = number, total, at
+	return tell
 }
 
 // Levels of a Level.
@@ -81,6 +105,9 @@ func (l *Level) Advance(share float64, at int64, high, critical float64, hold ti
 
 // Quiet says that there is nothing to remember.
 func (u *Use) Quiet() bool {
+	if u.Kills.At != 0 || u.Kills.next != 0 {
+		return false
+	}
 	for _, l := range []*Level{&u.Memory, &u.CPU, &u.Throttling, &u.CPUPressure, &u.MemoryPressure, &u.IOPressure} {
 		if l.Since != 0 || l.State != LevelCalm {
 			return false

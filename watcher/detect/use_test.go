@@ -47,6 +47,23 @@ status:
 				want: []string{"POINT pod.oom_killed", "RESOLVED resource.exhaustion"}, said: []string{"", "no longer near its memory limit"},
 			},
 		},
+		"processes killed beside others": {
+			running,
+			{at: "12:01:00", use: []detect.Use{{Container: "app", Kills: killed([2]int64{1, 1})}}},
+			{
+				at: "12:01:30", use: []detect.Use{{Container: "app", Kills: killed([2]int64{1, 1}, [2]int64{2, 3})}},
+				want: []string{"POINT pod.process_oom_killed"}, said: []string{"Container app of pod web-1 lost 1 process to the kernel's OOM killer and lives on"},
+			},
+			{
+				at: "12:02:00", use: []detect.Use{{Container: "app", Kills: killed([2]int64{1, 1}, [2]int64{2, 3}, [2]int64{0, 3})}},
+				want: []string{"POINT pod.process_oom_killed"}, said: []string{"lost 2 processes"},
+			},
+			{at: "12:02:30", use: []detect.Use{{Container: "app", Kills: killed([2]int64{1, 1}, [2]int64{2, 3}, [2]int64{0, 3})}}},
+			{
+				at: "12:03:02", pod: restarted, use: []detect.Use{{Container: "app", Kills: killed([2]int64{1, 1}, [2]int64{2, 3}, [2]int64{0, 3})}},
+				want: []string{"POINT pod.oom_killed"},
+			},
+		},
 		"CPU near its limit, throttled, waiting": {
 			running,
 			{
@@ -104,6 +121,28 @@ func TestExhaustedNodes(t *testing.T) {
 	assert.Equal(t, "Node n1 uses 91 % of its allocatable CPU", found[1].Message)
 	in.Use = nil
 	assert.Empty(t, detect.NodeExhaustion{}.Detect(in, nil))
+}
+
+// killed is what is told of a container whose count rises as given, poll by poll.
+func killed(counts ...[2]int64) detect.Kills {
+	var k detect.Kills
+	for i, c := range counts {
+		k.Advance(c[0], c[1], 1795435200+int64(i))
+	}
+	return k
+}
+
+// A rise is told at the poll after, with which the container has lived on; a count
+// that stands still, not again.
+func TestKillsAreToldOnceTheContainerLivesOn(t *testing.T) {
+	var k detect.Kills
+	assert.False(t, k.Advance(0, 4, 100), "before the start")
+	assert.False(t, k.Advance(2, 6, 110), "perhaps the container itself")
+	assert.True(t, k.Advance(1, 7, 120))
+	assert.Equal(t, [3]int64{2, 6, 110}, [3]int64{k.Number, k.Total, k.At})
+	assert.True(t, k.Advance(0, 7, 130))
+	assert.Equal(t, [3]int64{1, 7, 120}, [3]int64{k.Number, k.Total, k.At})
+	assert.False(t, k.Advance(0, 7, 140))
 }
 
 // What is told comes to its end at every threshold that validation accepts.

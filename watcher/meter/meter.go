@@ -21,10 +21,11 @@ const (
 	// What no machine has: more is a broken source.
 	maxCPUMillis   = 1 << 24 // 16,777 cores
 	maxMemoryBytes = 1 << 50 // 1 PiB
+	maxKills       = 1 << 40
 )
 
 // Meter is what must be remembered of one container or node between two samples:
-// 88 bytes, and 72 more where throttling or pressure is told.
+// 88 bytes, and 88 more where throttling, pressure or kills are told.
 type Meter struct {
 	started int64 // Unix nanoseconds of the container that the counters belong to
 	cpu     counter
@@ -47,6 +48,7 @@ type detail struct {
 	pressure   counter // value is the CPU's
 	memoryWait float64
 	ioWait     float64
+	kills      counter
 }
 
 // Take adds a sample. rank is the source's, higher is better: while a better one
@@ -82,6 +84,9 @@ func (m *Meter) Take(s *Sample, rank uint8, fresh time.Duration, now time.Time, 
 	}
 	if s.Has.Has(Pressure) {
 		tally.add(m.takePressure(s, at, &out))
+	}
+	if s.Has.Has(Kills) {
+		tally.add(m.takeKills(s, at, &out))
 	}
 	return out
 }
@@ -195,6 +200,29 @@ func (m *Meter) takePressure(s *Sample, at int64, out *Reading) Verdict {
 	}
 	out.CPUPressure, out.MemoryPressure, out.IOPressure = min(cpu, 1), min(memory, 1), min(io, 1)
 	out.Has |= Pressure
+	return Taken
+}
+
+func (m *Meter) takeKills(s *Sample, at int64, out *Reading) Verdict {
+	if !good(s.Kills, maxKills) {
+		return Invalid
+	}
+	if m.detail == nil {
+		m.detail = &detail{}
+	}
+	c := &m.detail.kills
+	before := *c
+	if v := order(before.at, at); v != Taken {
+		return v
+	}
+	*c = counter{at, s.Kills}
+	switch {
+	case before.at == 0:
+		return First
+	case s.Kills < before.value:
+		return Reset
+	}
+	out.Killed, out.Kills, out.Has = int64(s.Kills-before.value), int64(s.Kills), out.Has|Kills
 	return Taken
 }
 

@@ -168,3 +168,33 @@ func BenchmarkTake(b *testing.B) {
 		m.Take(&s, 0, time.Minute, s.Time, nil)
 	}
 }
+
+// Kills are counted from the first sample on, and anew with the container.
+func TestKills(t *testing.T) {
+	var m meter.Meter
+	now := time.Unix(1_800_000_000, 0)
+	take := func(kills float64, after, started time.Duration) (int64, bool) {
+		s := &meter.Sample{Time: now.Add(after), Started: now.Add(started), Has: meter.Kills, Kills: kills}
+		r := m.Take(s, 0, time.Minute, now.Add(after), nil)
+		return r.Killed, r.Has.Has(meter.Kills)
+	}
+	for _, step := range []struct {
+		kills          float64
+		after, started time.Duration
+		killed         int64
+		ok             bool
+	}{
+		{5, 0, -time.Hour, 0, false},
+		{5, time.Second, -time.Hour, 0, true},
+		{7, 10 * time.Second, -time.Hour, 2, true},
+		{8, 10 * time.Second, -time.Hour, 0, false}, // Told before.
+		{math.NaN(), 20 * time.Second, -time.Hour, 0, false},
+		{6, 30 * time.Second, -time.Hour, 0, false}, // Went back.
+		{9, 50 * time.Second, 40 * time.Second, 0, false},
+		{10, 60 * time.Second, 40 * time.Second, 1, true},
+	} {
+		killed, ok := take(step.kills, step.after, step.started)
+		assert.Equal(t, step.killed, killed, step)
+		assert.Equal(t, step.ok, ok, step)
+	}
+}

@@ -17,6 +17,8 @@ const (
 	Throttling
 	// Pressure is the Sample's *Waiting.
 	Pressure
+	// Kills is Sample.Kills.
+	Kills
 )
 
 // Has says that all of the fields are set.
@@ -51,6 +53,9 @@ type Sample struct {
 	// CPUWaiting, MemoryWaiting and IOWaiting are the time in which at least one
 	// task waited for the resource, so far, in seconds (PSI `some`).
 	CPUWaiting, MemoryWaiting, IOWaiting float64
+	// Kills counts the processes of the container that the kernel's OOM killer
+	// ended, the container's own included.
+	Kills float64
 }
 
 // Reading is what a Sample adds to what was known.
@@ -69,6 +74,9 @@ type Reading struct {
 	// CPUPressure, MemoryPressure and IOPressure are the share of the time since
 	// the reading before in which at least one task waited, 0 to 1.
 	CPUPressure, MemoryPressure, IOPressure float64
+	// Killed is how many processes the OOM killer ended since the reading before,
+	// Kills how many so far.
+	Killed, Kills int64
 }
 
 // Verdict says what became of a sample or a part of it.

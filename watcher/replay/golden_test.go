@@ -241,7 +241,7 @@ var unseen = map[string]string{
 // polled says that a type is made of usage, which is polled and no part of a
 // recording.
 func polled(eventType string) bool {
-	for _, prefix := range []string{"resource.", "pod.cpu_throttled", "pod.pressure.", "node.exhaustion", "system."} {
+	for _, prefix := range []string{"resource.", "pod.cpu_throttled", "pod.process_oom_killed", "pod.pressure.", "node.exhaustion", "system."} {
 		if strings.HasPrefix(eventType, prefix) {
 			return true
 		}

@@ -14,8 +14,9 @@ const (
 )
 
 // KubeletThrottling reads from the kubelet's /metrics/cadvisor how often
-// containers ran into their CPU limit. The answer is some KiB a container, of which
-// two lines are wanted. Right: nodes/metrics.
+// containers ran into their CPU limit, and how many of their processes the kernel
+// killed for want of memory. The answer is some KiB a container, of which three
+// lines are wanted. Right: nodes/metrics.
 type KubeletThrottling struct{ Kubelets *Kubelets }
 
 // Name implements Source.
@@ -35,10 +36,16 @@ func (k KubeletThrottling) Read(ctx context.Context, t *Target, take func(*meter
 }
 
 func readThrottling(r io.Reader, node string, now time.Time, take func(*meter.Sample)) error {
-	const periods, throttled = "container_cpu_cfs_periods_total", "container_cpu_cfs_throttled_periods_total"
+	const (
+		periods   = "container_cpu_cfs_periods_total"
+		throttled = "container_cpu_cfs_throttled_periods_total"
+		kills     = "container_oom_events_total"
+	)
 	found := newContainers(node)
 	half := make(map[*meter.Sample]string)
-	err := expose(r, func(name []byte) bool { return string(name) == periods || string(name) == throttled }, func(l *line) error {
+	err := expose(r, func(name []byte) bool {
+		return string(name) == periods || string(name) == throttled || string(name) == kills
+	}, func(l *line) error {
 		s, err := found.of(l)
 		if err != nil || s == nil {
 			return err
@@ -48,9 +55,13 @@ func readThrottling(r io.Reader, node string, now time.Time, take func(*meter.Sa
 			at = now
 		}
 		s.Time = later(s.Time, at)
-		if string(l.name) == periods {
+		switch string(l.name) {
+		case kills:
+			s.Kills, s.Has = l.value, s.Has|meter.Kills
+			return nil
+		case periods:
 			s.Periods = l.value
-		} else {
+		default:
 			s.ThrottledPeriods = l.value
 		}
 		if other, ok := half[s]; ok && other != string(l.name) {

@@ -62,7 +62,8 @@ func TestThrottlingOfContainersAlone(t *testing.T) {
 	s := got["shop/web-1/app"]
 	assert.InDelta(t, 1000, s.Periods, 0)
 	assert.InDelta(t, 250, s.ThrottledPeriods, 0)
-	assert.Equal(t, meter.Throttling, s.Has)
+	assert.InDelta(t, 2, s.Kills, 0)
+	assert.Equal(t, meter.Throttling|meter.Kills, s.Has)
 }
 
 func TestPressureOfACgroup2Kubelet(t *testing.T) {
