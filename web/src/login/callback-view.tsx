@@ -21,8 +21,10 @@ export function CallbackView() {
     async function finish() {
       const params = new URLSearchParams(window.location.search);
       const attempt = take(params.get("state") ?? "");
-      // The code goes from the address and the history, whatever comes.
-      window.history.replaceState(window.history.state, "", window.location.pathname);
+      // The code goes from the address and the history, whatever comes; past the
+      // router, to which it would be another visit.
+      const { history, location } = window;
+      History.prototype.replaceState.call(history, history.state, "", location.pathname);
       if (!attempt) return "This tab did not begin this login, or it was used already.";
       const refused = params.get("error");
       if (refused) return `The issuer says: ${params.get("error_description") || refused}`;

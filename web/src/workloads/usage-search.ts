@@ -1,8 +1,9 @@
 // How much of the past a workload's page shows.
-export const ranges = ["1h", "6h", "24h"] as const;
+export const ranges = ["15m", "1h", "6h", "24h"] as const;
 export type Range = (typeof ranges)[number];
 
 export const rangeMs: Record<Range, number> = {
+  "15m": 900_000,
   "1h": 3_600_000,
   "6h": 21_600_000,
   "24h": 86_400_000,
