@@ -4,44 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/rightsizer/rightsizer/remediate/plan"
+	"github.com/rightsizer/rightsizer/remediate/policy"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
-
-// admission is what is known of the admission policy that guards approvals by
-// kubectl.
-type admission struct {
-	asked   time.Time
-	missing string
-	err     error
-}
-
-// admissionFor is how long that is believed.
-const admissionFor = 15 * time.Second
-
-// unguarded is what is missing for approvals by kubectl to be heeded; empty where
-// nothing is.
-func (e *Engine) unguarded(ctx context.Context) string {
-	e.mu.Lock()
-	known := e.admission
-	e.mu.Unlock()
-	if e.now().Sub(known.asked) >= admissionFor {
-		missing, err := e.client.Admission(ctx)
-		known = admission{asked: e.now(), missing: missing, err: err}
-		e.mu.Lock()
-		e.admission = known
-		e.mu.Unlock()
-	}
-	if known.err != nil {
-		return "it cannot be read whether approvals are guarded: " + known.err.Error()
-	}
-	return known.missing
-}
 
 // pending waits for a person, or heeds what one has written by kubectl.
 func (e *Engine) pending(ctx context.Context, r *v1alpha1.Remediation) (outcome, error) {
@@ -58,20 +29,20 @@ func (e *Engine) pending(ctx context.Context, r *v1alpha1.Remediation) (outcome,
 }
 
 // heed judges a decision that was written by kubectl: the API's own changes the
-// state in the same write.
+// state in the same write. One that was written, or could have been, while no
+// admission policy saw to it that it was made by who it names, is worth nothing.
 func (e *Engine) heed(ctx context.Context, r *v1alpha1.Remediation, a *v1alpha1.ApprovalDecision) (outcome, error) {
-	if missing := e.unguarded(ctx); missing != "" {
-		why := plan.Cut("a decision that kubectl wrote is not heeded, since nothing guards it: "+missing+" is missing; apply deploy/admission, then cancel this one", shownMessage)
-		if r.Status.Message != why {
-			e.logger.WarnContext(ctx, "remediation: an approval is not heeded")
-			if _, err := e.write(ctx, r, func(status *v1alpha1.RemediationStatus) error {
-				status.Message = why
-				return nil
-			}); err != nil {
-				return outcome{}, err
-			}
-		}
-		return wait(admissionFor)
+	since, err := e.opts.Policies.ApprovalsBound(ctx, r.Namespace)
+	if asked := pendingSince(r); err == nil && !since.Before(asked) {
+		err = fmt.Errorf("%w: the admission policy is in force since %s, and this has waited since %s",
+			policy.ErrUnbound, since.UTC().Format(time.RFC3339), asked.UTC().Format(time.RFC3339))
+	}
+	switch {
+	case err != nil && !errors.Is(err, policy.ErrUnbound):
+		return outcome{}, fmt.Errorf("whether approvals are guarded: %w", err)
+	case err != nil:
+		e.logger.WarnContext(ctx, "remediation: an approval is not heeded", slog.String("remediation", r.Namespace+"/"+r.Name), slog.Any("error", err))
+		return goOn(e.move(ctx, r, v1alpha1.StateAborted, e.opts.Identity, err.Error()+"; apply deploy/admission, or approve through the API"))
 	}
 	if expired(r, e.now()) && (a.Time == nil || r.Spec.ExpireTime.Before(new(metav1.NewTime(a.Time.Time)))) {
 		return goOn(e.move(ctx, r, v1alpha1.StateExpired, e.opts.Identity, "the decision came too late"))
@@ -84,6 +55,16 @@ func (e *Engine) heed(ctx context.Context, r *v1alpha1.Remediation, a *v1alpha1.
 		to = v1alpha1.StateRejected
 	}
 	return goOn(e.move(ctx, r, to, a.User, decided(a)))
+}
+
+// pendingSince is when a decision was waited for first.
+func pendingSince(r *v1alpha1.Remediation) time.Time {
+	for i := range r.Status.Transitions {
+		if t := &r.Status.Transitions[i]; t.To == v1alpha1.StatePendingApproval {
+			return t.Time.Time
+		}
+	}
+	return r.CreationTimestamp.Time
 }
 
 func decided(a *v1alpha1.ApprovalDecision) string {

@@ -58,7 +58,13 @@ type held struct {
 	cure     *cure
 	steps    int // transitions that were told
 	problems []string
+	// rollback says that a person has asked for its effect to be taken back.
+	rollback bool
+	request  request
 }
+
+// request is the key of what a person asked for; its zero value is none.
+type request struct{ by, id, hash string }
 
 // cure is a size that lasts: new pods of the workload are given it.
 type cure struct {
@@ -127,9 +133,12 @@ func hold(r *v1alpha1.Remediation) *held {
 	h := &held{
 		key: objectKey{r.Namespace, r.Name}, version: version, uid: string(r.UID), workload: workloadOf(r), row: rowOf(r),
 		episode: plan.EpisodeNumber(r.Spec.Episode), created: r.CreationTimestamp.Time, open: plan.Open(r.Status.State),
-		past: guard.FromRemediation(r), cure: cureOf(r),
+		past: guard.FromRemediation(r), cure: cureOf(r), rollback: rollbackAsked(r) != "",
 	}
-	if h.open {
+	if r.Spec.RequestID != "" {
+		h.request = request{by: r.Spec.RequestedBy, id: r.Spec.RequestID, hash: r.Spec.RequestHash}
+	}
+	if h.open || h.rollback {
 		h.full = r
 		return h
 	}
@@ -177,13 +186,14 @@ func (b *book) remove(key objectKey) {
 	delete(b.claimed, key)
 }
 
-// of lists the open Remediations of a workload, the oldest first, as copies.
+// of lists the Remediations of a workload that there is something to do for, the
+// oldest first, as copies.
 func (b *book) of(key workloadKey) []*v1alpha1.Remediation {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	var out []*v1alpha1.Remediation
 	for _, h := range b.items {
-		if h.open && h.workload == key && h.full != nil {
+		if (h.open || h.rollback) && h.workload == key && h.full != nil {
 			out = append(out, h.full.DeepCopy())
 		}
 	}
@@ -278,13 +288,13 @@ func (b *book) inNamespace(namespace string) int {
 	return b.count[namespace]
 }
 
-// unfinished lists the workloads with open Remediations.
+// unfinished lists the workloads that there is something to do for.
 func (b *book) unfinished() []workloadKey {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	var out []workloadKey
 	for _, h := range b.items {
-		if h.open {
+		if h.open || h.rollback {
 			out = append(out, h.workload)
 		}
 	}
@@ -432,9 +442,24 @@ func (b *book) watch(ctx context.Context, version string) (string, error) {
 // on: a decision of a person, for example.
 func (b *book) see(r *v1alpha1.Remediation) {
 	r.ManagedFields = nil
-	if b.put(r) && plan.Open(r.Status.State) {
+	if b.put(r) && (plan.Open(r.Status.State) || rollbackAsked(r) != "") {
 		b.e.waiting.add(workloadOf(r))
 	}
+}
+
+// requested returns what came of a person's request in a namespace, a copy; nil
+// where nothing did. same says that the request was the same.
+func (b *book) requested(namespace string, q request) (made *rightsizerv1.Remediation, same bool) {
+	for _, m := range b.entries(func(h *held) bool {
+		if h.key.namespace != namespace || h.request.id != q.id || h.request.by != q.by {
+			return false
+		}
+		same = h.request.hash == q.hash
+		return true
+	}) {
+		made = m
+	}
+	return made, same
 }
 
 // entries lists what the API shows.

@@ -93,6 +93,8 @@ func (e *Engine) step(ctx context.Context, r *v1alpha1.Remediation, s *seen) (ou
 		return e.executing(ctx, r, s)
 	case v1alpha1.StateVerifying:
 		return e.verifying(ctx, r)
+	case v1alpha1.StateSucceeded, v1alpha1.StateEscalated:
+		return e.takenBack(ctx, r)
 	default:
 		return outcome{}, nil
 	}

@@ -27,6 +27,9 @@ type Policies interface {
 	Frozen() string
 	// NamespaceLabels are the labels of a namespace, not to be changed.
 	NamespaceLabels(namespace string) map[string]string
+	// ApprovalsBound is since when an admission policy sees to it that an approval
+	// in a status was written by who it names; or why none can be believed.
+	ApprovalsBound(ctx context.Context, namespace string) (time.Time, error)
 }
 
 // Auditor keeps a record of what is about to be done. Without its word nothing is
@@ -160,10 +163,9 @@ type Engine struct {
 	// gate is held while guards are asked and what they let through is noted.
 	gate sync.Mutex
 
-	mu        sync.Mutex
-	started   time.Time // when this process saw everything for the first time
-	leading   bool
-	admission admission
+	mu      sync.Mutex
+	started time.Time // when this process saw everything for the first time
+	leading bool
 }
 
 // New makes an Engine. It talks to nobody yet.

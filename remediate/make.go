@@ -145,17 +145,41 @@ var errOpen = errors.New("another decision for the same is open")
 // create names a decision and makes its object. An episode that is taken is over,
 // and the next one is tried; or it is open, and then errOpen.
 func (e *Engine) create(ctx context.Context, r *v1alpha1.Remediation) (*v1alpha1.Remediation, error) {
+	return e.createAfter(ctx, r, nil)
+}
+
+// createFor is create for a person, whose wish is recorded before.
+func (e *Engine) createFor(ctx context.Context, r *v1alpha1.Remediation, by Person) (*v1alpha1.Remediation, error) {
+	return e.createAfter(ctx, r, func() error {
+		return e.recordBy(ctx, r, v1alpha1.StateProposed, actor{by.Name, by.Groups}, e.occasion(r), nil)
+	})
+}
+
+// nameOf is the name of a decision by what it says.
+func (e *Engine) nameOf(r *v1alpha1.Remediation) string {
+	at := rowOf(r)
+	return plan.Name(plan.Key{
+		Cluster: e.opts.Cluster.ClusterID(), WorkloadUID: at.uid, Container: at.container, Action: at.action,
+	}, r.Spec.Episode)
+}
+
+func (e *Engine) createAfter(ctx context.Context, r *v1alpha1.Remediation, before func() error) (*v1alpha1.Remediation, error) {
 	if e.book.inNamespace(r.Namespace) >= MaxPerNamespace {
 		return nil, errFull
 	}
-	at := rowOf(r)
-	_, last := e.book.row(at)
+	open, last := e.book.row(rowOf(r))
+	if open != nil {
+		return nil, errOpen
+	}
 	for range 4 {
 		last++
 		r.Spec.Episode = plan.Episode(last)
-		r.Name = plan.Name(plan.Key{
-			Cluster: e.opts.Cluster.ClusterID(), WorkloadUID: at.uid, Container: at.container, Action: at.action,
-		}, r.Spec.Episode)
+		r.Name = e.nameOf(r)
+		if before != nil {
+			if err := before(); err != nil {
+				return nil, err
+			}
+		}
 		made, err := e.client.CreateRemediation(ctx, r, false)
 		if err == nil {
 			e.book.put(made.DeepCopy())

@@ -8,7 +8,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/remediate/action"
 	"github.com/rightsizer/rightsizer/remediate/guard"
 	"github.com/rightsizer/rightsizer/remediate/plan"
@@ -56,8 +55,8 @@ func (e *Engine) verifying(ctx context.Context, r *v1alpha1.Remediation) (outcom
 		v.terms = *r.Spec.Verification
 	}
 	v.terms.SetDefaults()
-	if by, why := rollbackAsked(r); by != "" {
-		return e.rollBack(ctx, r, s, by, why)
+	if why := rollbackAsked(r); why != "" {
+		return e.rollBack(ctx, r, s, why)
 	}
 	if err := v.look(ctx); err != nil {
 		return outcome{}, err
@@ -238,7 +237,7 @@ func (v *verification) failed(ctx context.Context, ev *v1alpha1.VerificationEvid
 	if v.terms.OnFailure == v1alpha1.OnFailureEscalate {
 		return v.escalate(ctx, ev, why+"; the policy wants a person to look")
 	}
-	out, err := v.e.rollBack(ctx, v.r, v.s, v.e.opts.Identity, why)
+	out, err := v.e.rollBack(ctx, v.r, v.s, why)
 	return out, err
 }
 
@@ -275,166 +274,4 @@ func (e *Engine) conclude(ctx context.Context, r *v1alpha1.Remediation, to v1alp
 		}
 		return plan.Move(status, to, e.opts.Identity, why, e.now())
 	})
-}
-
-// conditionRollback is the type of the condition that asks for a rollback: every
-// replica may write it, and the leader heeds it.
-const conditionRollback = "RollbackRequested"
-
-func rollbackAsked(r *v1alpha1.Remediation) (by, why string) {
-	for i := range r.Status.Conditions {
-		if c := &r.Status.Conditions[i]; c.Type == conditionRollback && c.Status == metav1.ConditionTrue {
-			return "user", c.Message
-		}
-	}
-	return "", ""
-}
-
-// rollBack takes the effects back, and escalates where that is impossible.
-func (e *Engine) rollBack(ctx context.Context, r *v1alpha1.Remediation, s *seen, by, why string) (outcome, error) {
-	a, ok := e.opts.Actions.Get(r.Spec.Action.Kind)
-	if !ok {
-		return goOn(e.conclude(ctx, r, v1alpha1.StateEscalated, why+"; there is no action of its kind to take it back", nil))
-	}
-	if frozen := e.opts.Policies.Frozen(); frozen != "" {
-		return wait(retryLater)
-	}
-	if err := e.record(ctx, r, v1alpha1.StateRolledBack, by, "taking back: "+why, nil); err != nil {
-		return outcome{}, err
-	}
-	subject := e.subject(r, s)
-	r = r.DeepCopy()
-	failed := ""
-	for i := range r.Status.Targets {
-		t := &r.Status.Targets[i]
-		if t.Result != v1alpha1.TargetApplied && t.Result != v1alpha1.TargetConfirmed {
-			continue
-		}
-		err := a.Revert(ctx, subject, t)
-		switch {
-		case err == nil:
-			e.result(r, i, v1alpha1.TargetReverted, "")
-		case errors.Is(err, action.ErrGone):
-		case action.Known(err):
-			failed = err.Error()
-			t.Message = plan.Cut("not taken back: "+failed, 1024)
-		default:
-			return outcome{}, err
-		}
-	}
-	if failed != "" && plan.May(r.Status.State, v1alpha1.StateEscalated) {
-		return goOn(e.conclude(ctx, r, v1alpha1.StateEscalated, why+"; it could not be taken back: "+failed, nil))
-	}
-	return goOn(e.conclude(ctx, r, v1alpha1.StateRolledBack, why, nil))
-}
-
-// join lets causes join the open decision for the same container. It returns true
-// where there is none, or where the causes show that it was not enough.
-func (e *Engine) join(ctx context.Context, s *seen, container string, events []*rightsizerv1.Event) bool {
-	for _, kind := range cures {
-		open, _ := e.book.row(row{s.workload.UID, container, kind})
-		if open != nil {
-			return e.joinTo(ctx, s, open, events)
-		}
-	}
-	return true
-}
-
-func (e *Engine) joinTo(ctx context.Context, s *seen, r *v1alpha1.Remediation, events []*rightsizerv1.Event) bool {
-	ev := events[len(events)-1]
-	if t := tooSmall(r, ev); t != nil {
-		why := fmt.Sprintf("pod %s was OOM-killed again at what it was given", t.Pod)
-		evidence := &v1alpha1.VerificationEvidence{}
-		if r.Status.Verification != nil {
-			evidence = r.Status.Verification.DeepCopy()
-		}
-		evidence.OOMKills = new(int32(1))
-		if _, err := e.conclude(ctx, r, v1alpha1.StateEscalated, why+": more is needed", evidence); err != nil {
-			e.waiting.again(workloadOf(r), events, retrySoon)
-			return false
-		}
-		return true
-	}
-	var fresh []v1alpha1.Cause
-	for _, ev := range events {
-		if !hasCause(r, ev.GetId()) {
-			fresh = append(fresh, causeFrom(ev))
-		}
-	}
-	if len(fresh) == 0 {
-		return false
-	}
-	next, err := e.write(ctx, r, func(status *v1alpha1.RemediationStatus) error {
-		status.JoinedCauses += int32(len(fresh))
-		status.Causes = append(status.Causes, fresh...)
-		if over := len(status.Causes) - v1alpha1.MaxCauses; over > 0 {
-			status.Causes = status.Causes[over:]
-		}
-		return nil
-	})
-	if err != nil {
-		e.waiting.again(workloadOf(r), events, retrySoon)
-		return false
-	}
-	e.extend(ctx, next, s)
-	return false
-}
-
-// tooSmall is the target that was killed at what this decision gave it; nil where
-// the kill was one at less.
-func tooSmall(r *v1alpha1.Remediation, ev *rightsizerv1.Event) *v1alpha1.Target {
-	killed := ev.GetOomKilled().GetMemoryLimitBytes()
-	if killed == 0 || !plan.Began(r.Status.State) {
-		return nil
-	}
-	for i := range r.Status.Targets {
-		t := &r.Status.Targets[i]
-		if t.UID != ev.GetObject().GetUid() || t.Result != v1alpha1.TargetApplied && t.Result != v1alpha1.TargetConfirmed {
-			continue
-		}
-		if _, to := action.SizesOf(t); killed >= to.Limits.MemoryBytes {
-			return t
-		}
-	}
-	return nil
-}
-
-func hasCause(r *v1alpha1.Remediation, id string) bool {
-	if c := r.Spec.Cause; c != nil && string(c.EventID) == id {
-		return true
-	}
-	for i := range r.Status.Causes {
-		if string(r.Status.Causes[i].EventID) == id {
-			return true
-		}
-	}
-	return false
-}
-
-// extend gives pods that came later what an open decision gives: a replica that was
-// killed, or a new one.
-func (e *Engine) extend(ctx context.Context, r *v1alpha1.Remediation, s *seen) {
-	if r.Status.State != v1alpha1.StateVerifying || e.opts.Policies.Frozen() != "" {
-		return
-	}
-	a, ok := e.opts.Actions.Get(r.Spec.Action.Kind)
-	if !ok {
-		return
-	}
-	subject := e.subject(r, s)
-	more, err := e.others(ctx, a, subject, r)
-	if err == nil && len(more) > 0 {
-		if r, err = e.intend(ctx, r, s, more); err == nil {
-			var done *v1alpha1.Remediation
-			if done, _, err = e.effects(ctx, r, s, a, subject, true); err == nil {
-				_, err = e.write(ctx, r, func(status *v1alpha1.RemediationStatus) error {
-					status.Targets = done.Status.Targets
-					return nil
-				})
-			}
-		}
-	}
-	if err != nil {
-		e.waiting.look(workloadOf(r))
-	}
 }

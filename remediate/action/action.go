@@ -38,6 +38,9 @@ var (
 type Action interface {
 	// Kind names it.
 	Kind() v1alpha1.ActionKind
+	// Rights lists what it takes in Kubernetes to do the same by oneself to a
+	// workload of a kind: who asks for it has to have them.
+	Rights(workloadKind string) []Right
 	// Plan completes what is asked for and says what would come of it, without an
 	// effect. Its errors wrap ErrUnsupported, ErrRefused, ErrAlready or ErrGone, or
 	// are those of the API server.
@@ -61,6 +64,9 @@ type Action interface {
 	// errors wrap ErrIrreversible, ErrGone or ErrChanged.
 	Revert(ctx context.Context, s *Subject, done *v1alpha1.Target) error
 }
+
+// Right is a verb on a resource, as Kubernetes' RBAC names them.
+type Right struct{ Group, Resource, Verb string }
 
 // Subject is what an action is done for.
 type Subject struct {

@@ -33,6 +33,11 @@ type ResizeInPlace struct {
 // Kind implements Action.
 func (*ResizeInPlace) Kind() v1alpha1.ActionKind { return v1alpha1.ActionResizeInPlace }
 
+// Rights implements Action.
+func (*ResizeInPlace) Rights(string) []Right {
+	return []Right{{Resource: "pods/resize", Verb: "patch"}}
+}
+
 // Plan implements Action. It reads one pod, that of the cause or else the first
 // one that is not yet as it is to become, and asks the server by a dry run.
 func (a *ResizeInPlace) Plan(ctx context.Context, s *Subject) (*Draft, error) {
@@ -366,7 +371,11 @@ func (a *ResizeInPlace) Revert(ctx context.Context, s *Subject, t *v1alpha1.Targ
 	if err != nil {
 		return err
 	}
-	if sizeOf(&at.spec.Resources) != sizeIn(t.Desired) {
+	switch sizeOf(&at.spec.Resources) {
+	case sizeIn(t.Before): // by an earlier try
+		return nil
+	case sizeIn(t.Desired):
+	default:
 		return because(ErrChanged, "pod %s has another size by now", t.Pod)
 	}
 	return a.resize(ctx, pod.Namespace, pod.Name, patchOf(pod, at, sizeIn(t.Before)), kube.Write{Manager: s.Manager()})

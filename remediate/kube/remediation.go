@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	admissionv1 "k8s.io/api/admissionregistration/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 
@@ -110,39 +108,4 @@ func (c *Client) WatchRemediations(ctx context.Context, opts metav1.ListOptions)
 		return nil, fmt.Errorf("watch remediations: %w", err)
 	}
 	return w, nil
-}
-
-// AdmissionName is the admission policy, and its binding, that holds who may
-// approve by kubectl.
-const AdmissionName = "approvals." + v1alpha1.Group
-
-// Admission says whether that policy and its binding are in place and refuse what
-// they find wrong; where not, what is missing.
-func (c *Client) Admission(ctx context.Context) (missing string, err error) {
-	const path = "/apis/admissionregistration.k8s.io/v1"
-	policy, err := get[admissionv1.ValidatingAdmissionPolicy](ctx, c, path, "validatingadmissionpolicies", AdmissionName)
-	if apierrors.IsNotFound(err) {
-		return "ValidatingAdmissionPolicy " + AdmissionName, nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("read ValidatingAdmissionPolicy %s: %w", AdmissionName, err)
-	}
-	if fail := policy.Spec.FailurePolicy; fail != nil && *fail != admissionv1.Fail {
-		return "failurePolicy Fail of ValidatingAdmissionPolicy " + AdmissionName, nil
-	}
-	binding, err := get[admissionv1.ValidatingAdmissionPolicyBinding](ctx, c, path, "validatingadmissionpolicybindings", AdmissionName)
-	if apierrors.IsNotFound(err) {
-		return "ValidatingAdmissionPolicyBinding " + AdmissionName, nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("read ValidatingAdmissionPolicyBinding %s: %w", AdmissionName, err)
-	}
-	denies := false
-	for _, action := range binding.Spec.ValidationActions {
-		denies = denies || action == admissionv1.Deny
-	}
-	if !denies || binding.Spec.PolicyName != AdmissionName || binding.Spec.MatchResources != nil {
-		return "ValidatingAdmissionPolicyBinding " + AdmissionName + " that denies, everywhere", nil
-	}
-	return "", nil
 }

@@ -12,6 +12,10 @@ import (
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
 
+// ErrUnbound: no admission policy sees to it that an approval that kubectl writes
+// is made by who it names.
+var ErrUnbound = errors.New("approvals by kubectl are not heeded")
+
 // Policy is a policy as it is followed. It is made by FromNamespaced, FromCluster
 // or Default and not changed afterwards.
 type Policy struct {

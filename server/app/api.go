@@ -83,9 +83,7 @@ func (a *App) mountOwn(mux *http.ServeMux, chain connect.HandlerOption, h rpc.He
 		func() (string, http.Handler) {
 			return rightsizerv1connect.NewMetricsServiceHandler(rpc.NewMetricsService(a.cluster, h, metrics(a.cluster)), chain)
 		},
-		func() (string, http.Handler) {
-			return rightsizerv1connect.NewRemediationServiceHandler(rightsizerv1connect.UnimplementedRemediationServiceHandler{}, chain)
-		},
+		func() (string, http.Handler) { return a.remediationHandler(chain) },
 		func() (string, http.Handler) { return a.policyHandler(chain) },
 		func() (string, http.Handler) { return a.auditHandler(chain) },
 	} {

@@ -5,12 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/rightsizer/rightsizer/remediate/policy"
 )
 
 // ApprovalPolicy is the name of the ValidatingAdmissionPolicy that binds what
@@ -22,27 +26,45 @@ var (
 	admissionBindings = schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingadmissionpolicybindings"}
 )
 
-// ApprovalsBound is nil where the admission policy is in force in a namespace, so
-// that an approval in a Remediation's status was written by who it names; else
-// why such an approval must not be believed. It asks the API server each time.
-func (s *Store) ApprovalsBound(ctx context.Context, namespace string) error {
+// ApprovalsBound is since when the admission policy has been in force in a
+// namespace, so that an approval in a Remediation's status that was written after
+// that was written by who it names. It asks the API server each time. Its error wraps
+// policy.ErrUnbound where such an approval must not be believed; else it is not known.
+func (s *Store) ApprovalsBound(ctx context.Context, namespace string) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	policy, err := s.opts.Client.Resource(admissionPolicies).Get(ctx, ApprovalPolicy, metav1.GetOptions{})
+	found, err := s.opts.Client.Resource(admissionPolicies).Get(ctx, ApprovalPolicy, metav1.GetOptions{})
 	if err != nil {
-		return fmt.Errorf("approvals by kubectl are not heeded: ValidatingAdmissionPolicy %s: %w", ApprovalPolicy, err)
+		return time.Time{}, unread("ValidatingAdmissionPolicy", err)
 	}
-	if failure, _, _ := unstructured.NestedString(policy.Object, "spec", "failurePolicy"); failure == "Ignore" {
-		return fmt.Errorf("approvals by kubectl are not heeded: ValidatingAdmissionPolicy %s has failurePolicy Ignore, must be Fail", ApprovalPolicy)
+	if failure, _, _ := unstructured.NestedString(found.Object, "spec", "failurePolicy"); failure == "Ignore" {
+		return time.Time{}, unbound("ValidatingAdmissionPolicy", errors.New("has failurePolicy Ignore, must be Fail"))
 	}
 	binding, err := s.opts.Client.Resource(admissionBindings).Get(ctx, ApprovalPolicy, metav1.GetOptions{})
-	if err == nil {
-		err = s.binds(binding, namespace)
-	}
 	if err != nil {
-		return fmt.Errorf("approvals by kubectl are not heeded: ValidatingAdmissionPolicyBinding %s: %w", ApprovalPolicy, err)
+		return time.Time{}, unread("ValidatingAdmissionPolicyBinding", err)
 	}
-	return nil
+	if err := s.binds(binding, namespace); err != nil {
+		return time.Time{}, unbound("ValidatingAdmissionPolicyBinding", err)
+	}
+	since := found.GetCreationTimestamp().Time
+	if bound := binding.GetCreationTimestamp().Time; bound.After(since) {
+		since = bound
+	}
+	return since, nil
+}
+
+// unbound words what is missing.
+func unbound(kind string, err error) error {
+	return fmt.Errorf("%w: %s %s: %w", policy.ErrUnbound, kind, ApprovalPolicy, err)
+}
+
+// unread tells what is not there from what cannot be read now.
+func unread(kind string, err error) error {
+	if apierrors.IsNotFound(err) {
+		return unbound(kind, err)
+	}
+	return fmt.Errorf("read %s %s: %w", kind, ApprovalPolicy, err)
 }
 
 // binds says whether a binding puts the policy in force in a namespace.

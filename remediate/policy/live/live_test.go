@@ -332,7 +332,7 @@ func TestApprovalsBound(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				shop := object("v1", "Namespace", "", "shop", nil)
 				shop.SetLabels(map[string]string{"kubernetes.io/metadata.name": "shop"})
-				err := start(t, newAPI(t, append(c.objs, shop)...), nil).ApprovalsBound(t.Context(), "shop")
+				_, err := start(t, newAPI(t, append(c.objs, shop)...), nil).ApprovalsBound(t.Context(), "shop")
 				if c.err == "" {
 					assert.NoError(t, err)
 					return

@@ -86,7 +86,7 @@ func newRoot(name string) *cobra.Command {
 	if strings.HasPrefix(name, "kubectl-") { // installed as a plugin of kubectl
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl rightsizer"}
 	}
-	root.AddCommand(newServe(), newEvents(), newRecommendations(), newAudit(), newReplay(), newRecord(), newBacktest(), newConfig(), newVersion())
+	root.AddCommand(newServe(), newEvents(), newRecommendations(), newRemediations(), newAudit(), newReplay(), newRecord(), newBacktest(), newConfig(), newVersion())
 	return root
 }
 

@@ -140,6 +140,14 @@ func NotFound(reason, kind, name string, pairs ...string) *connect.Error {
 		append([]string{"kind", kind, "name", codec.Cut(name)}, pairs...)...)
 }
 
+// FailedPrecondition says that it cannot be done as things are. subject is what is
+// in the way.
+func FailedPrecondition(reason, subject, message string, pairs ...string) *connect.Error {
+	return with(New(connect.CodeFailedPrecondition, reason, message, pairs...), &errdetails.PreconditionFailure{
+		Violations: []*errdetails.PreconditionFailure_Violation{{Type: reason, Subject: subject, Description: message}},
+	})
+}
+
 // Unavailable says that a later try may succeed, and when to make it.
 func Unavailable(reason, message string, retry time.Duration, pairs ...string) *connect.Error {
 	return Retry(connect.CodeUnavailable, reason, message, retry, pairs...)
