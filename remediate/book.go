@@ -463,7 +463,7 @@ func (b *book) requested(namespace string, q request) (made *rightsizerv1.Remedi
 }
 
 // entries lists what the API shows.
-func (b *book) entries(fits func(h *held) bool) []*rightsizerv1.Remediation { //nolint:unused // the API lists by it
+func (b *book) entries(fits func(h *held) bool) []*rightsizerv1.Remediation {
 	b.mu.RLock()
 	var found []*held
 	for _, h := range b.items {

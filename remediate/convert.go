@@ -127,7 +127,7 @@ func protoResources(r *v1alpha1.Resources) *rightsizerv1.Resources {
 }
 
 // actionFrom reads an action of the API.
-func actionFrom(in *rightsizerv1.RemediationAction) v1alpha1.RemediationAction { //nolint:unused // what the API is asked for
+func actionFrom(in *rightsizerv1.RemediationAction) v1alpha1.RemediationAction {
 	out := v1alpha1.RemediationAction{
 		Kind:     v1alpha1.ActionKind(in.GetKind()),
 		Requests: resourcesFrom(in.GetRequests()), Limits: resourcesFrom(in.GetLimits()),
@@ -144,7 +144,7 @@ func actionFrom(in *rightsizerv1.RemediationAction) v1alpha1.RemediationAction {
 	return out
 }
 
-func resourcesFrom(in *rightsizerv1.Resources) *v1alpha1.Resources { //nolint:unused // what the API is asked for
+func resourcesFrom(in *rightsizerv1.Resources) *v1alpha1.Resources {
 	return policy.Amounts{CPUMillis: in.GetCpuMillis(), MemoryBytes: in.GetMemoryBytes()}.Resources()
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
 
-// ErrUnbound: no admission policy sees to it that an approval that kubectl writes
+// ErrUnbound says that no admission policy sees to it that an approval that kubectl writes
 // is made by who it names.
 var ErrUnbound = errors.New("approvals by kubectl are not heeded")
 

@@ -254,8 +254,7 @@ const retryRemediations = 2 * time.Second
 // remediationError words what Remediations found. What the API server said stays
 // inside: it may name addresses.
 func remediationError(ctx context.Context, err error) error {
-	var field FieldError
-	if errors.As(err, &field) {
+	if field, ok := errors.AsType[FieldError](err); ok {
 		return rpcerr.BadRequest(rpcerr.ReasonInvalidArgument, rpcerr.Violation{Field: field.Field(), Description: field.Reason()})
 	}
 	for _, known := range []struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -76,7 +77,7 @@ func (f *remediations) write(verb string, by rpc.Caller, c rpc.Choice) (*rightsi
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked = append(f.asked, fmt.Sprintf("%s %s/%s etag %q reason %q by %s of %v", verb, c.Namespace, c.Name, c.Etag, c.Reason, by.Name, by.Groups))
-	return &rightsizerv1.Remediation{Namespace: c.Namespace, Name: c.Name, Etag: fmt.Sprint(len(f.asked))}, f.err
+	return &rightsizerv1.Remediation{Namespace: c.Namespace, Name: c.Name, Etag: strconv.Itoa(len(f.asked))}, f.err
 }
 
 // rights let everything pass but what is named.
@@ -204,7 +205,7 @@ func TestARequestIsAnsweredOnce(t *testing.T) {
 		for i := range 2 {
 			resp, err := s.RejectRemediation(alice(t), &rightsizerv1.RejectRemediationRequest{Namespace: "shop", Name: "r"})
 			require.NoError(t, err)
-			assert.Equal(t, fmt.Sprint(5+i), resp.GetRemediation().GetEtag())
+			assert.Equal(t, strconv.Itoa(5+i), resp.GetRemediation().GetEtag())
 		}
 	})
 }

@@ -55,7 +55,7 @@ func TestExitCodes(t *testing.T) {
 		"config":                             {2, "", "check or print"},
 		"config check surplus":               {2, "", "takes no arguments"},
 		"evnts":                              {2, "", "did you mean events?"},
-		"anomalies list":                  {2, "", "unknown command"},
+		"anomalies list":                     {2, "", "unknown command"},
 		"--no-such-flag":                     {2, "", "unknown flag"},
 		"serve":                              {1, "", "no cluster to watch"},
 		"serve --kubeconfig=/nope":           {2, "", "kubeconfig (flag --kubeconfig) is \"/nope\"; cannot be used: "},
