@@ -1,0 +1,231 @@
+package remediate_test
+
+import (
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/rightsizer/rightsizer/remediate/kubetest"
+	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
+)
+
+// The operator is killed at each of its writes in turn: before the API server sees
+// it, and after it was made and before anybody hears of it. Its successor always
+// comes to the same end, and never makes a second effect.
+func TestAKillAtAnyWriteHasNoSecondEffect(t *testing.T) {
+	t.Parallel()
+	kills := 0
+	for _, after := range []bool{false, true} {
+		for n := 1; ; n++ {
+			var killed atomic.Bool
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 4)
+				first := w.start("first", func(c *kubetest.Client, die func()) {
+					c.CutAt(n, after, func() { killed.Store(true); die() })
+				})
+				require.True(t, until(func() bool { return killed.Load() || w.ended() }))
+				first.stop()
+				second := w.start("second", nil)
+				defer second.stop()
+				require.True(t, until(w.ended), "write %d, after %v: %+v", n, after, w.api.Remediations("shop"))
+				made := w.api.Remediations("shop")
+				require.Len(t, made, 1, "a record is never lost, and never doubled")
+				assert.Equal(t, v1alpha1.StateSucceeded, made[0].Status.State, "write %d, after %v: %s", n, after, made[0].Status.Message)
+				assert.Equal(t, []int64{103, 103, 103, 103}, w.limits("web-0", "web-1", "web-2", "web-3"))
+				assert.Len(t, w.api.Effects(), 4)
+				w.kept()
+			})
+			if !killed.Load() || t.Failed() {
+				break
+			}
+			kills++
+		}
+	}
+	t.Logf("killed at %d points", kills)
+	assert.GreaterOrEqual(t, kills, 20)
+}
+
+// Two that both believe to lead share one decision, whoever is first, and each pod
+// is written once.
+func TestTwoLeadersHaveOneEffect(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 4)
+			one, other := w.start("one", nil), w.start("other", nil)
+			defer one.stop()
+			defer other.stop()
+			require.True(t, until(w.ended))
+			made := w.api.Remediations("shop")
+			require.Len(t, made, 1)
+			assert.Equal(t, v1alpha1.StateSucceeded, made[0].Status.State, made[0].Status.Message)
+			assert.Len(t, w.api.Effects(), 4)
+			w.kept()
+		})
+	}
+}
+
+// Somebody else changes the pod between what was read and what is written: the
+// write is refused, everything is looked at again, and then it is made.
+func TestAChangeMeanwhileIsLookedAtAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		tries := 0
+		w.api.Hook(func(write kubetest.Write, made []*v1alpha1.Remediation) {
+			w.watch(write, made)
+			if write.Resource == "pods/resize" {
+				if tries++; tries <= 3 {
+					w.api.Meanwhile("shop", "web-0", func(p *corev1.Pod) *corev1.Pod { return p })
+				}
+			}
+		})
+		o := w.start("one", nil)
+		defer o.stop()
+		require.True(t, until(w.ended))
+		assert.Equal(t, v1alpha1.StateSucceeded, w.api.Remediations("shop")[0].Status.State)
+		assert.Equal(t, 4, tries)
+		assert.Len(t, w.api.Effects(), 1)
+		w.kept()
+	})
+}
+
+// Another pod of that name is not the pod of the decision.
+func TestAnotherPodOfThatNameIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.api.Hook(func(write kubetest.Write, _ []*v1alpha1.Remediation) {
+			if write.Resource == "pods/resize" {
+				w.api.Meanwhile("shop", "web-0", func(p *corev1.Pod) *corev1.Pod {
+					p.UID = "another"
+					p.Spec.Containers[0].Resources.Limits = corev1.ResourceList{}
+					return p
+				})
+			}
+		})
+		o := w.start("one", nil)
+		defer o.stop()
+		require.True(t, until(w.ended))
+		made := w.api.Remediations("shop")
+		assert.Equal(t, v1alpha1.StateAborted, made[0].Status.State, made[0].Status.Message)
+		assert.Contains(t, made[0].Status.Message, "another one")
+		assert.Empty(t, w.api.Effects())
+	})
+}
+
+// Without the audit chain's word nothing is done; with it, it goes on.
+func TestNoEffectWithoutItsAuditRecord(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		w.auditErr = errors.New("the disk is full")
+		o := w.start("one", nil)
+		defer o.stop()
+		time.Sleep(5 * time.Minute)
+		assert.Empty(t, w.api.Effects())
+		assert.Equal(t, []int64{64, 64}, w.limits("web-0", "web-1"))
+		health := o.engine.Health()
+		assert.Contains(t, health.GetReason(), "the disk is full")
+		w.mu.Lock()
+		w.auditErr = nil
+		w.mu.Unlock()
+		require.True(t, until(w.ended))
+		assert.Equal(t, []int64{103, 103}, w.limits("web-0", "web-1"))
+		assert.Len(t, w.api.Effects(), 2)
+		w.kept()
+	})
+}
+
+// Frozen between intent and write, it waits as long as that lasts.
+func TestAFreezeHoldsWhatWasBegun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.api.Hook(func(write kubetest.Write, made []*v1alpha1.Remediation) {
+			w.watch(write, made)
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if write.Resource == "remediations/status" && len(w.violated) == 0 && w.frozen == "" && len(made) == 1 && made[0].Status.StartTime == nil {
+				w.frozen = "an incident"
+			}
+		})
+		o := w.start("one", nil)
+		defer o.stop()
+		require.True(t, until(func() bool {
+			made := w.api.Remediations("shop")
+			return len(made) == 1 && made[0].Status.State == v1alpha1.StateExecuting
+		}))
+		time.Sleep(time.Minute)
+		assert.Empty(t, w.api.Effects())
+		w.api.Hook(w.watch)
+		w.mu.Lock()
+		w.frozen = ""
+		w.mu.Unlock()
+		require.True(t, until(w.ended))
+		assert.Len(t, w.api.Effects(), 1)
+		w.kept()
+	})
+}
+
+// An OOM kill at what was given raises again, and nothing is ever taken back; after
+// three raises within hours that did not help it is left to a person.
+func TestWhatDoesNotHelpIsRaisedAndThenLeft(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.spec.Cooldowns.Raise = v1alpha1.Of(time.Second)
+		o := w.start("one", nil)
+		defer o.stop()
+		limit, seen := int64(64), []int64{64}
+		for kill := range 6 {
+			if kill > 0 {
+				w.api.ChangePod("shop", "web-0", func(p *corev1.Pod) *corev1.Pod {
+					p.Status.ContainerStatuses[0].RestartCount++
+					return p
+				})
+				o.events <- w.kill("web-0", limit)
+			}
+			time.Sleep(30 * time.Second)
+			if now := w.limits("web-0")[0]; now != limit {
+				require.Greater(t, now, limit, "never downwards")
+				limit = now
+				seen = append(seen, now)
+			}
+		}
+		assert.Equal(t, []int64{64, 103, 206, 412}, seen)
+		w.kept()
+	})
+}
+
+// A resize that the kubelet never puts into force is escalated, not forgotten:
+// the API server accepting it is not the end.
+func TestAResizeThatIsNeverInForceIsEscalated(t *testing.T) {
+	t.Parallel()
+	for _, reason := range []string{corev1.PodReasonDeferred, corev1.PodReasonInfeasible} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 1)
+			w.api.Settle(false)
+			o := w.start("one", nil)
+			defer o.stop()
+			require.True(t, until(func() bool { return len(w.api.Effects()) == 1 }))
+			w.api.ChangePod("shop", "web-0", func(p *corev1.Pod) *corev1.Pod {
+				p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{
+					Type: corev1.PodResizePending, Status: corev1.ConditionTrue, Reason: reason, Message: "Node didn't have enough resource: memory", ObservedGeneration: p.Generation,
+				})
+				return p
+			})
+			require.True(t, until(w.ended))
+			made := w.api.Remediations("shop")[0]
+			assert.Equal(t, v1alpha1.StateEscalated, made.Status.State)
+			assert.Contains(t, made.Status.Message, "enough resource", reason)
+			assert.Len(t, w.api.Effects(), 1, "memory that was given after a kill is not taken back")
+		})
+	}
+}

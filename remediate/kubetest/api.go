@@ -1,0 +1,229 @@
+package kubetest
+
+import (
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
+)
+
+// Write is a write that was accepted, dry runs aside.
+type Write struct {
+	// Verb is create, update, patch, delete or evict; Resource such as pods/resize.
+	Verb, Resource, Namespace, Name string
+	// Manager is the field manager.
+	Manager string
+	// By numbers the client.
+	By int
+}
+
+// API is the server. Make it with New.
+type API struct {
+	mu           sync.Mutex
+	version      int
+	clients      int
+	pods         map[key]*corev1.Pod
+	deployments  map[key]*appsv1.Deployment
+	remediations map[key]*v1alpha1.Remediation
+	changes      []change // of Remediations, for watches
+	changed      chan struct{}
+	writes       []Write
+	hook         func(Write, []*v1alpha1.Remediation)
+	settle       bool // whether kubelets put a resize into force at once
+}
+
+type key struct{ namespace, name string }
+
+// change is one change of a Remediation.
+type change struct {
+	version int
+	kind    string // ADDED, MODIFIED, DELETED
+	object  *v1alpha1.Remediation
+}
+
+// New makes a server whose kubelets put resizes into force at once.
+func New() *API {
+	return &API{
+		version: 100, pods: map[key]*corev1.Pod{}, deployments: map[key]*appsv1.Deployment{}, remediations: map[key]*v1alpha1.Remediation{},
+		changed: make(chan struct{}), settle: true,
+	}
+}
+
+// Hook is called with each write that is about to be judged and the Remediations of
+// its namespace as they are then, while nothing else happens.
+func (a *API) Hook(hook func(Write, []*v1alpha1.Remediation)) { a.locked(func() { a.hook = hook }) }
+
+// Settle says whether kubelets put resizes into force from now on.
+func (a *API) Settle(now bool) { a.locked(func() { a.settle = now }) }
+
+func (a *API) locked(do func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	do()
+}
+
+// next is the next resource version; a.mu is held.
+func (a *API) next() string {
+	a.version++
+	return strconv.Itoa(a.version)
+}
+
+// PutDeployment stores a Deployment of ready replicas, and a pod for each: NAME-0
+// and so on, with UIDs after their names.
+func (a *API) PutDeployment(d *appsv1.Deployment) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	d = d.DeepCopy()
+	d.UID, d.ResourceVersion, d.Generation = types.UID("uid-"+d.Name), a.next(), 1
+	d.Status = appsv1.DeploymentStatus{ObservedGeneration: 1, Replicas: *d.Spec.Replicas, UpdatedReplicas: *d.Spec.Replicas, ReadyReplicas: *d.Spec.Replicas}
+	a.deployments[key{d.Namespace, d.Name}] = d
+	for i := range *d.Spec.Replicas {
+		a.putPod(d, fmt.Sprintf("%s-%d", d.Name, i))
+	}
+}
+
+func (a *API) putPod(d *appsv1.Deployment, name string) {
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: d.Namespace, Name: name, UID: types.UID("uid-" + name), Labels: d.Spec.Template.Labels, Generation: 1},
+		Spec:       *d.Spec.Template.Spec.DeepCopy(),
+		Status: corev1.PodStatus{
+			Phase: corev1.PodRunning, ObservedGeneration: 1, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
+		},
+	}
+	for i := range pod.Spec.Containers {
+		c := &pod.Spec.Containers[i]
+		pod.Status.ContainerStatuses = append(pod.Status.ContainerStatuses, corev1.ContainerStatus{
+			Name: c.Name, Ready: true, Resources: c.Resources.DeepCopy(), State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
+		})
+	}
+	pod.ResourceVersion = a.next()
+	a.pods[key{pod.Namespace, pod.Name}] = pod
+}
+
+// Pod returns a copy of a pod, nil where there is none.
+func (a *API) Pod(namespace, name string) *corev1.Pod {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.pods[key{namespace, name}].DeepCopy()
+}
+
+// ChangePod changes a pod as somebody else would; a pod that change returns nil
+// for is gone.
+func (a *API) ChangePod(namespace, name string, change func(*corev1.Pod) *corev1.Pod) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.changePod(namespace, name, change)
+}
+
+func (a *API) changePod(namespace, name string, change func(*corev1.Pod) *corev1.Pod) {
+	k := key{namespace, name}
+	if a.pods[k] == nil {
+		return
+	}
+	pod := change(a.pods[k].DeepCopy())
+	if pod == nil {
+		delete(a.pods, k)
+		return
+	}
+	pod.ResourceVersion = a.next()
+	a.pods[k] = pod
+}
+
+// Meanwhile is ChangePod for a hook: between what somebody read and what he writes.
+func (a *API) Meanwhile(namespace, name string, change func(*corev1.Pod) *corev1.Pod) {
+	a.changePod(namespace, name, change)
+}
+
+// Remediations lists copies of all Remediations of a namespace.
+func (a *API) Remediations(namespace string) []*v1alpha1.Remediation {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.in(namespace)
+}
+
+func (a *API) in(namespace string) []*v1alpha1.Remediation {
+	var out []*v1alpha1.Remediation
+	for k, r := range a.remediations {
+		if k.namespace == namespace {
+			out = append(out, r.DeepCopy())
+		}
+	}
+	return out
+}
+
+// ChangeRemediation changes a Remediation's status as somebody else would.
+func (a *API) ChangeRemediation(namespace, name string, change func(*v1alpha1.RemediationStatus)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := a.remediations[key{namespace, name}].DeepCopy()
+	change(&r.Status)
+	a.store(r, "MODIFIED")
+}
+
+// store takes a Remediation and tells watches; a.mu is held.
+func (a *API) store(r *v1alpha1.Remediation, kind string) {
+	r.ResourceVersion = a.next()
+	k := key{r.Namespace, r.Name}
+	if kind == "DELETED" {
+		delete(a.remediations, k)
+	} else {
+		a.remediations[k] = r
+	}
+	a.changes = append(a.changes, change{a.version, kind, r.DeepCopy()})
+	close(a.changed)
+	a.changed = make(chan struct{})
+}
+
+// Writes lists what was written so far, but for Kubernetes Events.
+func (a *API) Writes() []Write {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return append([]Write(nil), a.writes...)
+}
+
+// Effects lists the writes to workloads and pods.
+func (a *API) Effects() []Write {
+	var out []Write
+	for _, w := range a.Writes() {
+		if w.Resource != resourceRemediations && w.Resource != resourceStatus {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+const (
+	resourceRemediations = "remediations"
+	resourceStatus       = "remediations/status"
+)
+
+// accept notes a write; a.mu is held.
+func (a *API) accept(w Write) {
+	a.writes = append(a.writes, w)
+}
+
+// announce calls the hook before a write is judged; a.mu is held.
+func (a *API) announce(w Write) {
+	if a.hook != nil {
+		a.hook(w, a.in(w.Namespace))
+	}
+}
+
+func notFound(resource, name string) error {
+	return apierrors.NewNotFound(schema.GroupResource{Resource: resource}, name)
+}
+
+func conflict(resource, name, why string) error {
+	return apierrors.NewConflict(schema.GroupResource{Resource: resource}, name, fmt.Errorf("%s", why))
+}
+
+func now() metav1.Time { return metav1.NewTime(time.Now()) }
