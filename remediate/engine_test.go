@@ -134,7 +134,7 @@ type operator struct {
 	client *kubetest.Client
 	engine *remediate.Engine
 	events chan *rightsizerv1.Event
-	ctx    context.Context //nolint:containedctx // the process's life
+	ctx    context.Context // the process's life
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 }
