@@ -23,15 +23,19 @@ type footprint struct {
 	pods   int
 	stream bool
 
-	first, full, relist int64 // peaks: until it is ready, until the ring is full, while lists are read again
-	charged             int64
-	steady, heap        int64
-	cpu                 float64 // seconds
-	ready               time.Duration
-	events              int
+	// Peaks: until it is ready, until all pods were measured and the history has
+	// them, until the ring is full, while lists are read again.
+	first, used, full, relist int64
+	// sketches and history are what these two take at the end.
+	sketches, history int64
+	charged           int64
+	steady, heap      int64
+	cpu               float64 // seconds
+	ready             time.Duration
+	events            int
 }
 
-func (f *footprint) peak() int64 { return max(f.first, f.full, f.relist) }
+func (f *footprint) peak() int64 { return max(f.first, f.used, f.full, f.relist) }
 
 // memory prints the curve: pods → MiB.
 func memory(ctx context.Context, s *settings) (err error) {
@@ -40,7 +44,12 @@ func memory(ctx context.Context, s *settings) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, cluster.Stop()) }()
-	people := &population{cluster: cluster, nodes: s.nodes}
+	usage, err := startMeasurements(ctx, cluster, s.nodes)
+	if err != nil {
+		return err
+	}
+	defer usage.server.Close()
+	people := &population{cluster: cluster, nodes: s.nodes, usage: usage}
 	var rows []footprint
 	defer func() { // what was measured is told even where a later step fails
 		if len(rows) > 0 {
@@ -59,8 +68,8 @@ func memory(ctx context.Context, s *settings) (err error) {
 			if err != nil {
 				return err
 			}
-			say("%d pods, %s: peak %s MiB (first list %s, ring full %s, relist %s), steady %s",
-				pods, wayOf(stream), mib(row.peak()), mib(row.first), mib(row.full), mib(row.relist), mib(row.steady))
+			say("%d pods, %s: peak %s MiB (first list %s, measured %s, ring full %s, relist %s), steady %s",
+				pods, wayOf(stream), mib(row.peak()), mib(row.first), mib(row.used), mib(row.full), mib(row.relist), mib(row.steady))
 			rows = append(rows, row)
 		}
 	}
@@ -77,8 +86,8 @@ func judge(rows []footprint) error {
 	return nil
 }
 
-// weighOperator runs the operator once: first list, streams, a full ring, a
-// relist, silence.
+// weighOperator runs the operator once: first list, usage of all pods, streams, a
+// full ring, a relist, silence; usage goes on meanwhile.
 func weighOperator(ctx context.Context, s *settings, people *population, stream bool) (_ footprint, err error) {
 	row := footprint{pods: people.pods, stream: stream}
 	var flags []string
@@ -96,6 +105,12 @@ func weighOperator(ctx context.Context, s *settings, people *population, stream 
 	if err := o.profile(ctx, s, name+"-1-ready"); err != nil {
 		return row, err
 	}
+	if err := o.until(ctx, "measured all pods", func() bool {
+		return int(o.sum(ctx, "rightsizer_usage_pods", "")) >= people.pods && o.sum(ctx, "rightsizer_usage_history_series", "") > 0
+	}); err != nil {
+		return row, err
+	}
+	row.used = o.lap()
 	streams, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if err := openStreams(streams, o.url, s.streams); err != nil {
@@ -126,6 +141,7 @@ func weighOperator(ctx context.Context, s *settings, people *population, stream 
 	}
 	row.relist, row.charged, row.steady = o.lap(), o.charged(), o.resident()
 	row.heap, row.cpu = int64(o.sum(ctx, "go_memstats_heap_alloc_bytes", "")), o.sum(ctx, "process_cpu_seconds_total", "")
+	row.sketches, row.history = int64(o.sum(ctx, "rightsizer_usage_sketch_bytes", "")), int64(o.sum(ctx, "rightsizer_usage_history_bytes", ""))
 	row.events = published()
 	if held := int(o.sum(ctx, "rightsizer_watcher_objects", `"pods"`)); held != people.pods {
 		return row, fmt.Errorf("the operator holds %d pods, not %d", held, people.pods)
@@ -179,11 +195,12 @@ func printFootprints(s *settings, people *population, rows []footprint) {
 	fmt.Printf("%s\n\n", machine())
 	fmt.Printf("%d nodes; a pod is %d bytes in protobuf, %d in JSON; one Deployment and two ReplicaSets for %d pods; GOMEMLIMIT %s; %d streams; %s.\n\n",
 		s.nodes, people.encoded, people.json, perDeployment, s.memLimit, s.streams, newGaugeName())
-	fmt.Println("| pods | first list | peak MiB | until ready | ring full | relist | with cached files | steady RSS | Go heap | ready after s | CPU s | events |")
-	fmt.Println("|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+	fmt.Println("| pods | first list | peak MiB | until ready | measured | ring full | relist | with cached files | steady RSS | Go heap | sketches | history | ready after s | CPU s | events |")
+	fmt.Println("|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
 	for _, r := range rows {
-		fmt.Printf("| %d | %s | **%s** | %s | %s | %s | %s | %s | %s | %.1f | %.1f | %d |\n", r.pods, wayOf(r.stream),
-			mib(r.peak()), mib(r.first), mib(r.full), mib(r.relist), mib(r.charged), mib(r.steady), mib(r.heap), r.ready.Seconds(), r.cpu, r.events)
+		fmt.Printf("| %d | %s | **%s** | %s | %s | %s | %s | %s | %s | %s | %s | %s | %.1f | %.1f | %d |\n", r.pods, wayOf(r.stream),
+			mib(r.peak()), mib(r.first), mib(r.used), mib(r.full), mib(r.relist), mib(r.charged), mib(r.steady), mib(r.heap),
+			mib(r.sketches), mib(r.history), r.ready.Seconds(), r.cpu, r.events)
 	}
 }
 

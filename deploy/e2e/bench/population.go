@@ -25,6 +25,7 @@ const (
 // population is what was put into the cluster.
 type population struct {
 	cluster *controlPlane
+	usage   *measurements
 	nodes   int
 	pods    int // so far
 	victims []*corev1.Pod
@@ -102,6 +103,9 @@ func (p *population) run(ctx context.Context, rs *appsv1.ReplicaSet, n int) (*co
 	made, err := p.cluster.kube.CoreV1().Pods(rs.Namespace).Create(ctx, made, by("kube-controller-manager"))
 	if err != nil {
 		return nil, fmt.Errorf("create a pod: %w", err)
+	}
+	if p.usage != nil {
+		p.usage.add(made)
 	}
 	return made, p.cluster.report(ctx, made, status(made, 0, time.Now()))
 }
