@@ -11,6 +11,7 @@ import (
 	"github.com/rightsizer/rightsizer/watcher/history"
 	"github.com/rightsizer/rightsizer/watcher/meter"
 	"github.com/rightsizer/rightsizer/watcher/object"
+	"github.com/rightsizer/rightsizer/watcher/recommend"
 )
 
 // detailUse is the latest of what few sources tell.
@@ -71,7 +72,7 @@ type replicas struct {
 	pods                             float64
 	cpu, memory, throttled           mean
 	cpuWaits, memoryWaits, diskWaits mean
-	newest                           int64
+	newest                           *object.Pod // nil for nodes
 	sizes                            history.Sizes
 }
 
@@ -104,6 +105,7 @@ func (w *Watcher) recordMinute() {
 		}
 	}
 	w.usage.mu.Unlock()
+	w.addTargets(found)
 	w.usage.history.Record(now, func(m *history.Minute) {
 		for key, r := range found {
 			if r.pods > 0 {
@@ -166,13 +168,33 @@ func (w *Watcher) freshDetail(at int64, now time.Time) bool {
 // size takes the sizes of the newest pod.
 func (r *replicas) size(pod *object.Pod, container string) {
 	c := counted(pod, container)
-	if c == nil || pod.CreateTime < r.newest {
+	if c == nil || r.newest != nil && pod.CreateTime < r.newest.CreateTime {
 		return
 	}
-	r.newest = pod.CreateTime
+	r.newest = pod
 	held := c.InForce()
 	r.sizes.CPURequest, r.sizes.MemoryRequest = float64(held.Requests.CPUMillis), float64(held.Requests.MemoryBytes)
 	r.sizes.CPULimit, r.sizes.MemoryLimit = float64(held.Limits.CPUMillis), float64(held.Limits.MemoryBytes)
+}
+
+// addTargets adds what is recommended. It takes microseconds for each, which is less
+// than to keep what was recommended up to date with all that bounds it.
+func (w *Watcher) addTargets(found map[history.Key]*replicas) {
+	around := w.surroundings()
+	settings := recommend.DefaultSettings()
+	for key, r := range found {
+		if r.newest == nil {
+			continue
+		}
+		c := counted(r.newest, key.Container)
+		if c == nil {
+			continue
+		}
+		sketch, _ := w.usage.book.Get(w.usageKey(r.newest, c.Name))
+		s := &sizeable{key: w.store.Workload(r.newest), newest: r.newest, replicas: int32(r.pods)}
+		got := settings.Recommend(w.input(around, s, c, &sketch))
+		r.sizes.CPUTarget, r.sizes.MemoryTarget = float64(got.Requests.CPUMillis), float64(got.Requests.MemoryBytes)
+	}
 }
 
 func (r *replicas) values() history.Values {

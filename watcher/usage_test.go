@@ -233,6 +233,19 @@ func TestTheHistoryAnswers(t *testing.T) {
 		res, err = r.QueryMetrics(&rightsizerv1.QueryMetricsRequest{Metric: "container_memory_limit", Aggregation: rightsizerv1.Aggregation_AGGREGATION_AVG}, nil)
 		require.NoError(t, err)
 		assert.InEpsilon(t, 64<<20, res.GetSeries()[0].GetPoints()[0].GetValue(), 0.001)
+		now, ok := r.Recommendation("shop", "Deployment", "web", "app")
+		require.True(t, ok)
+		for metric, want := range map[string]int64{
+			"container_cpu_recommendation":    now.GetTargetRequests().GetCpuMillis(),
+			"container_memory_recommendation": now.GetTargetRequests().GetMemoryBytes(),
+		} {
+			res, err = r.QueryMetrics(&rightsizerv1.QueryMetricsRequest{Metric: metric, Aggregation: rightsizerv1.Aggregation_AGGREGATION_AVG}, nil)
+			require.NoError(t, err)
+			require.Len(t, res.GetSeries(), 1, metric)
+			points := res.GetSeries()[0].GetPoints()
+			require.Len(t, points, 5, metric)
+			assert.InEpsilon(t, want, points[4].GetValue(), 0.05, metric)
+		}
 		res, err = r.QueryMetrics(&rightsizerv1.QueryMetricsRequest{Metric: "container_cpu_usage"}, func(string) bool { return false })
 		require.NoError(t, err)
 		assert.Empty(t, res.GetSeries())

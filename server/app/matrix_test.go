@@ -50,7 +50,7 @@ var matrix = map[string]map[string]string{
 	"WorkloadService.GetRecommendation":      {"shop": "401 ok ok ok ok", "bank": "401 403 ok ok ok"},
 	"WorkloadService.GetSavings":             {"shop": "401 ok ok ok ok", "bank": "401 403 ok ok ok", "none": "401 403 ok ok ok", "allowed": "401 ok ok ok ok"},
 	"MetricsService.ListMetrics":             {"none": "401 403 ok ok ok"},
-	"MetricsService.QueryMetrics":            {"shop": "401 ok ok ok ok", "bank": "401 403 ok ok ok", "none": "401 403 ok ok ok"},
+	"MetricsService.QueryMetrics":            {"shop": "401 ok ok ok ok", "bank": "401 403 ok ok ok", "none": "401 403 ok ok ok", "allowed": "401 ok ok ok ok"},
 	"RemediationService.CreateRemediation":   {"shop": "401 403 403 ok ok", "bank": "401 403 403 ok ok"},
 	"RemediationService.ApproveRemediation":  {"shop": "401 403 403 ok ok", "bank": "401 403 403 ok ok"},
 	"RemediationService.RejectRemediation":   {"shop": "401 403 403 ok ok", "bank": "401 403 403 ok ok"},
@@ -188,7 +188,7 @@ func allMethods(t *testing.T) []protoreflect.MethodDescriptor {
 func waysOf(input protoreflect.MessageDescriptor) []string {
 	fields := input.Fields()
 	if filter := fields.ByName("filter"); filter != nil {
-		if filter.IsMap() {
+		if filter.IsMap() && fields.ByName("allowed_only") == nil {
 			return []string{"shop", "bank", "none"}
 		}
 		return []string{"shop", "bank", "none", "allowed"}
@@ -223,9 +223,12 @@ func requestOf(input protoreflect.MessageDescriptor, way string) proto.Message {
 func ask(m protoreflect.Message, way string) {
 	fields := m.Descriptor().Fields()
 	if fd := fields.ByName("filter"); fd != nil {
-		if !fd.IsMap() {
+		switch {
+		case !fd.IsMap():
 			ask(m.Mutable(fd).Message(), way)
-		} else if way == "shop" || way == "bank" {
+		case way == "allowed":
+			m.Set(fields.ByName("allowed_only"), protoreflect.ValueOfBool(true))
+		case way != "none":
 			m.Mutable(fd).Map().Set(protoreflect.ValueOfString("namespace").MapKey(), protoreflect.ValueOfString(way))
 		}
 		return

@@ -36,21 +36,39 @@ const (
 	stats
 )
 
-// Sizes are amounts that change seldom.
+// Sizes are amounts that change seldom; 0 is not set. The targets are what is
+// recommended: they follow every sample a little, so that one that moved by less
+// than a twentieth counts as unchanged.
 type Sizes struct {
 	CPURequest, MemoryRequest, CPULimit, MemoryLimit, CPUTarget, MemoryTarget float64
 }
 
 const sizes = 6
 
-func (s *Sizes) codes() [sizes]code {
-	var out [sizes]code
+// sizeCodes are Sizes in their order.
+type sizeCodes [sizes]code
+
+// firstTarget is where the targets begin.
+const firstTarget = 4
+
+func (s *Sizes) codes() sizeCodes {
+	var out sizeCodes
 	for i, v := range []float64{s.CPURequest, s.MemoryRequest, s.CPULimit, s.MemoryLimit, s.CPUTarget, s.MemoryTarget} {
 		if v > 0 {
 			out[i] = encode(v) // 0 is not set.
 		}
 	}
 	return out
+}
+
+// steady keeps the targets before, where they moved by less than a twentieth.
+func (c *sizeCodes) steady(before *sizeCodes) {
+	for i := firstTarget; i < sizes; i++ {
+		was, is := before[i], c[i]
+		if was > 1 && is > 1 && max(was, is)-min(was, is) < perOctave/14 { // 2^(1/14) is 1.05
+			c[i] = was
+		}
+	}
 }
 
 // Values are those of one series in one minute; NaN is not measured.
@@ -126,11 +144,11 @@ type series struct {
 // change is the moment at which sizes became what they are, until the next.
 type change struct {
 	at    int64
-	codes [sizes]code
+	codes sizeCodes
 }
 
 // maxChanges bounds the changes kept of one series, the newest.
-const maxChanges = 12
+const maxChanges = 24
 
 // seriesBytes is what a series takes without the text of its key: the slot, the
 // entry in the index, and what slices and maps keep in reserve.
@@ -205,6 +223,9 @@ func (m *Minute) Add(k Key, v *Values, s *Sizes) bool {
 		m.c.set(Stat(i), slot, len(m.h.slots), encode(v[i]))
 	}
 	codes := s.codes()
+	if n := len(held.changes); n > 0 {
+		codes.steady(&held.changes[n-1].codes)
+	}
 	if n := len(held.changes); n == 0 || held.changes[n-1].codes != codes {
 		if n == maxChanges {
 			held.changes = slices.Delete(held.changes, 0, 1)

@@ -229,3 +229,22 @@ func BenchmarkRecord10k(b *testing.B) {
 	}
 	b.ReportMetric(h.Stats().Reach.Hours(), "h-reach")
 }
+
+// What is recommended is kept as it changes, not as it trembles.
+func TestTargetsAreKeptAsTheyChange(t *testing.T) {
+	h := newHistory(t, 1<<20)
+	for i, cpu := range []float64{0, 100, 103, 98, 120, 0, 120} {
+		require.True(t, h.Record(minute(i), func(m *history.Minute) {
+			assert.True(t, m.Add(web(0), values(1, 50, 50, 1<<20), &history.Sizes{CPURequest: 500 + float64(i), CPUTarget: cpu}))
+		}))
+	}
+	got := query(t, h, history.Query{Metric: "container_cpu_recommendation", Start: begin, End: minute(6), Step: time.Minute})
+	require.Len(t, got.Series, 1)
+	told := make(map[int]float64)
+	for _, p := range got.Series[0].Points {
+		told[int(p.Time.Sub(begin)/time.Minute)] = math.Round(p.Value)
+	}
+	assert.Equal(t, map[int]float64{1: 100, 2: 100, 3: 100, 4: 120, 6: 120}, told)
+	got = query(t, h, history.Query{Metric: "container_cpu_request", Start: begin, End: minute(6), Step: time.Minute})
+	assert.InDelta(t, 503, got.Series[0].Points[3].Value, 0.5, "requests are kept as they are")
+}

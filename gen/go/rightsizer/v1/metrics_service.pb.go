@@ -122,7 +122,10 @@ type QueryMetricsRequest struct {
 	// Labels to keep apart in the answer; others are joined. At most 8.
 	GroupBy []string `protobuf:"bytes,7,rep,name=group_by,json=groupBy,proto3" json:"group_by,omitempty"`
 	// Id of the cluster to ask; empty is the answering operator's own.
-	Cluster       string `protobuf:"bytes,8,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Cluster string `protobuf:"bytes,8,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	// Without a namespace in the filter: answer from what the caller may read instead
+	// of refusing; nodes are in no namespace, and then not seen.
+	AllowedOnly   bool `protobuf:"varint,9,opt,name=allowed_only,json=allowedOnly,proto3" json:"allowed_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -211,6 +214,13 @@ func (x *QueryMetricsRequest) GetCluster() string {
 		return x.Cluster
 	}
 	return ""
+}
+
+func (x *QueryMetricsRequest) GetAllowedOnly() bool {
+	if x != nil {
+		return x.AllowedOnly
+	}
+	return false
 }
 
 // QueryMetricsResponse is the answer to a query.
@@ -565,7 +575,7 @@ var File_rightsizer_v1_metrics_service_proto protoreflect.FileDescriptor
 
 const file_rightsizer_v1_metrics_service_proto_rawDesc = "" +
 	"\n" +
-	"#rightsizer/v1/metrics_service.proto\x12\rrightsizer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1erightsizer/v1/permission.proto\"\x8c\x04\n" +
+	"#rightsizer/v1/metrics_service.proto\x12\rrightsizer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1erightsizer/v1/permission.proto\"\xaf\x04\n" +
 	"\x13QueryMetricsRequest\x12!\n" +
 	"\x06metric\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06metric\x12_\n" +
 	"\x06filter\x18\x02 \x03(\v2..rightsizer.v1.QueryMetricsRequest.FilterEntryB\x17\xbaH\x14\x9a\x01\x11\x10\x10\"\x06r\x04\x10\x01\x18?*\x05r\x03\x18\x80\x02R\x06filter\x129\n" +
@@ -575,7 +585,8 @@ const file_rightsizer_v1_metrics_service_proto_rawDesc = "" +
 	"\x04step\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x04step\x12F\n" +
 	"\vaggregation\x18\x06 \x01(\x0e2\x1a.rightsizer.v1.AggregationB\b\xbaH\x05\x82\x01\x02\x10\x01R\vaggregation\x12)\n" +
 	"\bgroup_by\x18\a \x03(\tB\x0e\xbaH\v\x92\x01\b\x10\b\"\x04r\x02\x18?R\agroupBy\x12\"\n" +
-	"\acluster\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\acluster\x1a9\n" +
+	"\acluster\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\acluster\x12!\n" +
+	"\fallowed_only\x18\t \x01(\bR\vallowedOnly\x1a9\n" +
 	"\vFilterEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9c\x01\n" +
