@@ -31,8 +31,10 @@ type Filter struct {
 	types      map[string]struct{}
 	prefixes   []string // `pod.*` is kept as `pod.`
 	namespaces map[string]struct{}
-	anywhere   bool  // no restriction by namespace
-	severities uint8 // a bit for each that passes
+	anywhere   bool                // no restriction by namespace
+	scope      map[string]struct{} // what may be seen; not looked at where whole
+	whole      bool                // all may be seen
+	severities uint8               // a bit for each that passes
 	tags       []tag
 	workloads  []workload
 	nodes      map[string]struct{}
@@ -59,7 +61,8 @@ func Compile(f *rightsizerv1.EventFilter, scope Scope) *Filter {
 		}
 		c.types[t] = struct{}{}
 	}
-	c.namespaces, c.anywhere = visible(f.GetNamespaces(), scope)
+	c.whole, c.scope = scope.all, set(scope.namespaces)
+	c.namespaces, c.anywhere = visible(f.GetNamespaces(), c.scope, scope.all)
 	for k, v := range f.GetTags() {
 		c.tags = append(c.tags, tag{k, v})
 	}
@@ -77,14 +80,13 @@ func Compile(f *rightsizerv1.EventFilter, scope Scope) *Filter {
 
 // visible is what is both asked for and in scope; true means all namespaces and
 // cluster-scoped objects.
-func visible(asked []string, scope Scope) (map[string]struct{}, bool) {
-	if scope.all {
+func visible(asked []string, allowed map[string]struct{}, all bool) (map[string]struct{}, bool) {
+	if all {
 		if len(asked) == 0 {
 			return nil, true
 		}
 		return set(asked), false
 	}
-	allowed := set(scope.namespaces)
 	if len(asked) == 0 {
 		return allowed, false
 	}
@@ -175,7 +177,7 @@ func (c *Filter) severe(s rightsizerv1.Severity) bool {
 // matchesIncident passes an incident that has a member which would pass. Nodes
 // and tags are not known of members, so a filter by them passes no incident.
 func (c *Filter) matchesIncident(in *rightsizerv1.Incident) bool {
-	if c.nodes != nil || c.tags != nil || !c.severe(in.GetSeverity()) {
+	if c.nodes != nil || c.tags != nil || !c.severe(c.severityOf(in)) {
 		return false
 	}
 	if c.anywhere && c.types == nil && c.prefixes == nil && c.workloads == nil {
@@ -187,6 +189,24 @@ func (c *Filter) matchesIncident(in *rightsizerv1.Incident) bool {
 		}
 	}
 	return false
+}
+
+// severityOf is how bad an incident is to who may see these namespaces alone:
+// what makes it worse elsewhere neither shows nor hides it.
+func (c *Filter) severityOf(in *rightsizerv1.Incident) rightsizerv1.Severity {
+	if c.whole {
+		return in.GetSeverity()
+	}
+	worst, seen := rightsizerv1.Severity_SEVERITY_INFO, 0
+	for _, m := range in.GetMembers() {
+		if _, ok := c.scope[m.GetNamespace()]; ok {
+			worst, seen = max(worst, m.GetSeverity()), seen+1
+		}
+	}
+	if seen == int(in.GetMemberCount()) {
+		return in.GetSeverity() // of all it ever had
+	}
+	return worst
 }
 
 func (c *Filter) matchesType(t string) bool {

@@ -26,6 +26,9 @@ func (c *Filter) canonical() string {
 	}
 	b.WriteByte('s')
 	b.WriteByte(c.severities)
+	if !c.whole && c.severities != allSeverities {
+		list('v', slices.Sorted(maps.Keys(c.scope))) // see severityOf
+	}
 	pairs := make([]string, 0, len(c.tags))
 	for _, t := range c.tags {
 		pairs = append(pairs, strconv.Itoa(len(t.key))+":"+t.key+t.value)

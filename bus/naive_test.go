@@ -44,10 +44,12 @@ func drawIncident(t *rapid.T) *rightsizerv1.Incident {
 	for range rapid.IntRange(0, 3).Draw(t, "members") {
 		in.Members = append(in.Members, &rightsizerv1.IncidentMember{
 			Type:      rapid.SampledFrom(someTypes).Draw(t, "type"),
+			Severity:  rightsizerv1.Severity(rapid.Int32Range(1, 4).Draw(t, "member's severity")),
 			Namespace: rapid.SampledFrom(append([]string{""}, someNamespaces...)).Draw(t, "namespace"),
 			Workload:  &rightsizerv1.WorkloadRef{Kind: "Job", Name: rapid.SampledFrom(someNames).Draw(t, "name")},
 		})
 	}
+	in.MemberCount = int32(len(in.GetMembers()))
 	return in
 }
 
@@ -156,11 +158,27 @@ func (q question) owned(w *rightsizerv1.WorkloadRef) bool {
 		slices.Contains(q.filter.GetWorkloads(), w.GetKind()+"/"+w.GetName())
 }
 
+// worst is how bad an incident is by what of it is in scope.
+func (q question) worst(in *rightsizerv1.Incident) rightsizerv1.Severity {
+	hidden, worst := false, rightsizerv1.Severity_SEVERITY_INFO
+	for _, m := range in.GetMembers() {
+		if q.scope != nil && !slices.Contains(q.scope, m.GetNamespace()) {
+			hidden = true
+			continue
+		}
+		worst = max(worst, m.GetSeverity())
+	}
+	if !hidden {
+		return in.GetSeverity()
+	}
+	return worst
+}
+
 // wants is the filter's contract, evaluated as plainly as it can be said.
 func (q question) wants(msg *rightsizerv1.StreamEventsResponse) bool {
 	f := q.filter
 	if in := msg.GetIncident(); in != nil {
-		if len(f.GetNodes()) > 0 || len(f.GetTags()) > 0 || !q.severe(in.GetSeverity()) {
+		if len(f.GetNodes()) > 0 || len(f.GetTags()) > 0 || !q.severe(q.worst(in)) {
 			return false
 		}
 		if q.everywhere() && len(f.GetEventTypes()) == 0 && len(f.GetWorkloads()) == 0 {

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strconv"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/rightsizer/rightsizer/bus"
@@ -47,12 +49,11 @@ func (s *Service) ListIncidents(ctx context.Context, req *rightsizerv1.ListIncid
 	seen := bus.Compile(nil, scope)
 	var found []*rightsizerv1.Incident
 	for _, in := range s.hub.opts.Incidents.Incidents() {
-		if cursor != "" && after.compare(placeOf(in)) >= 0 {
+		in = visible(in, seen)
+		if in == nil || !wanted(in, req) || cursor != "" && after.compare(placeOf(in)) >= 0 {
 			continue
 		}
-		if in = visible(in, seen); in != nil && wanted(in, req) {
-			found = append(found, in)
-		}
+		found = append(found, in)
 	}
 	slices.SortFunc(found, func(a, b *rightsizerv1.Incident) int { return placeOf(a).compare(placeOf(b)) })
 	size := page.Size(req.GetPageSize())
@@ -101,16 +102,26 @@ func wanted(in *rightsizerv1.Incident, req *rightsizerv1.ListIncidentsRequest) b
 
 // visible is what a caller may see of an incident: its members in the namespaces
 // that he may read; nil where there are none. What would tell of the others is
-// left out: the summary, the root, how many there are, how bad.
+// left out: the summary, the root, how many there are, how bad, since when, and
+// when it changed.
 func visible(in *rightsizerv1.Incident, seen *bus.Filter) *rightsizerv1.Incident {
 	var members []*rightsizerv1.IncidentMember
-	root, severity := "", rightsizerv1.Severity_SEVERITY_INFO
+	root, severity, state := "", rightsizerv1.Severity_SEVERITY_INFO, rightsizerv1.IncidentState_INCIDENT_STATE_RESOLVED
+	var updated *timestamppb.Timestamp
 	for _, m := range in.GetMembers() {
 		if !seen.MatchesEvent(&rightsizerv1.Event{Namespace: m.GetNamespace()}) {
 			continue
 		}
 		members = append(members, m)
 		severity = max(severity, m.GetSeverity())
+		if !over(m) {
+			state = rightsizerv1.IncidentState_INCIDENT_STATE_OPEN
+		}
+		for _, at := range []*timestamppb.Timestamp{m.GetOpenedTime(), m.GetUpdatedTime()} {
+			if unixNano(at) > unixNano(updated) {
+				updated = at
+			}
+		}
 		if m.GetProblemId() == in.GetRootProblemId() {
 			root = m.GetProblemId()
 		}
@@ -123,13 +134,52 @@ func visible(in *rightsizerv1.Incident, seen *bus.Filter) *rightsizerv1.Incident
 	case len(members) == len(in.GetMembers()) && (all || len(members) == int(in.GetMemberCount())):
 		return in
 	}
-	return &rightsizerv1.Incident{
-		Id: in.GetId(), State: in.GetState(), Severity: severity, Rule: in.GetRule(), Confidence: in.GetConfidence(),
+	cut := &rightsizerv1.Incident{
+		Id: in.GetId(), State: state, Severity: severity,
 		Summary:       fmt.Sprintf("%d problems that you may see share a probable cause with others that you may not.", len(members)),
 		RootProblemId: root, Members: members, MemberCount: int32(len(members)),
-		OpenedTime: members[0].GetOpenedTime(), UpdatedTime: in.GetUpdatedTime(), ResolvedTime: in.GetResolvedTime(),
+		OpenedTime: members[0].GetOpenedTime(), UpdatedTime: updated,
 		Cluster: in.GetCluster(), MergedInto: in.GetMergedInto(),
 	}
+	if cut.GetMergedInto() != "" { // its end, whatever its members do elsewhere
+		cut.State, cut.UpdatedTime = in.GetState(), in.GetUpdatedTime()
+	}
+	if cut.GetState() == rightsizerv1.IncidentState_INCIDENT_STATE_RESOLVED {
+		cut.ResolvedTime = cut.GetUpdatedTime()
+	}
+	return cut
+}
+
+// over says that a member does not go on.
+func over(m *rightsizerv1.IncidentMember) bool {
+	return m.GetPhase() == rightsizerv1.Phase_PHASE_RESOLVED || m.GetPhase() == rightsizerv1.Phase_PHASE_POINT
+}
+
+// maxCuts bounds what one session remembers of incidents that it was shown in
+// part. Beyond it all is forgotten, and what did not change may be told once more.
+const maxCuts = 1024
+
+// cuts are hashes of what a session was shown last of incidents that it may not
+// see whole: what changes elsewhere must not show as a message that says the same.
+type cuts map[string]uint64
+
+var cutSeed = maphash.MakeSeed()
+
+// fresh says that a cut differs from the last, and remembers it.
+func (c *cuts) fresh(in *rightsizerv1.Incident) bool {
+	text, err := proto.MarshalOptions{Deterministic: true}.Marshal(in)
+	if err != nil {
+		return true // it will fail to be sent as well, and be told
+	}
+	sum := maphash.Bytes(cutSeed, text)
+	if last, ok := (*c)[in.GetId()]; ok && last == sum {
+		return false
+	}
+	if *c == nil || len(*c) >= maxCuts {
+		*c = make(cuts)
+	}
+	(*c)[in.GetId()] = sum
+	return true
 }
 
 // place is where an incident stands in the list: the latest changed first.

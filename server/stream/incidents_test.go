@@ -10,6 +10,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/rightsizer/rightsizer/bus"
@@ -194,7 +195,9 @@ func TestStreamsShowOpenIncidentsWithVisibleMembers(t *testing.T) {
 		require.NotNil(t, urgent.next().GetOpened())
 		require.NotNil(t, urgent.next().GetSynced(), "what makes it critical may not be seen")
 
-		s.bus.PublishIncident(whole)
+		worse := proto.CloneOf(whole)
+		worse.Members[1].Message = "Once more."
+		s.bus.PublishIncident(worse)
 		s.publish("shop", 7, 8)
 		assert.Len(t, everybody.next().GetIncident().GetMembers(), 3)
 		live := shop.next()
@@ -207,6 +210,70 @@ func TestStreamsShowOpenIncidentsWithVisibleMembers(t *testing.T) {
 		require.NotNil(t, again.next().GetOpened().GetResumed())
 		assert.Equal(t, "pod-7", again.next().GetEvent().GetObject().GetName(), "the position of what was cut")
 	})
+}
+
+// elsewhere is an incident in which nothing changed that who sees shop alone may
+// see.
+func elsewhere(in *rightsizerv1.Incident) *rightsizerv1.Incident {
+	next := proto.CloneOf(in)
+	next.Severity, next.Confidence, next.Rule, next.Summary = critical, in.GetConfidence()/2+0.1, in.GetRule()+"_2", "More."
+	next.UpdatedTime = timestamppb.New(in.GetUpdatedTime().AsTime().Add(time.Second))
+	next.State, next.ResolvedTime = isOver, next.GetUpdatedTime()
+	next.Members = append(next.GetMembers(), &rightsizerv1.IncidentMember{
+		ProblemId: strings.Repeat("f", 32), Namespace: "vault", Severity: critical,
+		OpenedTime: next.GetUpdatedTime(), UpdatedTime: next.GetUpdatedTime(),
+	})
+	next.MemberCount++
+	return next
+}
+
+// What changes of an incident where a reader may not look is not told to him: not
+// by its fields, and not by a message that says the same once more.
+func TestWhatChangesElsewhereIsNotTold(t *testing.T) {
+	t.Parallel()
+	whole := incident(4, warning, isOpen, "", "shop", "bank")
+	changed := elsewhere(whole)
+	overAll(t, bus.Options{}, stream.Options{Scope: sees("shop")}, func(t *testing.T, s *server, c streamtest.Client) {
+		t.Helper()
+		all := open(t, c, nil, "")
+		shop := open(t, c, &rightsizerv1.EventFilter{AllowedOnly: true}, "")
+		infos := open(t, c, &rightsizerv1.EventFilter{AllowedOnly: true, Severities: []rightsizerv1.Severity{warning - 1}}, "")
+		for _, r := range []*reading{all, shop, infos} {
+			require.NotNil(t, r.next().GetOpened())
+			require.NotNil(t, r.next().GetSynced())
+		}
+		s.bus.PublishIncident(whole)
+		s.bus.PublishIncident(changed)
+		over := elsewhere(changed)
+		over.Members[1].Phase = rightsizerv1.Phase_PHASE_RESOLVED
+		s.bus.PublishIncident(over)
+		s.publish("shop", 7, 8)
+		for range 3 {
+			require.NotNil(t, all.next().GetIncident())
+		}
+		for _, r := range []*reading{shop, infos} {
+			assert.Equal(t, isOpen, r.next().GetIncident().GetState())
+			last := r.next().GetIncident()
+			assert.Equal(t, isOver, last.GetState(), "what changes in shop is told")
+			assert.Equal(t, last.GetUpdatedTime().AsTime(), last.GetResolvedTime().AsTime())
+		}
+		assert.NotNil(t, shop.next().GetEvent())
+	})
+}
+
+// Lists tell no more: whatever differs elsewhere, the same is shown.
+func TestListsOfIncidentsAreTheSameWhateverHappensElsewhere(t *testing.T) {
+	whole := incident(4, warning, isOpen, "", "shop", "bank")
+	var shown []*rightsizerv1.Incident
+	for _, in := range []*rightsizerv1.Incident{whole, elsewhere(whole)} {
+		s := start(t, bus.Options{}, stream.Options{Incidents: incidents{in}, Scope: sees("shop")})
+		resp, err := s.events().ListIncidents(t.Context(), &rightsizerv1.ListIncidentsRequest{AllowedOnly: true, State: isOpen})
+		require.NoError(t, err)
+		require.Len(t, resp.GetIncidents(), 1)
+		shown = append(shown, resp.GetIncidents()[0])
+	}
+	assert.True(t, proto.Equal(shown[0], shown[1]), "%v\n%v", shown[0], shown[1])
+	assert.Equal(t, start1(whole), shown[0].GetUpdatedTime().AsTime())
 }
 
 // start1 is when the second member began.

@@ -35,6 +35,7 @@ type Session struct {
 
 	sub  *bus.Subscription
 	room [batchEntries]*bus.Entry
+	cuts cuts
 
 	mu         sync.Mutex // guards sub as a pointer, lostBefore and reader's filter and scope, for who looks from outside
 	lostBefore int64      // by subscriptions before this one
@@ -95,6 +96,7 @@ func (s *Session) Run() error {
 
 // begin says where the stream starts.
 func (s *Session) begin() error {
+	s.cuts = nil // who begins anew may have kept nothing
 	opened := &rightsizerv1.StreamOpened{Oldest: s.hub.opts.Bus.Oldest(), Newest: s.hub.opts.Bus.Newest()}
 	start := s.sub.Start()
 	switch start {
@@ -148,7 +150,8 @@ func (s *Session) snapshot() error {
 		if !filter.MatchesMessage(msg) {
 			continue
 		}
-		if msg = s.permitted(msg); msg == nil {
+		msg = s.permitted(msg)
+		if msg == nil || msg.GetIncident().GetState() != rightsizerv1.IncidentState_INCIDENT_STATE_OPEN {
 			continue
 		}
 		if err := take(msg); err != nil {
@@ -160,7 +163,7 @@ func (s *Session) snapshot() error {
 
 // permitted is a message with what the reader may see of it, the message itself
 // unless it is an incident across namespaces; nil where nothing is left that the
-// filter passes.
+// filter passes, or that differs from what the reader was shown last.
 func (s *Session) permitted(msg *rightsizerv1.StreamEventsResponse) *rightsizerv1.StreamEventsResponse {
 	whole := msg.GetIncident()
 	if whole == nil || s.reader.Scope.All() {
@@ -173,7 +176,7 @@ func (s *Session) permitted(msg *rightsizerv1.StreamEventsResponse) *rightsizerv
 	cut := &rightsizerv1.StreamEventsResponse{
 		Message: &rightsizerv1.StreamEventsResponse_Incident{Incident: in}, Position: msg.GetPosition(),
 	}
-	if in == nil || !bus.Compile(s.reader.Filter, s.reader.Scope).MatchesMessage(cut) {
+	if in == nil || !bus.Compile(s.reader.Filter, s.reader.Scope).MatchesMessage(cut) || !s.cuts.fresh(in) {
 		return nil
 	}
 	return cut
@@ -220,6 +223,7 @@ func (s *Session) apply(c *change) error {
 	s.reader.Filter, s.reader.Scope, s.reader.After = c.filter, c.scope, c.after
 	s.mu.Unlock()
 	filter := bus.Compile(c.filter, c.scope)
+	s.cuts = nil
 	if c.after == "" {
 		s.sub.SetFilter(filter)
 		return s.synced()

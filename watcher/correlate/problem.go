@@ -33,6 +33,7 @@ type problem struct {
 	phase    rightsizerv1.Phase
 	severity rightsizerv1.Severity
 	message  string
+	latest   int64 // when it occurred
 	end      int64 // when it was over; forever while it goes on
 	worst    rightsizerv1.Severity
 	member   *rightsizerv1.IncidentMember // made when asked for, immutable
@@ -109,6 +110,7 @@ func (p *problem) absorb(ev *rightsizerv1.Event) bool {
 		return false
 	}
 	p.phase, p.severity, p.message, p.end = ev.GetPhase(), ev.GetSeverity(), ev.GetMessage(), end
+	p.latest = max(p.opened, nanos(ev.GetOccurredTime()))
 	p.worst = max(p.worst, p.severity)
 	p.member = nil
 	return true
@@ -131,7 +133,7 @@ func (p *problem) asMember() *rightsizerv1.IncidentMember {
 		p.member = &rightsizerv1.IncidentMember{
 			ProblemId: p.id, Type: p.typ, Severity: p.severity, Namespace: p.namespace,
 			Object: p.object, Workload: p.workload, Phase: p.phase, Message: p.message,
-			OpenedTime: timestamp(p.opened),
+			OpenedTime: timestamp(p.opened), UpdatedTime: timestamp(p.latest),
 		}
 	}
 	return p.member

@@ -67,7 +67,7 @@ function Body({ incident, now, close }: { incident: Incident; now: number; close
           <Untrusted text={summary} />
         </h2>
         <p className="text-soft">
-          {ruleName(rule)}, {share(confidence)} sure of the root. Began{" "}
+          {rule && `${ruleName(rule)}, ${share(confidence)} sure of the root. `}Began{" "}
           <Ago time={openedTime} now={now} />
           {resolvedTime && (
             <>

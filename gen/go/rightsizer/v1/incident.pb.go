@@ -29,9 +29,9 @@ type IncidentState int32
 const (
 	// Not set. Never sent.
 	IncidentState_INCIDENT_STATE_UNSPECIFIED IncidentState = 0
-	// At least one member goes on.
+	// At least one visible member goes on.
 	IncidentState_INCIDENT_STATE_OPEN IncidentState = 1
-	// All members are over.
+	// All visible members are over.
 	IncidentState_INCIDENT_STATE_RESOLVED IncidentState = 2
 )
 
@@ -88,12 +88,13 @@ type Incident struct {
 	State IncidentState `protobuf:"varint,2,opt,name=state,proto3,enum=rightsizer.v1.IncidentState" json:"state,omitempty"`
 	// The highest severity of its members.
 	Severity Severity `protobuf:"varint,3,opt,name=severity,proto3,enum=rightsizer.v1.Severity" json:"severity,omitempty"`
-	// Name of the rule that joined the members, for example `node_down`. At most
-	// 64 bytes.
+	// Name of the rule that joined the members, for example `node_down`; unset where
+	// the caller may not see all of them. At most 64 bytes.
 	Rule string `protobuf:"bytes,4,opt,name=rule,proto3" json:"rule,omitempty"`
 	// One sentence for a person. At most 1,024 bytes.
 	Summary string `protobuf:"bytes,5,opt,name=summary,proto3" json:"summary,omitempty"`
-	// How sure the rule is of the root, 0 to 1.
+	// How sure the rule is of the root, 0 to 1; 0 where the caller may not see all
+	// members.
 	Confidence float64 `protobuf:"fixed64,6,opt,name=confidence,proto3" json:"confidence,omitempty"`
 	// Problem id of the probable root, unset where the caller may not see it.
 	RootProblemId string `protobuf:"bytes,7,opt,name=root_problem_id,json=rootProblemId,proto3" json:"root_problem_id,omitempty"`
@@ -101,11 +102,11 @@ type Incident struct {
 	Members []*IncidentMember `protobuf:"bytes,8,rep,name=members,proto3" json:"members,omitempty"`
 	// How many visible members there are, those beyond the list included.
 	MemberCount int32 `protobuf:"varint,9,opt,name=member_count,json=memberCount,proto3" json:"member_count,omitempty"`
-	// When its first member began.
+	// When its first visible member began.
 	OpenedTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=opened_time,json=openedTime,proto3" json:"opened_time,omitempty"`
-	// When it last changed.
+	// When it last changed, as far as visible members tell.
 	UpdatedTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=updated_time,json=updatedTime,proto3" json:"updated_time,omitempty"`
-	// When its last member was over; unset while open.
+	// When its last visible member was over; unset while open.
 	ResolvedTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=resolved_time,json=resolvedTime,proto3" json:"resolved_time,omitempty"`
 	// Id of the cluster.
 	Cluster string `protobuf:"bytes,13,opt,name=cluster,proto3" json:"cluster,omitempty"`
@@ -264,7 +265,9 @@ type IncidentMember struct {
 	// When its first event occurred.
 	OpenedTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=opened_time,json=openedTime,proto3" json:"opened_time,omitempty"`
 	// Message of its latest event. At most 1,024 bytes.
-	Message       string `protobuf:"bytes,9,opt,name=message,proto3" json:"message,omitempty"`
+	Message string `protobuf:"bytes,9,opt,name=message,proto3" json:"message,omitempty"`
+	// When its latest event occurred.
+	UpdatedTime   *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=updated_time,json=updatedTime,proto3" json:"updated_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -362,6 +365,13 @@ func (x *IncidentMember) GetMessage() string {
 	return ""
 }
 
+func (x *IncidentMember) GetUpdatedTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdatedTime
+	}
+	return nil
+}
+
 var File_rightsizer_v1_incident_proto protoreflect.FileDescriptor
 
 const file_rightsizer_v1_incident_proto_rawDesc = "" +
@@ -388,7 +398,7 @@ const file_rightsizer_v1_incident_proto_rawDesc = "" +
 	"\rresolved_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\fresolvedTime\x12\"\n" +
 	"\acluster\x18\r \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\acluster\x129\n" +
 	"\vmerged_into\x18\x0e \x01(\tB\x18\xbaH\x15r\x132\x11^([0-9a-f]{32})?$R\n" +
-	"mergedInto\"\xca\x03\n" +
+	"mergedInto\"\x89\x04\n" +
 	"\x0eIncidentMember\x124\n" +
 	"\n" +
 	"problem_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x102\x0e^[0-9a-f]{32}$R\tproblemId\x12\x1b\n" +
@@ -400,7 +410,9 @@ const file_rightsizer_v1_incident_proto_rawDesc = "" +
 	"\x05phase\x18\a \x01(\x0e2\x14.rightsizer.v1.PhaseB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05phase\x12;\n" +
 	"\vopened_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"openedTime\x12\"\n" +
-	"\amessage\x18\t \x01(\tB\b\xbaH\x05r\x03(\x80\bR\amessage*e\n" +
+	"\amessage\x18\t \x01(\tB\b\xbaH\x05r\x03(\x80\bR\amessage\x12=\n" +
+	"\fupdated_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\vupdatedTime*e\n" +
 	"\rIncidentState\x12\x1e\n" +
 	"\x1aINCIDENT_STATE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13INCIDENT_STATE_OPEN\x10\x01\x12\x1b\n" +
@@ -443,11 +455,12 @@ var file_rightsizer_v1_incident_proto_depIdxs = []int32{
 	6,  // 8: rightsizer.v1.IncidentMember.workload:type_name -> rightsizer.v1.WorkloadRef
 	7,  // 9: rightsizer.v1.IncidentMember.phase:type_name -> rightsizer.v1.Phase
 	4,  // 10: rightsizer.v1.IncidentMember.opened_time:type_name -> google.protobuf.Timestamp
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	4,  // 11: rightsizer.v1.IncidentMember.updated_time:type_name -> google.protobuf.Timestamp
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_rightsizer_v1_incident_proto_init() }

@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file rightsizer/v1/incident.proto.
  */
 export const file_rightsizer_v1_incident: GenFile = /*@__PURE__*/
-  fileDesc("ChxyaWdodHNpemVyL3YxL2luY2lkZW50LnByb3RvEg1yaWdodHNpemVyLnYxItgECghJbmNpZGVudBIhCgJpZBgBIAEoCUIVukgSchAyDl5bMC05YS1mXXszMn0kEjcKBXN0YXRlGAIgASgOMhwucmlnaHRzaXplci52MS5JbmNpZGVudFN0YXRlQgq6SAeCAQQQASAAEjUKCHNldmVyaXR5GAMgASgOMhcucmlnaHRzaXplci52MS5TZXZlcml0eUIKukgHggEEEAEgABIVCgRydWxlGAQgASgJQge6SARyAhhAEhkKB3N1bW1hcnkYBSABKAlCCLpIBXIDKIAIEisKCmNvbmZpZGVuY2UYBiABKAFCF7pIFBISGQAAAAAAAPA/KQAAAAAAAAAAEiAKD3Jvb3RfcHJvYmxlbV9pZBgHIAEoCUIHukgEcgIYIBI5CgdtZW1iZXJzGAggAygLMh0ucmlnaHRzaXplci52MS5JbmNpZGVudE1lbWJlckIJukgGkgEDEIACEh0KDG1lbWJlcl9jb3VudBgJIAEoBUIHukgEGgIoABIvCgtvcGVuZWRfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMdXBkYXRlZF90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg1yZXNvbHZlZF90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZCgdjbHVzdGVyGA0gASgJQgi6SAVyAxiAARItCgttZXJnZWRfaW50bxgOIAEoCUIYukgVchMyEV4oWzAtOWEtZl17MzJ9KT8kIvYCCg5JbmNpZGVudE1lbWJlchIpCgpwcm9ibGVtX2lkGAEgASgJQhW6SBJyEDIOXlswLTlhLWZdezMyfSQSFQoEdHlwZRgCIAEoCUIHukgEcgIYQBIzCghzZXZlcml0eRgDIAEoDjIXLnJpZ2h0c2l6ZXIudjEuU2V2ZXJpdHlCCLpIBYIBAhABEhoKCW5hbWVzcGFjZRgEIAEoCUIHukgEcgIYPxIoCgZvYmplY3QYBSABKAsyGC5yaWdodHNpemVyLnYxLk9iamVjdFJlZhIsCgh3b3JrbG9hZBgGIAEoCzIaLnJpZ2h0c2l6ZXIudjEuV29ya2xvYWRSZWYSLQoFcGhhc2UYByABKA4yFC5yaWdodHNpemVyLnYxLlBoYXNlQgi6SAWCAQIQARIvCgtvcGVuZWRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGQoHbWVzc2FnZRgJIAEoCUIIukgFcgMogAgqZQoNSW5jaWRlbnRTdGF0ZRIeChpJTkNJREVOVF9TVEFURV9VTlNQRUNJRklFRBAAEhcKE0lOQ0lERU5UX1NUQVRFX09QRU4QARIbChdJTkNJREVOVF9TVEFURV9SRVNPTFZFRBACQrsBChFjb20ucmlnaHRzaXplci52MUINSW5jaWRlbnRQcm90b1ABWkJnaXRodWIuY29tL3JpZ2h0c2l6ZXIvcmlnaHRzaXplci9nZW4vZ28vcmlnaHRzaXplci92MTtyaWdodHNpemVydjGiAgNSWFiqAg1SaWdodHNpemVyLlYxygINUmlnaHRzaXplclxWMeICGVJpZ2h0c2l6ZXJcVjFcR1BCTWV0YWRhdGHqAg5SaWdodHNpemVyOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_rightsizer_v1_event, file_rightsizer_v1_severity]);
+  fileDesc("ChxyaWdodHNpemVyL3YxL2luY2lkZW50LnByb3RvEg1yaWdodHNpemVyLnYxItgECghJbmNpZGVudBIhCgJpZBgBIAEoCUIVukgSchAyDl5bMC05YS1mXXszMn0kEjcKBXN0YXRlGAIgASgOMhwucmlnaHRzaXplci52MS5JbmNpZGVudFN0YXRlQgq6SAeCAQQQASAAEjUKCHNldmVyaXR5GAMgASgOMhcucmlnaHRzaXplci52MS5TZXZlcml0eUIKukgHggEEEAEgABIVCgRydWxlGAQgASgJQge6SARyAhhAEhkKB3N1bW1hcnkYBSABKAlCCLpIBXIDKIAIEisKCmNvbmZpZGVuY2UYBiABKAFCF7pIFBISGQAAAAAAAPA/KQAAAAAAAAAAEiAKD3Jvb3RfcHJvYmxlbV9pZBgHIAEoCUIHukgEcgIYIBI5CgdtZW1iZXJzGAggAygLMh0ucmlnaHRzaXplci52MS5JbmNpZGVudE1lbWJlckIJukgGkgEDEIACEh0KDG1lbWJlcl9jb3VudBgJIAEoBUIHukgEGgIoABIvCgtvcGVuZWRfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMdXBkYXRlZF90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg1yZXNvbHZlZF90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZCgdjbHVzdGVyGA0gASgJQgi6SAVyAxiAARItCgttZXJnZWRfaW50bxgOIAEoCUIYukgVchMyEV4oWzAtOWEtZl17MzJ9KT8kIqgDCg5JbmNpZGVudE1lbWJlchIpCgpwcm9ibGVtX2lkGAEgASgJQhW6SBJyEDIOXlswLTlhLWZdezMyfSQSFQoEdHlwZRgCIAEoCUIHukgEcgIYQBIzCghzZXZlcml0eRgDIAEoDjIXLnJpZ2h0c2l6ZXIudjEuU2V2ZXJpdHlCCLpIBYIBAhABEhoKCW5hbWVzcGFjZRgEIAEoCUIHukgEcgIYPxIoCgZvYmplY3QYBSABKAsyGC5yaWdodHNpemVyLnYxLk9iamVjdFJlZhIsCgh3b3JrbG9hZBgGIAEoCzIaLnJpZ2h0c2l6ZXIudjEuV29ya2xvYWRSZWYSLQoFcGhhc2UYByABKA4yFC5yaWdodHNpemVyLnYxLlBoYXNlQgi6SAWCAQIQARIvCgtvcGVuZWRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGQoHbWVzc2FnZRgJIAEoCUIIukgFcgMogAgSMAoMdXBkYXRlZF90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCplCg1JbmNpZGVudFN0YXRlEh4KGklOQ0lERU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASFwoTSU5DSURFTlRfU1RBVEVfT1BFThABEhsKF0lOQ0lERU5UX1NUQVRFX1JFU09MVkVEEAJCuwEKEWNvbS5yaWdodHNpemVyLnYxQg1JbmNpZGVudFByb3RvUAFaQmdpdGh1Yi5jb20vcmlnaHRzaXplci9yaWdodHNpemVyL2dlbi9nby9yaWdodHNpemVyL3YxO3JpZ2h0c2l6ZXJ2MaICA1JYWKoCDVJpZ2h0c2l6ZXIuVjHKAg1SaWdodHNpemVyXFYx4gIZUmlnaHRzaXplclxWMVxHUEJNZXRhZGF0YeoCDlJpZ2h0c2l6ZXI6OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_rightsizer_v1_event, file_rightsizer_v1_severity]);
 
 /**
  * Incident is a set of problems that share a probable cause.
@@ -50,8 +50,8 @@ export type Incident = Message<"rightsizer.v1.Incident"> & {
   severity: Severity;
 
   /**
-   * Name of the rule that joined the members, for example `node_down`. At most
-   * 64 bytes.
+   * Name of the rule that joined the members, for example `node_down`; unset where
+   * the caller may not see all of them. At most 64 bytes.
    *
    * @generated from field: string rule = 4;
    */
@@ -65,7 +65,8 @@ export type Incident = Message<"rightsizer.v1.Incident"> & {
   summary: string;
 
   /**
-   * How sure the rule is of the root, 0 to 1.
+   * How sure the rule is of the root, 0 to 1; 0 where the caller may not see all
+   * members.
    *
    * @generated from field: double confidence = 6;
    */
@@ -93,21 +94,21 @@ export type Incident = Message<"rightsizer.v1.Incident"> & {
   memberCount: number;
 
   /**
-   * When its first member began.
+   * When its first visible member began.
    *
    * @generated from field: google.protobuf.Timestamp opened_time = 10;
    */
   openedTime?: Timestamp | undefined;
 
   /**
-   * When it last changed.
+   * When it last changed, as far as visible members tell.
    *
    * @generated from field: google.protobuf.Timestamp updated_time = 11;
    */
   updatedTime?: Timestamp | undefined;
 
   /**
-   * When its last member was over; unset while open.
+   * When its last visible member was over; unset while open.
    *
    * @generated from field: google.protobuf.Timestamp resolved_time = 12;
    */
@@ -204,6 +205,13 @@ export type IncidentMember = Message<"rightsizer.v1.IncidentMember"> & {
    * @generated from field: string message = 9;
    */
   message: string;
+
+  /**
+   * When its latest event occurred.
+   *
+   * @generated from field: google.protobuf.Timestamp updated_time = 10;
+   */
+  updatedTime?: Timestamp | undefined;
 };
 
 /**
@@ -227,14 +235,14 @@ export enum IncidentState {
   UNSPECIFIED = 0,
 
   /**
-   * At least one member goes on.
+   * At least one visible member goes on.
    *
    * @generated from enum value: INCIDENT_STATE_OPEN = 1;
    */
   OPEN = 1,
 
   /**
-   * All members are over.
+   * All visible members are over.
    *
    * @generated from enum value: INCIDENT_STATE_RESOLVED = 2;
    */
