@@ -60,7 +60,7 @@ var matrix = map[string]map[string]string{
 	"RemediationService.ListRemediations":    {"shop": "401 ok ok ok ok", "bank": "401 403 ok ok ok", "none": "401 403 ok ok ok", "allowed": "401 ok ok ok ok"},
 	"PolicyService.ListPolicies":             {"shop": "401 ok ok ok ok", "bank": "401 403 ok ok ok", "none": "401 403 ok ok ok", "allowed": "401 ok ok ok ok"},
 	"PolicyService.ExplainPolicy":            {"shop": "401 ok ok ok ok", "bank": "401 403 ok ok ok"},
-	"AuditService.ListAuditRecords":          {"shop": "401 403 403 403 ok", "bank": "401 403 403 403 ok", "none": "401 403 403 403 ok", "allowed": "401 403 403 403 ok"},
+	"AuditService.ListAuditRecords":          {"shop": "401 403 403 403 ok", "bank": "401 403 403 403 ok", "none": "401 403 403 403 ok"},
 	"AuditService.VerifyAudit":               {"none": "401 403 403 403 ok"},
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/server/auth"
@@ -69,6 +70,21 @@ func TestWhatARequestAsksForIsWhatIsGranted(t *testing.T) {
 		assert.Equal(t, "bob", spec.User)
 		assert.Equal(t, []string{"team"}, spec.Groups)
 		assert.Equal(t, "rightsizer.dev", spec.ResourceAttributes.Group)
+	}
+}
+
+// The chain is one for all namespaces: its numbers and hashes tell of all of them.
+func TestTheAuditOfOneNamespaceIsNobodys(t *testing.T) {
+	t.Parallel()
+	r := rights(t, &cluster{rights: map[string]bool{"bob list audit shop": true, "eve list audit ": true}}, "shop")
+	methods := rightsizerv1.File_rightsizer_v1_audit_service_proto.Services().ByName("AuditService").Methods()
+	permission := proto.GetExtension(methods.ByName("ListAuditRecords").Options(), rightsizerv1.E_Permission).(*rightsizerv1.Permission)
+	for _, namespaces := range [][]string{nil, {"shop"}} {
+		_, err := r.Authorize(t.Context(), bob(), permission, &rightsizerv1.ListAuditRecordsRequest{Namespaces: namespaces})
+		assert.Equal(t, connect.CodePermissionDenied, connect.CodeOf(err), namespaces)
+		grant, err := r.Authorize(t.Context(), &auth.Identity{User: "eve", Groups: []string{"team"}}, permission, &rightsizerv1.ListAuditRecordsRequest{Namespaces: namespaces})
+		require.NoError(t, err)
+		assert.True(t, grant.All())
 	}
 }
 

@@ -51,7 +51,8 @@ func NewAuditService(source Source, audit Audit) *AuditService {
 
 // ListAuditRecords implements AuditServiceHandler. The cursor of its pages is the
 // number of the last record shown, so that records which come meanwhile change
-// nothing. Records of no namespace are shown to who may see all.
+// nothing. The schema lets in who may see all; anybody else would be shown nothing of
+// other namespaces.
 func (s *AuditService) ListAuditRecords(ctx context.Context, req *rightsizerv1.ListAuditRecordsRequest) (*rightsizerv1.ListAuditRecordsResponse, error) {
 	if err := s.answerable(req.GetCluster()); err != nil {
 		return nil, err

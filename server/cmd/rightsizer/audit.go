@@ -45,7 +45,6 @@ type auditListOptions struct {
 	since       string
 	until       string
 	limit       int
-	allowedOnly bool
 	output      string
 }
 
@@ -67,7 +66,6 @@ func newAuditList() *cobra.Command {
 	f.StringVar(&o.since, "since", "", "only records of this time or later: an age such as 24h, or a time such as 2026-05-01T00:00:00Z")
 	f.StringVar(&o.until, "until", "", "only records before this time, in the same forms")
 	f.IntVar(&o.limit, "limit", 100, "at most this many records; 0 is all")
-	f.BoolVar(&o.allowedOnly, "allowed-only", false, "show what I may read instead of refusing me")
 	o.connectFlags.add(cmd)
 	f.StringVarP(&o.output, "output", "o", "table", "form of the output: table, json or yaml")
 	completeValues(cmd, "output", "table", "json", "yaml")
@@ -113,7 +111,7 @@ func auditRows(records []*rightsizerv1.AuditRecord) [][]string {
 func (o *auditListOptions) request(now time.Time) (*rightsizerv1.ListAuditRecordsRequest, error) {
 	req := &rightsizerv1.ListAuditRecordsRequest{
 		Namespaces: o.namespaces, Actors: o.actors, Actions: o.actions, Remediation: o.remediation, Target: o.target,
-		AllowedOnly: o.allowedOnly, PageSize: 1000,
+		PageSize: 1000,
 	}
 	if o.limit > 0 {
 		req.PageSize = int32(min(o.limit, 1000))

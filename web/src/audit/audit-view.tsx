@@ -39,7 +39,6 @@ export function AuditView() {
   const asked = {
     namespaces: namespaceFault ? [] : list(search.namespace),
     remediation: search.remediation ?? "",
-    allowedOnly: Boolean(namespaceFault) || !search.namespace,
     ...(startTime && { startTime }),
   };
   const query = useQuery(

@@ -266,8 +266,6 @@ type ListAuditRecordsRequest struct {
 	PageSize int32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// next_page_token of the page before; the other fields must not change.
 	PageToken string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Without namespaces: list what the caller may read instead of refusing.
-	AllowedOnly bool `protobuf:"varint,7,opt,name=allowed_only,json=allowedOnly,proto3" json:"allowed_only,omitempty"`
 	// Id of the cluster to ask; empty is the answering operator's own.
 	Cluster string `protobuf:"bytes,8,opt,name=cluster,proto3" json:"cluster,omitempty"`
 	// Only of these actors. At most 64.
@@ -351,13 +349,6 @@ func (x *ListAuditRecordsRequest) GetPageToken() string {
 		return x.PageToken
 	}
 	return ""
-}
-
-func (x *ListAuditRecordsRequest) GetAllowedOnly() bool {
-	if x != nil {
-		return x.AllowedOnly
-	}
-	return false
 }
 
 func (x *ListAuditRecordsRequest) GetCluster() string {
@@ -753,7 +744,7 @@ const file_rightsizer_v1_audit_service_proto_rawDesc = "" +
 	"\x04hash\x18\f \x01(\tB\a\xbaH\x04r\x02\x18@R\x04hash\x1a;\n" +
 	"\rEvidenceEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc5\x04\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa8\x04\n" +
 	"\x17ListAuditRecordsRequest\x12P\n" +
 	"\n" +
 	"namespaces\x18\x01 \x03(\tB0\xbaH-\x92\x01*\x10\x80\x02\"%r#\x18?2\x1f^[a-z0-9]([-a-z0-9]*[a-z0-9])?$R\n" +
@@ -765,13 +756,12 @@ const file_rightsizer_v1_audit_service_proto_rawDesc = "" +
 	"\tpage_size\x18\x05 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\tpageToken\x12!\n" +
-	"\fallowed_only\x18\a \x01(\bR\vallowedOnly\x12\"\n" +
+	"page_token\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\tpageToken\x12\"\n" +
 	"\acluster\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\acluster\x12'\n" +
 	"\x06actors\x18\t \x03(\tB\x0f\xbaH\f\x92\x01\t\x10@\"\x05r\x03\x18\xfd\x01R\x06actors\x12V\n" +
 	"\aactions\x18\n" +
 	" \x03(\tB<\xbaH9\x92\x016\x10@\"2r0\x18@2,^[a-z][a-z0-9_]*(\\.[a-z][a-z0-9_]*)*(\\.\\*)?$R\aactions\x12 \n" +
-	"\x06target\x18\v \x01(\tB\b\xbaH\x05r\x03\x18\xbd\x02R\x06target\"\x8d\x01\n" +
+	"\x06target\x18\v \x01(\tB\b\xbaH\x05r\x03\x18\xbd\x02R\x06targetJ\x04\b\a\x10\b\"\x8d\x01\n" +
 	"\x18ListAuditRecordsResponse\x12?\n" +
 	"\arecords\x18\x01 \x03(\v2\x1a.rightsizer.v1.AuditRecordB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\arecords\x120\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\rnextPageToken\"r\n" +
@@ -792,10 +782,10 @@ const file_rightsizer_v1_audit_service_proto_rawDesc = "" +
 	"\bsequence\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\bsequence\x12\x1b\n" +
 	"\x04kind\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18 R\x04kind\x12\"\n" +
 	"\amessage\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\x80\bR\amessage\x12\x1e\n" +
-	"\x05place\x18\x04 \x01(\tB\b\xbaH\x05r\x03(\x80\x04R\x05place2\xf6\x01\n" +
-	"\fAuditService\x12y\n" +
-	"\x10ListAuditRecords\x12&.rightsizer.v1.ListAuditRecordsRequest\x1a'.rightsizer.v1.ListAuditRecordsResponse\"\x14\xea\xe0\x18\r\n" +
-	"\x05audit\x12\x04list\x90\x02\x01\x12k\n" +
+	"\x05place\x18\x04 \x01(\tB\b\xbaH\x05r\x03(\x80\x04R\x05place2\xf8\x01\n" +
+	"\fAuditService\x12{\n" +
+	"\x10ListAuditRecords\x12&.rightsizer.v1.ListAuditRecordsRequest\x1a'.rightsizer.v1.ListAuditRecordsResponse\"\x16\xea\xe0\x18\x0f\n" +
+	"\x05audit\x12\x04list\x18\x01\x90\x02\x01\x12k\n" +
 	"\vVerifyAudit\x12!.rightsizer.v1.VerifyAuditRequest\x1a\".rightsizer.v1.VerifyAuditResponse\"\x15\xea\xe0\x18\x0e\n" +
 	"\x05audit\x12\x03get\x18\x01\x90\x02\x01B\xbf\x01\n" +
 	"\x11com.rightsizer.v1B\x11AuditServiceProtoP\x01ZBgithub.com/rightsizer/rightsizer/gen/go/rightsizer/v1;rightsizerv1\xa2\x02\x03RXX\xaa\x02\rRightsizer.V1\xca\x02\rRightsizer\\V1\xe2\x02\x19Rightsizer\\V1\\GPBMetadata\xea\x02\x0eRightsizer::V1b\x06proto3"

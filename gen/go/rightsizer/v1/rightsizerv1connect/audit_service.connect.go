@@ -43,7 +43,8 @@ const (
 
 // AuditServiceClient is a client for the rightsizer.v1.AuditService service.
 type AuditServiceClient interface {
-	// ListAuditRecords lists records, the latest first.
+	// ListAuditRecords lists records, the latest first. It is for who may see all:
+	// numbers, times and hashes of one chain tell of what else was done.
 	ListAuditRecords(context.Context, *v1.ListAuditRecordsRequest) (*v1.ListAuditRecordsResponse, error)
 	// VerifyAudit walks the chain and says what does not fit.
 	VerifyAudit(context.Context, *v1.VerifyAuditRequest) (*v1.VerifyAuditResponse, error)
@@ -103,7 +104,8 @@ func (c *auditServiceClient) VerifyAudit(ctx context.Context, req *v1.VerifyAudi
 
 // AuditServiceHandler is an implementation of the rightsizer.v1.AuditService service.
 type AuditServiceHandler interface {
-	// ListAuditRecords lists records, the latest first.
+	// ListAuditRecords lists records, the latest first. It is for who may see all:
+	// numbers, times and hashes of one chain tell of what else was done.
 	ListAuditRecords(context.Context, *v1.ListAuditRecordsRequest) (*v1.ListAuditRecordsResponse, error)
 	// VerifyAudit walks the chain and says what does not fit.
 	VerifyAudit(context.Context, *v1.VerifyAuditRequest) (*v1.VerifyAuditResponse, error)
