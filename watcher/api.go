@@ -43,7 +43,7 @@ func newAPI(config *rest.Config) (*api, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		corev1.AddToScheme, appsv1.AddToScheme, batchv1.AddToScheme, autoscalingv2.AddToScheme, policyv1.AddToScheme,
-		metav1.AddMetaToScheme,
+		metav1.AddMetaToScheme, addVPAs,
 	} {
 		if err := add(scheme); err != nil {
 			return nil, fmt.Errorf("scheme: %w", err)
@@ -116,18 +116,6 @@ func (a *api) write(ctx context.Context, verb, path string, obj runtime.Object) 
 		return fmt.Errorf("encode %s: %w", path, err)
 	}
 	return a.rest.Verb(verb).AbsPath(path).MaxRetries(0).SetHeader("Content-Type", runtime.ContentTypeJSON).Body(raw).Do(ctx).Error()
-}
-
-// raw reads one page as JSON, of a kind that has no type here.
-func (a *api) raw(ctx context.Context, path string, opts metav1.ListOptions) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
-	result := a.rest.Get().AbsPath(path).MaxRetries(0).SetHeader("Accept", runtime.ContentTypeJSON).
-		SpecificallyVersionedParams(&opts, a.params, schema.GroupVersion{Version: "v1"}).Do(ctx)
-	if err := result.Error(); err != nil { // Unlike Raw, it reads the Status in the answer.
-		return nil, err
-	}
-	return result.Raw()
 }
 
 // watch opens a watch. The context must live as long as the watch; cancel ends

@@ -2,15 +2,16 @@ package watcher
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	quantity "k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/tools/cache"
 
 	"github.com/rightsizer/rightsizer/watcher/convert"
 	"github.com/rightsizer/rightsizer/watcher/object"
@@ -18,164 +19,296 @@ import (
 )
 
 // constraints are what namespaces allow, and what sizes workloads already. They
-// change seldom and no event is made of them, so that they are read now and then
-// instead of being watched. Nobody changes them once they are there.
+// are watched where that is allowed, like all else, but no event is made of them,
+// so that a loss hides none. What bounds recommendations is kept of each object,
+// and nothing else.
 type constraints struct {
-	ranges map[string]recommend.LimitRange
-	quotas map[string]recommend.Quota
-	// vpas are the names of VerticalPodAutoscalers that may change sizes.
-	vpas map[object.WorkloadKey]string
+	watches []*watchHealth
+
+	mu     sync.RWMutex
+	held   map[string]map[object.Key]any // by resource: what compact made
+	ranges map[string][]object.Key       // by namespace
+	quotas map[string][]object.Key
+	vpas   map[object.WorkloadKey][]string
+	unheld map[string]int // by resource, for want of room
 }
 
-// constraintsEvery is how old what is known of them may be.
-const constraintsEvery = 5 * time.Minute
-
-// maxConstraints bounds the objects read of each kind.
+// maxConstraints bounds the objects held of each kind.
 const maxConstraints = 10_000
 
-// keepConstraints reads them again and again until ctx is done.
-func (w *Watcher) keepConstraints(ctx context.Context) {
-	for {
-		w.usage.constraints.Store(w.readConstraints(ctx))
-		timer := w.opts.Clock.NewTimer(constraintsEvery)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		case <-timer.C():
-		}
+// constraintsRetry bounds the pause between two attempts: a kind that is not
+// there, or may not be read, is not asked for every second.
+const constraintsRetry = 5 * time.Minute
+
+const (
+	rangesResource = "limitranges"
+	quotasResource = "resourcequotas"
+	vpasResource   = "verticalpodautoscalers"
+)
+
+func (w *Watcher) newConstraints() *constraints {
+	c := &constraints{
+		held: make(map[string]map[object.Key]any), ranges: make(map[string][]object.Key), quotas: make(map[string][]object.Key),
+		vpas: make(map[object.WorkloadKey][]string), unheld: make(map[string]int),
+	}
+	for _, r := range []*resource{
+		{name: rangesResource, path: "/api/v1/limitranges", expected: &corev1.LimitRange{}, optional: true},
+		{name: quotasResource, path: "/api/v1/resourcequotas", expected: &corev1.ResourceQuota{}, optional: true},
+		{name: vpasResource, path: "/apis/autoscaling.k8s.io/v1/verticalpodautoscalers", expected: &vpa{}, optional: true},
+	} {
+		c.held[r.name] = make(map[object.Key]any)
+		c.watches = append(c.watches, newWatchHealth(w.health, r))
+	}
+	return c
+}
+
+// watchConstraints watches them until ctx is done.
+func (w *Watcher) watchConstraints(ctx context.Context) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	logger := logr.FromSlogHandler(w.opts.Logger.Handler())
+	for _, h := range w.usage.constraints.watches {
+		c := w.connect(h)
+		c.max = constraintsRetry
+		c.convert = func(obj any) any { return compact(obj) }
+		reflector := cache.NewReflectorWithOptions(c, h.resource.expected, &constraintFeed{w.usage.constraints, h}, cache.ReflectorOptions{
+			Logger: &logger, Name: "watcher/" + h.resource.name, Clock: w.opts.Clock,
+			Backoff: &wait.Backoff{Duration: retryMin, Factor: 2, Jitter: 0.25, Cap: w.opts.RetryMax, Steps: 20},
+		})
+		running.Go(func() {
+			defer c.join()
+			reflector.RunWithContext(ctx)
+		})
 	}
 }
 
-// readConstraints reads what may be read; the rest bounds nothing, and is logged.
-func (w *Watcher) readConstraints(ctx context.Context) *constraints {
-	c := &constraints{
-		ranges: make(map[string]recommend.LimitRange), quotas: make(map[string]recommend.Quota), vpas: make(map[object.WorkloadKey]string),
+// constraintFeed is the store that a reflector feeds.
+type constraintFeed struct {
+	c      *constraints
+	health *watchHealth
+}
+
+var _ cache.TransformingStore = (*constraintFeed)(nil)
+
+// Transformer has reflectors keep compact objects while they stream a list.
+func (f *constraintFeed) Transformer() cache.TransformFunc {
+	return func(obj any) (any, error) { return compact(obj), nil }
+}
+
+// Add implements cache.ReflectorStore.
+func (f *constraintFeed) Add(obj any) error { return f.Update(obj) }
+
+// Update implements cache.ReflectorStore.
+func (f *constraintFeed) Update(obj any) error {
+	f.c.mu.Lock()
+	defer f.c.mu.Unlock()
+	f.c.put(f.health.resource.name, compact(obj))
+	return nil
+}
+
+// Delete implements cache.ReflectorStore.
+func (f *constraintFeed) Delete(obj any) error {
+	f.c.mu.Lock()
+	defer f.c.mu.Unlock()
+	f.c.drop(f.health.resource.name, compact(obj).key)
+	return nil
+}
+
+// Replace implements cache.ReflectorStore: a list is complete.
+func (f *constraintFeed) Replace(items []any, _ string) error {
+	f.c.mu.Lock()
+	name := f.health.resource.name
+	for key := range f.c.held[name] {
+		f.c.drop(name, key)
 	}
-	for _, read := range []struct {
-		what string
-		page func(ctx context.Context, opts metav1.ListOptions) (metav1.ListInterface, int, error)
-	}{
-		{"limitranges", func(ctx context.Context, opts metav1.ListOptions) (metav1.ListInterface, int, error) {
-			list := &corev1.LimitRangeList{}
-			err := w.api.page(ctx, "/api/v1/limitranges", opts, list)
-			for i := range list.Items {
-				c.limitRange(&list.Items[i])
-			}
-			return list, len(list.Items), err
-		}},
-		{"resourcequotas", func(ctx context.Context, opts metav1.ListOptions) (metav1.ListInterface, int, error) {
-			list := &corev1.ResourceQuotaList{}
-			err := w.api.page(ctx, "/api/v1/resourcequotas", opts, list)
-			for i := range list.Items {
-				c.quota(&list.Items[i])
-			}
-			return list, len(list.Items), err
-		}},
-		{"verticalpodautoscalers", func(ctx context.Context, opts metav1.ListOptions) (metav1.ListInterface, int, error) {
-			list := &vpaList{}
-			raw, err := w.api.raw(ctx, "/apis/autoscaling.k8s.io/v1/verticalpodautoscalers", opts)
-			if err == nil {
-				err = json.Unmarshal(raw, list)
-			}
-			for i := range list.Items {
-				c.vpa(&list.Items[i])
-			}
-			return list, len(list.Items), err
-		}},
-	} {
-		err := pages(ctx, read.page)
-		if apierrors.IsNotFound(err) {
-			continue // The cluster has no such kind, which bounds nothing.
+	f.c.unheld[name] = 0
+	for _, item := range items {
+		if l, ok := item.(*listed); ok {
+			item = l.compact
 		}
-		if err != nil && ctx.Err() == nil {
-			w.opts.Logger.Warn("what bounds recommendations cannot be read, they are not bounded by it",
-				slog.String("resource", read.what), slog.String("cause", convert.Text(explain(err), 512)))
+		f.c.put(name, compact(item))
+	}
+	f.c.mu.Unlock()
+	f.health.complete()
+	return nil
+}
+
+// Resync implements cache.ReflectorStore; there is nothing to repeat.
+func (f *constraintFeed) Resync() error { return nil }
+
+// constraint is what is kept of one object: a recommend.LimitRange, a
+// recommend.Quota, an object.WorkloadKey that a VPA sizes, or nil.
+type constraint struct {
+	key   object.Key
+	value any
+}
+
+// compact keeps what counts; what is compact already stays.
+func compact(obj any) *constraint {
+	if c, ok := obj.(*constraint); ok {
+		return c
+	}
+	c := &constraint{key: keyOf(obj)}
+	switch o := obj.(type) {
+	case *corev1.LimitRange:
+		c.value = limitRangeOf(o)
+	case *corev1.ResourceQuota:
+		if len(o.Spec.Scopes) == 0 && o.Spec.ScopeSelector == nil { // Else it bounds some pods only, and which is not known here.
+			c.value = quotaOf(o)
+		}
+	case *vpa:
+		if o.Spec.UpdatePolicy.UpdateMode != "Off" { // Off only looks.
+			ref := &o.Spec.TargetRef
+			c.value = object.WorkloadKey{Namespace: o.Namespace, Kind: convert.Text(ref.Kind, 63), Name: convert.Text(ref.Name, 253)}
 		}
 	}
 	return c
 }
 
-func pages(ctx context.Context, page func(context.Context, metav1.ListOptions) (metav1.ListInterface, int, error)) error {
-	opts := metav1.ListOptions{Limit: 250}
-	for total := 0; ; {
-		list, n, err := page(ctx, opts)
-		if err != nil {
-			return err
-		}
-		total += n
-		opts.Continue = list.GetContinue()
-		if opts.Continue == "" {
-			return nil
-		}
-		if total >= maxConstraints {
-			return fmt.Errorf("more than %d objects", maxConstraints)
-		}
+// put holds an object; under the lock.
+func (c *constraints) put(resource string, o *constraint) {
+	c.drop(resource, o.key)
+	if o.value == nil {
+		return
+	}
+	if len(c.held[resource]) >= maxConstraints {
+		c.unheld[resource]++
+		return
+	}
+	c.held[resource][o.key] = o.value
+	switch v := o.value.(type) {
+	case recommend.LimitRange:
+		c.ranges[o.key.Namespace] = append(c.ranges[o.key.Namespace], o.key)
+	case recommend.Quota:
+		c.quotas[o.key.Namespace] = append(c.quotas[o.key.Namespace], o.key)
+	case object.WorkloadKey:
+		c.vpas[v] = append(c.vpas[v], o.key.Name)
 	}
 }
 
-// limitRange keeps what bounds a container, the strictest of all.
-func (c *constraints) limitRange(l *corev1.LimitRange) {
-	r := c.ranges[l.Namespace]
-	least := func(a, b int64) int64 {
-		if a == 0 || b != 0 && b < a {
-			return b
-		}
-		return a
+func (c *constraints) drop(resource string, key object.Key) {
+	held, ok := c.held[resource][key]
+	if !ok {
+		return
 	}
+	delete(c.held[resource], key)
+	switch v := held.(type) {
+	case recommend.LimitRange:
+		without(c.ranges, key.Namespace, key)
+	case recommend.Quota:
+		without(c.quotas, key.Namespace, key)
+	case object.WorkloadKey:
+		without(c.vpas, v, key.Name)
+	}
+}
+
+// without removes a value from an index.
+func without[K, V comparable](index map[K][]V, at K, value V) {
+	left := slices.DeleteFunc(index[at], func(v V) bool { return v == value })
+	if len(left) == 0 {
+		delete(index, at)
+		return
+	}
+	index[at] = left
+}
+
+// fill completes the context of a container with the strictest of what bounds it.
+func (c *constraints) fill(ctx *recommend.Context, key object.WorkloadKey) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for _, at := range c.ranges[key.Namespace] {
+		if r, ok := c.held[rangesResource][at].(recommend.LimitRange); ok {
+			stricterRange(&ctx.LimitRange, &r)
+		}
+	}
+	for _, at := range c.quotas[key.Namespace] {
+		if q, ok := c.held[quotasResource][at].(recommend.Quota); ok {
+			stricterQuota(&ctx.Quota, &q)
+		}
+	}
+	if names := c.vpas[key]; len(names) > 0 {
+		ctx.VPA = slices.Min(names)
+	}
+}
+
+// excess says which objects are not held, for health; empty where all are.
+func (c *constraints) excess(resource string) string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if n := c.unheld[resource]; n > 0 {
+		return fmt.Sprintf("%d of them are not held, the bound is %d; they bound no recommendation", n, maxConstraints)
+	}
+	return ""
+}
+
+// stricter is the lower of two bounds, of which 0 bounds nothing.
+func stricter[N int64 | float64](a, b N) N {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+func stricterRange(into, r *recommend.LimitRange) {
+	into.Min = into.Min.Max(r.Min)
+	into.Max.CPUMillis = stricter(into.Max.CPUMillis, r.Max.CPUMillis)
+	into.Max.MemoryBytes = stricter(into.Max.MemoryBytes, r.Max.MemoryBytes)
+	into.MaxRatioCPU = stricter(into.MaxRatioCPU, r.MaxRatioCPU)
+	into.MaxRatioMemory = stricter(into.MaxRatioMemory, r.MaxRatioMemory)
+}
+
+// limitRangeOf is what bounds a container.
+func limitRangeOf(l *corev1.LimitRange) recommend.LimitRange {
+	var out recommend.LimitRange
 	for i := range l.Spec.Limits {
 		item := &l.Spec.Limits[i]
 		if item.Type != corev1.LimitTypeContainer {
 			continue
 		}
-		low, high := amountsOf(item.Min), amountsOf(item.Max)
-		r.Min = r.Min.Max(low)
-		r.Max = object.Resources{CPUMillis: least(r.Max.CPUMillis, high.CPUMillis), MemoryBytes: least(r.Max.MemoryBytes, high.MemoryBytes)}
-		ratio := func(held float64, name corev1.ResourceName) float64 {
-			if q, ok := item.MaxLimitRequestRatio[name]; ok {
-				if v := q.AsApproximateFloat64(); v > 0 && (held == 0 || v < held) {
-					return v
-				}
-			}
-			return held
+		ratio := func(name corev1.ResourceName) float64 {
+			q := item.MaxLimitRequestRatio[name]
+			return max(q.AsApproximateFloat64(), 0)
 		}
-		r.MaxRatioCPU, r.MaxRatioMemory = ratio(r.MaxRatioCPU, corev1.ResourceCPU), ratio(r.MaxRatioMemory, corev1.ResourceMemory)
+		stricterRange(&out, &recommend.LimitRange{
+			Min: amountsOf(item.Min), Max: amountsOf(item.Max),
+			MaxRatioCPU: ratio(corev1.ResourceCPU), MaxRatioMemory: ratio(corev1.ResourceMemory),
+		})
 	}
-	c.ranges[l.Namespace] = r
+	return out
 }
 
-// quota keeps what is left; where several bound the same, the least.
-func (c *constraints) quota(q *corev1.ResourceQuota) {
-	if len(q.Spec.Scopes) > 0 || q.Spec.ScopeSelector != nil {
-		return // It bounds some pods only, and which is not known here.
+func stricterQuota(into, q *recommend.Quota) {
+	least := func(limited *bool, held *int64, also bool, left int64) {
+		if also && (!*limited || left < *held) {
+			*limited, *held = true, left
+		}
 	}
-	out := c.quotas[q.Namespace]
-	left := func(limited *bool, held *int64, milli bool, names ...corev1.ResourceName) {
+	least(&into.CPURequests, &into.Requests.CPUMillis, q.CPURequests, q.Requests.CPUMillis)
+	least(&into.MemoryRequests, &into.Requests.MemoryBytes, q.MemoryRequests, q.Requests.MemoryBytes)
+	least(&into.CPULimits, &into.Limits.CPUMillis, q.CPULimits, q.Limits.CPUMillis)
+	least(&into.MemoryLimits, &into.Limits.MemoryBytes, q.MemoryLimits, q.Limits.MemoryBytes)
+}
+
+// quotaOf is what is left; where one bounds the same under two names, the least.
+func quotaOf(q *corev1.ResourceQuota) recommend.Quota {
+	var out recommend.Quota
+	left := func(limited *bool, held *int64, value func(*quantity.Quantity) int64, names ...corev1.ResourceName) {
 		for _, name := range names {
 			hard, ok := q.Status.Hard[name]
 			if !ok {
 				continue
 			}
 			used := q.Status.Used[name]
-			n := max(value(&hard, milli)-value(&used, milli), 0)
-			if !*limited || n < *held {
-				*held = n
+			if n := max(value(&hard)-value(&used), 0); !*limited || n < *held {
+				*limited, *held = true, n
 			}
-			*limited = true
 		}
 	}
-	left(&out.CPURequests, &out.Requests.CPUMillis, true, corev1.ResourceRequestsCPU, corev1.ResourceCPU)
-	left(&out.MemoryRequests, &out.Requests.MemoryBytes, false, corev1.ResourceRequestsMemory, corev1.ResourceMemory)
-	left(&out.CPULimits, &out.Limits.CPUMillis, true, corev1.ResourceLimitsCPU)
-	left(&out.MemoryLimits, &out.Limits.MemoryBytes, false, corev1.ResourceLimitsMemory)
-	c.quotas[q.Namespace] = out
-}
-
-func value(q *quantity.Quantity, milli bool) int64 {
-	if milli {
-		return q.MilliValue()
-	}
-	return q.Value()
+	left(&out.CPURequests, &out.Requests.CPUMillis, (*quantity.Quantity).MilliValue, corev1.ResourceRequestsCPU, corev1.ResourceCPU)
+	left(&out.MemoryRequests, &out.Requests.MemoryBytes, (*quantity.Quantity).Value, corev1.ResourceRequestsMemory, corev1.ResourceMemory)
+	left(&out.CPULimits, &out.Limits.CPUMillis, (*quantity.Quantity).MilliValue, corev1.ResourceLimitsCPU)
+	left(&out.MemoryLimits, &out.Limits.MemoryBytes, (*quantity.Quantity).Value, corev1.ResourceLimitsMemory)
+	return out
 }
 
 func amountsOf(list corev1.ResourceList) (out object.Resources) {
@@ -186,44 +319,4 @@ func amountsOf(list corev1.ResourceList) (out object.Resources) {
 		out.MemoryBytes = max(q.Value(), 0)
 	}
 	return out
-}
-
-// vpaList is what counts of VerticalPodAutoscalers, which are a CRD.
-type vpaList struct {
-	metav1.ListMeta `json:"metadata"`
-
-	Items []vpa `json:"items"`
-}
-
-type vpa struct {
-	Metadata struct {
-		Name      string `json:"name"`
-		Namespace string `json:"namespace"`
-	} `json:"metadata"`
-	Spec struct {
-		TargetRef struct {
-			Kind string `json:"kind"`
-			Name string `json:"name"`
-		} `json:"targetRef"`
-		UpdatePolicy struct {
-			UpdateMode string `json:"updateMode"`
-		} `json:"updatePolicy"`
-	} `json:"spec"`
-}
-
-// vpa keeps those that change sizes; mode Off only looks.
-func (c *constraints) vpa(v *vpa) {
-	if v.Spec.UpdatePolicy.UpdateMode == "Off" {
-		return
-	}
-	key := object.WorkloadKey{Namespace: v.Metadata.Namespace, Kind: v.Spec.TargetRef.Kind, Name: v.Spec.TargetRef.Name}
-	c.vpas[key] = convert.Text(v.Metadata.Name, 253)
-}
-
-// fill completes the context of a container; nil knows nothing.
-func (c *constraints) fill(ctx *recommend.Context, key object.WorkloadKey) {
-	if c == nil {
-		return
-	}
-	ctx.LimitRange, ctx.Quota, ctx.VPA = c.ranges[key.Namespace], c.quotas[key.Namespace], c.vpas[key]
 }

@@ -157,6 +157,8 @@ type watchHealth struct {
 	open bool
 	// forbidden says that the server refuses, so that waiting is no use.
 	forbidden bool
+	// absent says that the cluster has no such kind.
+	absent bool
 	// settled is called after the first complete list and after a refusal.
 	settled func()
 }
@@ -174,7 +176,7 @@ func (w *watchHealth) opened(again bool) {
 	w.answered()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.open, w.forbidden = true, false
+	w.open, w.forbidden, w.absent = true, false, false
 	w.activity = w.now()
 	w.openedAt, w.before = w.activity, w.broke
 	switch {
@@ -193,6 +195,7 @@ func (w *watchHealth) refused(err error) {
 	w.failed(err)
 	w.mu.Lock()
 	w.forbidden = !unavailable(err) && !forReflector(err)
+	w.absent = apierrors.IsNotFound(err)
 	w.broken(explain(err))
 	switch {
 	case forReflector(err) && w.synced:
@@ -268,7 +271,7 @@ func (w *watchHealth) complete() (since time.Time, cause string, again bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	since, cause, again = w.interruption()
-	w.synced, w.open, w.forbidden = true, true, false
+	w.synced, w.open, w.forbidden, w.absent = true, true, false, false
 	w.broke, w.lost, w.cause = time.Time{}, time.Time{}, ""
 	w.activity = w.now()
 	w.heard = w.activity
@@ -287,6 +290,14 @@ func (w *watchHealth) snapshot() line {
 		out.reason = fmt.Sprintf("the server has said nothing for %s", quiet.Round(time.Second))
 	}
 	return out
+}
+
+// missing says that the cluster has no such kind, which is no shortcoming where
+// that is optional.
+func (w *watchHealth) missing() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.absent && w.resource.optional
 }
 
 // status is what Ready and the others need.

@@ -80,7 +80,7 @@ type surroundings struct {
 }
 
 func (w *Watcher) surroundings() *surroundings {
-	s := &surroundings{scaled: make(map[object.WorkloadKey]*object.Autoscaler), limits: w.usage.constraints.Load()}
+	s := &surroundings{scaled: make(map[object.WorkloadKey]*object.Autoscaler), limits: w.usage.constraints}
 	w.mu.Lock()
 	for key, a := range w.autoscalers.held {
 		s.scaled[object.WorkloadKey{Namespace: key.Namespace, Kind: a.TargetKind, Name: a.TargetName}] = a

@@ -4,7 +4,6 @@ import (
 	"math"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
@@ -23,8 +22,7 @@ type measured struct {
 	book        *usage.Book
 	history     *history.History
 	checkpoints checkpoints
-	// constraints are nil before they are read.
-	constraints atomic.Pointer[constraints]
+	constraints *constraints
 
 	mu    sync.Mutex
 	pods  map[string]*podUse // by UID

@@ -134,7 +134,8 @@ func (w *Watcher) roundOver(s *polled, r *source.Round) {
 	})
 }
 
-// usageHealth lists the sources as `usage/NAME`.
+// usageHealth lists the sources as `usage/NAME`, and the watches of what bounds
+// recommendations.
 func (w *Watcher) usageHealth() []*rightsizerv1.ComponentHealth {
 	out := make([]*rightsizerv1.ComponentHealth, 0, len(w.usage.sources))
 	for _, s := range w.usage.sources {
@@ -146,6 +147,18 @@ func (w *Watcher) usageHealth() []*rightsizerv1.ComponentHealth {
 		c.mu.Lock()
 		out = append(out, c.line.message("usage/checkpoints"))
 		c.mu.Unlock()
+	}
+	if len(w.usage.sources) > 0 {
+		for _, h := range w.usage.constraints.watches {
+			if h.missing() {
+				continue
+			}
+			l := h.snapshot()
+			if excess := w.usage.constraints.excess(h.resource.name); excess != "" && l.state == healthOK {
+				l.state, l.reason = healthDegraded, excess
+			}
+			out = append(out, l.message("watch/"+h.resource.name))
+		}
 	}
 	slices.SortFunc(out, func(a, b *rightsizerv1.ComponentHealth) int { return cmp.Compare(a.GetComponent(), b.GetComponent()) })
 	return out

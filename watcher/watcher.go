@@ -122,6 +122,7 @@ func New(opts Options) (*Watcher, error) {
 		w.usage.checkpoints.namespace = opts.Usage.CheckpointNamespace
 	}
 	w.usage.checkpoints.line = line{state: healthStarting, since: opts.Clock.Now(), reason: "not read yet"}
+	w.usage.constraints = w.newConstraints()
 	w.usage.fits = make(map[string]*workloadFit)
 	w.usage.pods, w.usage.nodes = make(map[string]*podUse), make(map[string]*use)
 	if w.usage.book, err = usage.NewBook(usage.BookOptions{MaxBytes: opts.Usage.SketchBytes}); err != nil {
@@ -177,7 +178,7 @@ func (w *Watcher) run(ctx context.Context) error {
 	if len(w.usage.sources) > 0 {
 		running.Go(func() { w.pollUsage(ctx) })
 		running.Go(func() { w.keepHistory(ctx) })
-		running.Go(func() { w.keepConstraints(ctx) })
+		running.Go(func() { w.watchConstraints(ctx) })
 	}
 	if w.usage.checkpoints.namespace != "" {
 		running.Go(func() { w.keepCheckpoints(ctx) })

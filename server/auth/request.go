@@ -41,7 +41,10 @@ func (a *asked) read(m protoreflect.Message) {
 		case fd.Name() == "allowed_only" && fd.Kind() == protoreflect.BoolKind:
 			a.allowedOnly = a.allowedOnly || m.Get(fd).Bool()
 		case fd.Name() == "filter" && fd.IsMap() && fd.MapKey().Kind() == protoreflect.StringKind && fd.MapValue().Kind() == protoreflect.StringKind:
-			a.name(m.Get(fd).Map().Get(protoreflect.ValueOfString("namespace").MapKey()).String())
+			// The String of what is not in a map is not empty.
+			if named := m.Get(fd).Map().Get(protoreflect.ValueOfString("namespace").MapKey()); named.IsValid() {
+				a.name(named.String())
+			}
 		case fd.Name() == "filter" && fd.Message() != nil && !fd.IsMap() && !fd.IsList() && m.Has(fd) && isFilter(fd):
 			a.read(m.Get(fd).Message())
 		}

@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 )
 
@@ -272,6 +273,9 @@ const (
 	CronJobs     = "/apis/batch/v1/cronjobs"
 	Autoscalers  = "/apis/autoscaling/v2/horizontalpodautoscalers"
 	Budgets      = "/apis/policy/v1/poddisruptionbudgets"
+	LimitRanges  = "/api/v1/limitranges"
+	Quotas       = "/api/v1/resourcequotas"
+	VPAs         = "/apis/autoscaling.k8s.io/v1/verticalpodautoscalers"
 	namespaces   = "/api/v1/namespaces"
 	metricsAPI   = "/apis/metrics.k8s.io/"
 )
@@ -300,6 +304,12 @@ func kindOf(obj metav1.Object) (path, kind, version string) {
 		return Autoscalers, "HorizontalPodAutoscaler", "autoscaling/v2"
 	case *policyv1.PodDisruptionBudget:
 		return Budgets, "PodDisruptionBudget", "policy/v1"
+	case *corev1.LimitRange:
+		return LimitRanges, "LimitRange", "v1"
+	case *corev1.ResourceQuota:
+		return Quotas, "ResourceQuota", "v1"
+	case *unstructured.Unstructured: // The one kind without a Go type here.
+		return VPAs, "VerticalPodAutoscaler", "autoscaling.k8s.io/v1"
 	case *batchv1.CronJob:
 		return CronJobs, "CronJob", "batch/v1"
 	}
@@ -317,6 +327,7 @@ func status(code int32, reason metav1.StatusReason, message string) *metav1.Stat
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	refusal, forbidden, plain, busy, answer := s.refusal, s.forbidden[r.URL.Path], s.plain, s.busy, s.answers[r.URL.Path]
+	_, served := s.objects[r.URL.Path]
 	if busy != "" {
 		s.requests = append(s.requests, "throttled "+r.URL.Path)
 	}
@@ -333,6 +344,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"gitVersion": Version})
 	case forbidden:
 		writeStatus(w, status(http.StatusForbidden, metav1.StatusReasonForbidden, "forbidden: "+r.URL.Path))
+	case r.URL.Path == VPAs && !served: // A CRD is not there before its first object.
+		writeStatus(w, status(http.StatusNotFound, metav1.StatusReasonNotFound, "the server could not find the requested resource"))
 	case answer != nil:
 		writeJSON(w, http.StatusOK, answer())
 	case strings.HasPrefix(r.URL.Path, metricsAPI):
@@ -413,6 +426,7 @@ func typeOf(raw json.RawMessage) string {
 var listKinds = map[string]string{
 	Pods: "PodList", Nodes: "NodeList", Events: "EventList", Deployments: "DeploymentList",
 	StatefulSets: "StatefulSetList", DaemonSets: "DaemonSetList", Jobs: "JobList",
+	LimitRanges: "LimitRangeList", Quotas: "ResourceQuotaList", VPAs: "VerticalPodAutoscalerList",
 	Autoscalers: "HorizontalPodAutoscalerList", Budgets: "PodDisruptionBudgetList",
 }
 

@@ -119,6 +119,7 @@ var kinds = map[string][2]string{
 	Deployments: {"Deployment", "apps/v1"}, ReplicaSets: {"ReplicaSet", "apps/v1"},
 	StatefulSets: {"StatefulSet", "apps/v1"}, DaemonSets: {"DaemonSet", "apps/v1"},
 	Jobs: {"Job", "batch/v1"}, CronJobs: {"CronJob", "batch/v1"},
+	LimitRanges: {"LimitRange", "v1"}, Quotas: {"ResourceQuota", "v1"}, VPAs: {"VerticalPodAutoscaler", "autoscaling.k8s.io/v1"},
 	Autoscalers: {"HorizontalPodAutoscaler", "autoscaling/v2"}, Budgets: {"PodDisruptionBudget", "policy/v1"},
 }
 
