@@ -60,11 +60,15 @@ func (a *App) policyHandler(chain connect.HandlerOption) (string, http.Handler) 
 	if a.policies == nil {
 		return rightsizerv1connect.NewPolicyServiceHandler(rightsizerv1connect.UnimplementedPolicyServiceHandler{}, chain)
 	}
-	return rightsizerv1connect.NewPolicyServiceHandler(rpc.NewPolicyService(a.cluster, livePolicies{a.policies}), chain)
+	return rightsizerv1connect.NewPolicyServiceHandler(rpc.NewPolicyService(a.cluster, livePolicies{a.policies, a.logger.With(slog.String("component", "policies"))}), chain)
 }
 
 // livePolicies are the policies as package rpc wants them.
-type livePolicies struct{ *live.Store }
+type livePolicies struct {
+	*live.Store
+
+	logger *slog.Logger
+}
 
 // Explain implements rpc.Policies.
 func (l livePolicies) Explain(ctx context.Context, namespace, kind, name string) (*rightsizerv1.ExplainPolicyResponse, error) {
@@ -75,6 +79,9 @@ func (l livePolicies) Explain(ctx context.Context, namespace, kind, name string)
 		return nil, rpc.WorkloadKindError{Reason: unknown.Error()}
 	case apierrors.IsNotFound(err):
 		return nil, fmt.Errorf("%w: %w", rpc.ErrNoWorkload, err)
+	case err != nil && ctx.Err() == nil: // the caller is not told what the API server said
+		l.logger.WarnContext(ctx, "which policy governs a workload is not known", slog.String("namespace", namespace),
+			slog.String("kind", kind), slog.String("name", name), slog.Any("error", err))
 	}
 	return resp, err
 }

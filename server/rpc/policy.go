@@ -3,9 +3,12 @@ package rpc
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
+	"strings"
 	"time"
+
+	"connectrpc.com/connect"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/gen/go/rightsizer/v1/rightsizerv1connect"
@@ -59,7 +62,7 @@ func (s *PolicyService) ListPolicies(ctx context.Context, req *rightsizerv1.List
 	}
 	all, err := s.policies.Policies()
 	if err != nil {
-		return nil, policiesUnknown(err)
+		return nil, policiesUnknown(ctx, err)
 	}
 	grant := auth.GrantOf(ctx)
 	matching := slices.DeleteFunc(all, func(p *rightsizerv1.Policy) bool {
@@ -75,9 +78,28 @@ func (s *PolicyService) ListPolicies(ctx context.Context, req *rightsizerv1.List
 	return &rightsizerv1.ListPoliciesResponse{Policies: policies, NextPageToken: next}, nil
 }
 
+// nameable refuses names that no object can have: the API server would refuse the
+// question, which is no reason to ask again.
+func nameable(namespace, name string) error {
+	var wrong []rpcerr.Violation
+	if found := validation.IsDNS1123Label(namespace); len(found) > 0 {
+		wrong = append(wrong, rpcerr.Violation{Field: "namespace", Description: strings.Join(found, "; ")})
+	}
+	if found := validation.IsDNS1123Subdomain(name); len(found) > 0 {
+		wrong = append(wrong, rpcerr.Violation{Field: "name", Description: strings.Join(found, "; ")})
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	return rpcerr.BadRequest(rpcerr.ReasonInvalidArgument, wrong...)
+}
+
 // ExplainPolicy implements PolicyServiceHandler.
 func (s *PolicyService) ExplainPolicy(ctx context.Context, req *rightsizerv1.ExplainPolicyRequest) (*rightsizerv1.ExplainPolicyResponse, error) {
 	if err := named(s.source.ClusterID(), req.GetCluster()); err != nil {
+		return nil, err
+	}
+	if err := nameable(req.GetNamespace(), req.GetName()); err != nil {
 		return nil, err
 	}
 	resp, err := s.policies.Explain(ctx, req.GetNamespace(), req.GetKind(), req.GetName())
@@ -89,11 +111,26 @@ func (s *PolicyService) ExplainPolicy(ctx context.Context, req *rightsizerv1.Exp
 		return nil, rpcerr.NotFound(rpcerr.ReasonNotFound, "workload", req.GetKind()+"/"+req.GetName()+" in namespace "+req.GetNamespace(),
 			"namespace", req.GetNamespace(), "workload_kind", req.GetKind(), "workload_name", req.GetName())
 	case err != nil:
-		return nil, policiesUnknown(err)
+		return nil, policiesUnknown(ctx, err)
 	}
-	return resp, nil
+	return forCaller(ctx, resp), nil
 }
 
-func policiesUnknown(err error) error {
-	return rpcerr.Unavailable(ReasonPoliciesUnknown, fmt.Sprintf("it is not known now which policies there are: %v", err), retryPolicies)
+// policiesUnknown tells nothing of what the API server said, which may name
+// addresses; the health of component policies and the log do.
+func policiesUnknown(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return connect.NewError(connect.CodeCanceled, err)
+	}
+	return rpcerr.Unavailable(ReasonPoliciesUnknown, "it is not known now which policies there are; the health of component policies and the log say more", retryPolicies)
+}
+
+// forCaller leaves out of matches what a caller may not know of: policies of the
+// cluster that do not select his workload. One that does is his concern.
+func forCaller(ctx context.Context, resp *rightsizerv1.ExplainPolicyResponse) *rightsizerv1.ExplainPolicyResponse {
+	grant := auth.GrantOf(ctx)
+	resp.Matches = slices.DeleteFunc(resp.GetMatches(), func(m *rightsizerv1.PolicyMatch) bool {
+		return !m.GetSelected() && !grant.May(m.GetPolicy().GetNamespace())
+	})
+	return resp
 }
