@@ -92,7 +92,7 @@ var never = []struct {
 	{"it is unspecified or of this network", prefixes("0.0.0.0/8", "::/128")},
 	{"it is link-local, where metadata services are", prefixes("169.254.0.0/16", "fe80::/10")},
 	// Metadata services that are not link-local: AWS, GCP, Alibaba, Oracle, Azure.
-	{"it is a metadata service", prefixes("fd00:ec2::254/128", "fd20:ce::254/128", "100.100.100.200/32", "192.0.0.192/32", "168.63.129.16/32")},
+	{"it is a metadata service", prefixes("fd00:ec2::/32", "fd20:ce::254/128", "100.100.100.200/32", "192.0.0.192/32", "168.63.129.16/32")},
 	{"it is multicast", prefixes("224.0.0.0/4", "ff00::/8")},
 	{"it is reserved", prefixes("192.0.0.0/24", "240.0.0.0/4", "100::/64", "5f00::/16")},
 	// Tunnels that would end at an IPv4 address of the sender's choice.
@@ -103,7 +103,9 @@ var (
 	loopback = prefixes("127.0.0.0/8", "::1/128")
 	// private are ranges that are not public (RFC 1918, 4193, 6598, 2544, 3879).
 	private = prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15", "fc00::/7", "fec0::/10")
-	nat64   = prefixes("64:ff9b::/96", "64:ff9b:1::/48")
+	nat64   = prefixes("64:ff9b::/96")
+	// localNAT64 is translated to IPv4 in ways of the network's own (RFC 8215).
+	localNAT64 = prefixes("64:ff9b:1::/48")
 )
 
 // Check is nil for an address that may be called, else a [RefusedError].
@@ -121,6 +123,11 @@ func (g *Guard) Check(addr netip.Addr) error {
 		raw := addr.As16()
 		addr = netip.AddrFrom4([4]byte(raw[12:]))
 	}
+	if contains(localNAT64, addr) {
+		if err := g.translated(addr, refuse); err != nil {
+			return err
+		}
+	}
 	if contains(loopback, addr) {
 		if !slices.ContainsFunc(g.allowed, func(p netip.Prefix) bool { return contains(loopback, p.Addr()) && p.Bits() >= 8 && p.Contains(addr) }) {
 			return refuse("it is loopback")
@@ -136,6 +143,32 @@ func (g *Guard) Check(addr netip.Addr) error {
 		return refuse("it is private, and the operator's list of networks does not have it")
 	}
 	return g.narrow(addr, refuse)
+}
+
+// translated judges an address of a local NAT64, which is private: it must be
+// listed, and neither of the IPv4 addresses that it may stand for (RFC 6052, of a
+// /48 and of a /96) be one that nothing allows.
+func (g *Guard) translated(addr netip.Addr, refuse func(string) error) error {
+	if !contains(g.allowed, addr) {
+		return refuse("it is a local translation to IPv4, and the operator's list of networks does not have it")
+	}
+	raw := addr.As16()
+	for _, v4 := range []netip.Addr{
+		netip.AddrFrom4([4]byte{raw[6], raw[7], raw[9], raw[10]}), netip.AddrFrom4([4]byte(raw[12:])),
+	} {
+		if v4.IsUnspecified() {
+			continue // the place of the other form's suffix
+		}
+		if contains(loopback, v4) {
+			return refuse("it may be loopback")
+		}
+		for _, n := range never {
+			if contains(n.prefixes, v4) {
+				return refuse(n.why)
+			}
+		}
+	}
+	return nil
 }
 
 func (g *Guard) narrow(addr netip.Addr, refuse func(string) error) error {

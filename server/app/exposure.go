@@ -79,7 +79,7 @@ func sameMachine(next http.Handler) http.Handler {
 		}
 		if host != "" && !config.IsLoopback(net.JoinHostPort(trimBrackets(host), "0")) {
 			_ = writer.Write(w, r, rpcerr.New(connect.CodePermissionDenied, "FOREIGN_HOST",
-				"an open API answers only to localhost and loopback addresses; use --insecure-no-auth to lift this"))
+				"what asks nobody who he is answers only to localhost and loopback addresses; use --insecure-no-auth to lift this"))
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -97,6 +97,10 @@ func TestIdentityComesBeforeTheBody(t *testing.T) {
 		"in the URL":               {nil, "access_token=good", 401},
 		"in the URL as well":       {http.Header{"Authorization": {"Bearer good"}}, "a=b&TOKEN=good", 401},
 		"in the URL, escaped":      {http.Header{"Authorization": {"Bearer good"}}, "%74oken=good", 401},
+		"in the URL, in capitals":  {nil, "accessToken=good", 401},
+		"in the URL, with a dash":  {nil, "auth-token=good", 401},
+		"in the URL, as a JWT":     {nil, "jwt=good", 401},
+		"in the URL, as a key":     {nil, "key=good", 401},
 		"in the URL, malformed":    {http.Header{"Authorization": {"Bearer good"}}, "%zz;token=good", 401},
 	} {
 		reached = 0

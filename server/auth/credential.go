@@ -26,10 +26,13 @@ const maxToken = 16 << 10
 
 // queryTokens are parameters in which clients put tokens. URLs are logged by
 // every proxy: one that carries a token is refused, so that nobody gets used to it.
+// Names are in lower case, without - and _.
 var queryTokens = map[string]bool{
-	"token": true, "access_token": true, "id_token": true, "auth_token": true, "bearer": true,
-	"authorization": true, "api_key": true, "apikey": true,
+	"token": true, "accesstoken": true, "idtoken": true, "authtoken": true, "bearer": true,
+	"authorization": true, "apikey": true, "jwt": true, "key": true,
 }
+
+var plainName = strings.NewReplacer("-", "", "_", "")
 
 // Credential is what a request proves its sender by, as it came.
 type Credential struct {
@@ -86,7 +89,7 @@ func CredentialOf(r *http.Request) (Credential, error) {
 func hasQueryToken(query string) bool {
 	for pair := range strings.FieldsFuncSeq(query, func(r rune) bool { return r == '&' || r == ';' }) {
 		name, _, _ := strings.Cut(pair, "=")
-		if queryTokens[strings.ToLower(unescapeName(name))] {
+		if queryTokens[plainName.Replace(strings.ToLower(unescapeName(name)))] {
 			return true
 		}
 	}

@@ -159,8 +159,8 @@ type Reader struct {
 	// Protocol is connect, grpc, grpc-web or websocket.
 	Protocol string
 	// Peer is the client's address; Identity its name, empty where the API is
-	// open.
-	Peer, Identity string
+	// open. Via names who vouches for the name: another's alice is somebody else.
+	Peer, Identity, Via string
 	// Caller is the context of the request, from which package auth knows who sent
 	// it; nil is nobody, who is not asked about again.
 	Caller context.Context //nolint:containedctx // as its name says

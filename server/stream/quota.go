@@ -38,23 +38,26 @@ func newQuotas(o Options) quotas {
 // take counts a stream of r, or says which quota it is beyond. Where the API is
 // open nobody has a name, and the address alone counts.
 func (q quotas) take(r Reader) error {
-	peer := auth.PeerKey(r.Peer)
+	peer, who := auth.PeerKey(r.Peer), identityKey(r)
 	switch {
-	case r.Identity != "" && q.perIdentity > 0 && q.identities[r.Identity] >= q.perIdentity:
+	case r.Identity != "" && q.perIdentity > 0 && q.identities[who] >= q.perIdentity:
 		return &QuotaError{Of: "identity", Limit: q.perIdentity}
 	case q.perPeer > 0 && q.peers[peer] >= q.perPeer:
 		return &QuotaError{Of: "peer", Limit: q.perPeer}
 	}
-	q.identities[r.Identity]++
+	q.identities[who]++
 	q.peers[peer]++
 	return nil
 }
+
+// identityKey tells people of one name apart by who vouches for them.
+func identityKey(r Reader) string { return r.Via + " " + r.Identity }
 
 func (q quotas) give(r Reader) {
 	for _, count := range []struct {
 		of  map[string]int
 		key string
-	}{{q.identities, r.Identity}, {q.peers, auth.PeerKey(r.Peer)}} {
+	}{{q.identities, identityKey(r)}, {q.peers, auth.PeerKey(r.Peer)}} {
 		if count.of[count.key]--; count.of[count.key] <= 0 {
 			delete(count.of, count.key)
 		}

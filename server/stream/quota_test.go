@@ -72,14 +72,16 @@ func TestOneIdentityMayHaveSoManyStreamsFromWhereverItCalls(t *testing.T) {
 	s := start(t, bus.Options{}, stream.Options{MaxPerIdentity: 1, MaxPerPeer: -1})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	openAs := func(user, peer string) error {
-		session, err := s.hub.Open(ctx, stream.Reader{Identity: user, Peer: peer, Scope: bus.AllNamespaces()}, nowhere{})
+	openVia := func(via, user, peer string) error {
+		session, err := s.hub.Open(ctx, stream.Reader{Via: via, Identity: user, Peer: peer, Scope: bus.AllNamespaces()}, nowhere{})
 		if err == nil {
 			go func() { assert.NoError(t, session.Run()) }() // joined by the hub's Shutdown
 		}
 		return err
 	}
+	openAs := func(user, peer string) error { return openVia("kubernetes", user, peer) }
 	require.NoError(t, openAs("alice", "10.0.0.1:1"))
+	require.NoError(t, openVia("static", "alice", "10.0.0.1:1"), "another alice")
 	require.NoError(t, openAs("bob", "10.0.0.1:2"))
 	err := openAs("alice", "[2001:db8::1]:3")
 	require.Error(t, err)
@@ -87,6 +89,6 @@ func TestOneIdentityMayHaveSoManyStreamsFromWhereverItCalls(t *testing.T) {
 	assert.Equal(t, connect.CodeResourceExhausted, refusal.Code())
 	assert.Equal(t, "TOO_MANY_STREAMS_OF_IDENTITY", rpcerr.Reason(refusal))
 	for range 3 {
-		require.NoError(t, openAs("", "10.0.0.1:4"), "nobody has a name where the API is open")
+		require.NoError(t, openVia("", "", "10.0.0.1:4"), "nobody has a name where the API is open")
 	}
 }

@@ -67,7 +67,7 @@ func (s *Service) StreamEvents(ctx context.Context, req *rightsizerv1.StreamEven
 		reader.After = req.GetFilter().GetAfter()
 	}
 	if id, ok := auth.FromContext(ctx); ok {
-		reader.Identity = id.User
+		reader.Identity, reader.Via = id.User, id.Via
 	}
 	session, err := s.hub.Open(ctx, reader, rpcSink{w})
 	if err != nil {

@@ -73,7 +73,7 @@ func accept(o Options, w http.ResponseWriter, r *http.Request) {
 	b.caller = context.WithoutCancel(r.Context())
 	b.reader.Caller = b.caller
 	if id, ok := auth.FromContext(r.Context()); ok {
-		b.reader.Identity = id.User
+		b.reader.Identity, b.reader.Via = id.User, id.Via
 	}
 	h := &hijacker{ResponseWriter: w, timeout: o.WriteTimeout}
 	conn, err := websocket.Accept(h, r, &websocket.AcceptOptions{
