@@ -25,6 +25,8 @@ const LoginPath = "/login/callback"
 const (
 	maxLoginBody     = 16 << 10
 	exchangesAtATime = 8
+	// configWithin is how long the page's first question waits for the issuer.
+	configWithin = time.Second
 )
 
 // LoginOptions make the endpoints of the page's login.
@@ -88,7 +90,9 @@ func (o LoginOptions) config(w http.ResponseWriter, r *http.Request) {
 	}{Open: o.Open}
 	if o.OIDC != nil && !o.Open {
 		answer.OIDC = &issuer{Issuer: o.OIDC.opts.Issuer, ClientID: o.OIDC.opts.ClientID, Scopes: scopes, RedirectPath: LoginPath}
-		if p, err := o.OIDC.discover(r.Context()); err == nil {
+		ctx, cancel := context.WithTimeout(r.Context(), configWithin)
+		defer cancel()
+		if p, err := o.OIDC.discover(ctx); err == nil {
 			answer.OIDC.Endpoint = p.endpoint.AuthURL
 		}
 	}

@@ -32,9 +32,10 @@ type memoKey [32]byte
 
 // memo remembers answers for a while, the least recently used going first, and
 // asks each question once however many want its answer. Failures to ask are
-// remembered for failFor. Safe for concurrent use.
+// remembered for fails. Safe for concurrent use.
 type memo[V any] struct {
 	most  int
+	fails time.Duration
 	slots chan struct{}
 	until func(V, time.Time) time.Time // how long the answer to a question of then is good
 
@@ -63,7 +64,7 @@ func newMemo[V any](until func(V, time.Time) time.Time) *memo[V] {
 		until = func(_ V, now time.Time) time.Time { return now.Add(rememberFor) }
 	}
 	return &memo[V]{
-		most: maxAnswers, slots: make(chan struct{}, maxAsking), until: until,
+		most: maxAnswers, fails: failFor, slots: make(chan struct{}, maxAsking), until: until,
 		answers: make(map[memoKey]*list.Element), recent: list.New(), asking: make(map[memoKey]*question[V]),
 	}
 }
@@ -159,7 +160,7 @@ func (m *memo[V]) settle(key memoKey, q *question[V]) {
 	defer m.mu.Unlock()
 	delete(m.asking, key)
 	close(q.done)
-	a := &answer[V]{key: key, value: q.value, err: q.err, expires: time.Now().Add(failFor)}
+	a := &answer[V]{key: key, value: q.value, err: q.err, expires: time.Now().Add(m.fails)}
 	if q.err == nil {
 		a.expires = m.until(q.value, q.asked)
 	}

@@ -10,10 +10,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -46,8 +46,7 @@ type OIDC struct {
 	known     *memo[review]
 	strangers *strangers
 
-	mu       sync.Mutex
-	provider *provider
+	providers *memo[*provider] // the one
 }
 
 // provider is what the issuer says of itself.
@@ -74,7 +73,7 @@ func NewOIDC(opts OIDCOptions) *OIDC {
 		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: opts.Authorities},
 		MaxIdleConns:    4, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true,
 	}
-	return &OIDC{
+	o := &OIDC{
 		opts: opts, client: &http.Client{Transport: boundedAnswers{transport}, Timeout: askWithin},
 		strangers: newStrangers(),
 		known: newMemo(func(r review, then time.Time) time.Time {
@@ -84,7 +83,10 @@ func NewOIDC(opts OIDCOptions) *OIDC {
 			}
 			return until
 		}),
+		providers: newMemo(func(_ *provider, then time.Time) time.Time { return then.Add(math.MaxInt64) }), // for good
 	}
+	o.providers.fails = issuerFails
+	return o
 }
 
 // boundedAnswers ends an answer that is too long.
@@ -193,16 +195,18 @@ func (o *OIDC) identity(token *oidc.IDToken) (*Identity, error) {
 	return id, foreign(id)
 }
 
-// discover asks the issuer about itself, until it has once answered.
+// issuerFails is how long an issuer that did not answer is not asked again about
+// itself: everybody may make us ask.
+const issuerFails = 5 * time.Second
+
+// discover asks the issuer about itself, until it has once answered. However many
+// want to know, it is asked once, and each leaves with his context.
 func (o *OIDC) discover(ctx context.Context) (*provider, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.provider != nil {
-		return o.provider, nil
-	}
-	ctx, cancel := context.WithTimeout(oidc.ClientContext(ctx, o.client), askWithin)
-	defer cancel()
-	found, err := oidc.NewProvider(ctx, o.opts.Issuer)
+	return o.providers.get(ctx, memoKey{}, nil, o.askItself)
+}
+
+func (o *OIDC) askItself(ctx context.Context) (*provider, error) {
+	found, err := oidc.NewProvider(oidc.ClientContext(ctx, o.client), o.opts.Issuer)
 	if err != nil {
 		return nil, fmt.Errorf("ask the issuer: %w", err)
 	}
@@ -219,11 +223,10 @@ func (o *OIDC) discover(ctx context.Context) (*provider, error) {
 	}
 	// The set outlives this request: its context carries the client alone.
 	keys := oidc.NewRemoteKeySet(oidc.ClientContext(context.Background(), o.client), says.Keys)
-	o.provider = &provider{
+	return &provider{
 		endpoint: found.Endpoint(),
 		verifier: oidc.NewVerifier(o.opts.Issuer, keySet{keys}, &oidc.Config{ClientID: o.opts.ClientID, SupportedSigningAlgs: usable}),
-	}
-	return o.provider, nil
+	}, nil
 }
 
 // keySet tells keys that could not be had from a signature that is wrong.
