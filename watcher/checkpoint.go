@@ -200,6 +200,13 @@ func (c *checkpoints) say(now time.Time, state rightsizerv1.HealthState, reason 
 	c.line.set(now, state, reason)
 }
 
+// awaited says that nobody has tried to restore yet.
+func (c *checkpoints) awaited() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.namespace != "" && c.line.state == healthStarting
+}
+
 func (c *checkpoints) count(f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -22,6 +22,7 @@ type measured struct {
 	book        *usage.Book
 	history     *history.History
 	checkpoints checkpoints
+	past        past
 	constraints *constraints
 
 	mu    sync.Mutex

@@ -2,6 +2,7 @@ package watcher
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -40,6 +41,15 @@ func (u *use) keepDetail(r *meter.Reading) {
 
 // keepHistory records what is known, minute by minute, until ctx is done.
 func (w *Watcher) keepHistory(ctx context.Context) {
+	if w.usage.past.prometheus != nil {
+		if !w.awaitLead(ctx) {
+			return
+		}
+		w.recallHistory(ctx)
+		var running sync.WaitGroup
+		defer running.Wait()
+		running.Go(func() { w.recallSketches(ctx) })
+	}
 	ticker := w.opts.Clock.NewTicker(time.Minute)
 	defer ticker.Stop()
 	for {
@@ -52,6 +62,22 @@ func (w *Watcher) keepHistory(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// awaitLead waits until there is a picture of the cluster, this replica leads, and
+// what was kept is read, or cannot be;
+// false when ctx is done first.
+func (w *Watcher) awaitLead(ctx context.Context) bool {
+	ticker := w.opts.Clock.NewTicker(time.Second)
+	defer ticker.Stop()
+	for !w.Synced() || !w.opts.Usage.Leading() || w.usage.checkpoints.awaited() {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-ticker.C():
+		}
+	}
+	return true
 }
 
 // mean joins replicas.

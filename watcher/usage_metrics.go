@@ -11,6 +11,7 @@ type usageSizes struct {
 	w                                                       *Watcher
 	samples, skipped, rounds, failed, measured, held, bytes *prometheus.Desc
 	restored, corrupt, written, unwritten                   *prometheus.Desc
+	pastFailed, pastSamples                                 *prometheus.Desc
 	forgotten, series, seriesBytes, refused, reach          *prometheus.Desc
 }
 
@@ -32,6 +33,8 @@ func newUsageSizes(w *Watcher) *usageSizes {
 		corrupt:     desc("checkpoint_corrupt_total", "Shards that could not be restored."),
 		written:     desc("checkpoint_writes_total", "Shards written."),
 		unwritten:   desc("checkpoint_failures_total", "Shards not written: refused, or too long."),
+		pastFailed:  desc("past_requests_failed_total", "Questions about the past that Prometheus did not answer."),
+		pastSamples: desc("past_samples_total", "Samples of the past that Prometheus gave."),
 		series:      desc("history_series", "Series in the history."),
 		seriesBytes: desc("history_bytes", "Memory that the history takes."),
 		refused:     desc("history_series_refused_total", "Series and minutes not recorded for want of room."),
@@ -41,7 +44,7 @@ func newUsageSizes(w *Watcher) *usageSizes {
 
 // Describe implements prometheus.Collector.
 func (s *usageSizes) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{s.samples, s.skipped, s.rounds, s.failed, s.measured, s.held, s.bytes, s.forgotten, s.restored, s.corrupt, s.written, s.unwritten, s.series, s.seriesBytes, s.refused, s.reach} {
+	for _, d := range []*prometheus.Desc{s.samples, s.skipped, s.rounds, s.failed, s.measured, s.held, s.bytes, s.forgotten, s.restored, s.corrupt, s.written, s.unwritten, s.pastFailed, s.pastSamples, s.series, s.seriesBytes, s.refused, s.reach} {
 		ch <- d
 	}
 }
@@ -81,6 +84,13 @@ func (s *usageSizes) Collect(ch chan<- prometheus.Metric) {
 	counter(s.corrupt, corrupt)
 	counter(s.written, writes)
 	counter(s.unwritten, failed)
+	if p := &s.w.usage.past; p.prometheus != nil {
+		p.mu.Lock()
+		failed, points := p.failed, p.points
+		p.mu.Unlock()
+		counter(s.pastFailed, failed)
+		counter(s.pastSamples, points)
+	}
 	past := s.w.usage.history.Stats()
 	gauge(s.series, float64(past.Series))
 	gauge(s.seriesBytes, float64(past.Bytes))

@@ -17,6 +17,8 @@ const (
 	SourceKubelet    = "kubelet"
 	SourceThrottling = "kubelet-throttling"
 	SourcePressure   = "kubelet-pressure"
+	// SourcePrometheus tells of the past alone; see UsageOptions.Prometheus.
+	SourcePrometheus = "prometheus"
 )
 
 // UsageOptions say what is measured, and what may be kept of it. The zero value
@@ -31,6 +33,9 @@ type UsageOptions struct {
 	// KubeletCAFile and KubeletInsecure: see source.KubeletOptions.
 	KubeletCAFile   string
 	KubeletInsecure bool
+	// Prometheus is asked, once after the start, for what was measured before.
+	// Default: nobody is.
+	Prometheus *source.PrometheusOptions
 	// SketchBytes bounds what recommendations are made from. Default 8 MiB.
 	SketchBytes int64
 	// HistoryBytes bounds the history that QueryMetrics answers from. Default 6 MiB.
@@ -92,6 +97,15 @@ func (o *UsageOptions) validate() error {
 // sources makes the sources by their names; close lets go of what they hold.
 func (w *Watcher) newSources() ([]source.Source, error) {
 	o := &w.opts.Usage
+	if o.Prometheus != nil && len(o.Sources) > 0 {
+		p, err := source.NewPrometheus(*o.Prometheus)
+		if err != nil {
+			return nil, err
+		}
+		w.usage.past.prometheus, w.usage.past.state.Name = p, SourcePrometheus
+		w.usage.past.line = line{state: healthStarting, since: w.opts.Clock.Now(), reason: "not asked yet"}
+		w.usage.closers = append(w.usage.closers, p.Close)
+	}
 	var out []source.Source
 	var kubelets *source.Kubelets
 	for _, name := range o.Sources {

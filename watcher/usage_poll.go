@@ -10,7 +10,6 @@ import (
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/watcher/convert"
-	"github.com/rightsizer/rightsizer/watcher/detect"
 	"github.com/rightsizer/rightsizer/watcher/meter"
 	"github.com/rightsizer/rightsizer/watcher/object"
 	"github.com/rightsizer/rightsizer/watcher/source"
@@ -125,13 +124,7 @@ func (w *Watcher) roundOver(s *polled, r *source.Round) {
 	state := s.state
 	s.mu.Unlock()
 
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	look(w, &glance[object.UsageSource]{
-		resource: "usage", ref: ref{"UsageSource", object.Key{Name: state.Name}, "usage-source/" + state.Name},
-		detectors: w.opts.Detectors.Sources, subject: detect.SourceSubject,
-		in: detect.SourceInput{Cur: &state},
-	})
+	w.tellSource(&state)
 }
 
 // usageHealth lists the sources as `usage/NAME`, and the watches of what bounds
@@ -147,6 +140,11 @@ func (w *Watcher) usageHealth() []*rightsizerv1.ComponentHealth {
 		c.mu.Lock()
 		out = append(out, c.line.message("usage/checkpoints"))
 		c.mu.Unlock()
+	}
+	if p := &w.usage.past; p.prometheus != nil {
+		p.mu.Lock()
+		out = append(out, p.line.message("usage/"+SourcePrometheus))
+		p.mu.Unlock()
 	}
 	if len(w.usage.sources) > 0 {
 		for _, h := range w.usage.constraints.watches {

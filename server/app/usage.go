@@ -5,6 +5,7 @@ import (
 	"github.com/rightsizer/rightsizer/server/rpc"
 	"github.com/rightsizer/rightsizer/watcher"
 	"github.com/rightsizer/rightsizer/watcher/recommend"
+	"github.com/rightsizer/rightsizer/watcher/source"
 )
 
 // usageOptions are what is measured, as it is configured.
@@ -14,6 +15,11 @@ func usageOptions(cfg *config.Config) watcher.UsageOptions {
 		Sources: c.SourceList(), Interval: c.Interval, DetailInterval: c.DetailInterval,
 		KubeletCAFile: c.KubeletCAFile, KubeletInsecure: c.KubeletInsecureTLS,
 		SketchBytes: c.SketchBytes, HistoryBytes: c.HistoryBytes, DaemonSetNodeLabel: c.DaemonSetNodeLabel,
+	}
+	if c.PrometheusURL != "" {
+		o.Prometheus = &source.PrometheusOptions{
+			URL: c.PrometheusURL, CAFile: c.PrometheusCAFile, TokenFile: c.PrometheusTokenFile, Insecure: c.PrometheusInsecureTLS,
+		}
 	}
 	if p := cfg.Price; p.CoreHour > 0 || p.GiBHour > 0 {
 		o.Price = &recommend.Price{CoreHour: p.CoreHour, GiBHour: p.GiBHour}

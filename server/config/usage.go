@@ -17,6 +17,12 @@ type UsageConfig struct {
 	KubeletCAFile      string
 	KubeletInsecureTLS bool
 
+	// PrometheusURL is asked for the time before the start; empty asks nobody.
+	PrometheusURL         string
+	PrometheusCAFile      string
+	PrometheusTokenFile   string
+	PrometheusInsecureTLS bool
+
 	HistoryBytes int64
 	SketchBytes  int64
 
@@ -48,6 +54,14 @@ func usageSettings() []Setting {
 			"Authority of the kubelets' certificates in PEM. Unset: that of the API server."),
 		toggle("kubelet-insecure-tls", false, func(c *Config) *bool { return &c.Usage.KubeletInsecureTLS },
 			"Take any certificate of a kubelet. Whoever stands between then gets the operator's token."),
+		text("prometheus-url", "url", 2048, func(c *Config) *string { return &c.Usage.PrometheusURL },
+			"Root of a Prometheus that scrapes the kubelets' /metrics/cadvisor: what it knows of the last 8 days is read once after the start, by namespace and day, at most two queries a second. Unset: nobody is asked."),
+		text("prometheus-ca-file", "file", 4096, func(c *Config) *string { return &c.Usage.PrometheusCAFile },
+			"Authority of Prometheus' certificate in PEM. Unset: those of the system."),
+		text("prometheus-token-file", "file", 4096, func(c *Config) *string { return &c.Usage.PrometheusTokenFile },
+			"Bearer token for Prometheus, read anew for each query. Unset: none."),
+		toggle("prometheus-insecure-tls", false, func(c *Config) *bool { return &c.Usage.PrometheusInsecureTLS },
+			"Take any certificate of Prometheus. Whoever stands between then gets the token."),
 		size("usage-history-bytes", 6<<20, 64<<10, 1<<30, func(c *Config) *int64 { return &c.Usage.HistoryBytes },
 			"Memory for the history that QueryMetrics answers from; the more containers, the shorter it is."),
 		size("usage-sketch-bytes", 8<<20, 64<<10, 1<<30, func(c *Config) *int64 { return &c.Usage.SketchBytes },
