@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"connectrpc.com/connect"
 
@@ -29,6 +28,7 @@ type access struct {
 	authorities *tlsconf.Authorities // nil where no client certificates are taken
 	oidc        *auth.OIDC           // nil where no issuer is named
 	steps       []step               // what follows files
+	files       []followedFile       // what they follow
 }
 
 // newAccess reads what the settings name. A cluster is always asked about tokens
@@ -54,10 +54,10 @@ func (a *App) newAccess() (*access, error) {
 		methods = append(methods, auth.NewKubernetes(reviews, a.cfg.TokenAudience))
 	}
 	if a.cfg.ClientCAFile != "" {
-		if out.authorities, err = tlsconf.AuthoritiesFrom(a.cfg.ClientCAFile, logger); err != nil {
+		if out.authorities, err = tlsconf.AuthoritiesFrom(a.cfg.ClientCAFile, "clients' authorities", logger); err != nil {
 			return nil, a.wrong("client-ca-file", a.cfg.ClientCAFile, err)
 		}
-		out.steps = append(out.steps, step{name: "clients' authorities", run: out.authorities.Run, grace: time.Second})
+		out.follow("clients' authorities", out.authorities)
 		methods = append(methods, auth.NewCertificates(out.authorities.Pool))
 	}
 	out.known = auth.Closed{}
@@ -65,6 +65,9 @@ func (a *App) newAccess() (*access, error) {
 		if out.known, err = auth.NewChain(logger, a.registry, methods...); err != nil {
 			return nil, err //nolint:wrapcheck // it says what it is
 		}
+	}
+	if err := out.tellOfFiles(a.registry); err != nil {
+		return nil, err
 	}
 	out.rights, err = auth.NewRights(auth.RightsOptions{
 		Reviews: reviews, Namespaces: a.namespaces, Denied: a.denied, Logger: logger, Registerer: a.registry,
@@ -92,11 +95,11 @@ func (a *App) static(out *access, logger *slog.Logger) (auth.Method, error) {
 	if err != nil {
 		return nil, a.wrong("static-token-file", a.cfg.StaticTokenFile, err)
 	}
-	out.steps = append(out.steps, step{name: "static tokens", run: tokens.Run, grace: time.Second})
+	out.follow("static tokens", tokens)
 	return auth.NewStatic(tokens.Current), nil
 }
 
-func (a *App) issuer(out *access, _ *slog.Logger) (auth.Method, error) {
+func (a *App) issuer(out *access, logger *slog.Logger) (auth.Method, error) {
 	if a.cfg.OIDCIssuer == "" {
 		return nil, nil //nolint:nilnil // not asked for
 	}
@@ -113,11 +116,12 @@ func (a *App) issuer(out *access, _ *slog.Logger) (auth.Method, error) {
 		opts.ClientSecret = strings.TrimSpace(string(secret))
 	}
 	if path := a.cfg.OIDCCAFile; path != "" {
-		authorities, err := tlsconf.AuthoritiesFrom(path, a.logger)
+		authorities, err := tlsconf.AuthoritiesFrom(path, "issuer's authorities", logger)
 		if err != nil {
 			return nil, a.wrong("oidc-ca-file", path, err)
 		}
-		opts.Authorities = authorities.Pool()
+		out.follow("issuer's authorities", authorities)
+		opts.Authorities = authorities.Pool
 	}
 	out.oidc = auth.NewOIDC(opts)
 	return out.oidc, nil

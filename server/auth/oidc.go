@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -34,8 +33,9 @@ type OIDCOptions struct {
 	// UsernamePrefix and GroupsPrefix stand before the names, so that they are
 	// nobody's else.
 	UsernamePrefix, GroupsPrefix string
-	// Authorities vouch for the issuer's certificate; nil is the system's.
-	Authorities *x509.CertPool
+	// Authorities returns those who vouch for the issuer's certificate, another pool
+	// after each change; nil is the system's.
+	Authorities func() *x509.CertPool
 }
 
 // OIDC identifies people by ID tokens of one issuer. The issuer is asked when its
@@ -61,20 +61,15 @@ var algorithms = []string{
 	oidc.RS256, oidc.RS384, oidc.RS512, oidc.ES256, oidc.ES384, oidc.ES512, oidc.PS256, oidc.PS384, oidc.PS512, oidc.EdDSA,
 }
 
-// maxIssuerBytes bounds an answer of the issuer.
-const maxIssuerBytes = 1 << 20
-
 // NewOIDC makes the method. It asks nobody.
 func NewOIDC(opts OIDCOptions) *OIDC {
 	opts.UsernameClaim = cmp.Or(opts.UsernameClaim, "sub")
 	opts.GroupsClaim = cmp.Or(opts.GroupsClaim, "groups")
-	transport := &http.Transport{
-		Proxy:           http.ProxyFromEnvironment,
-		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: opts.Authorities},
-		MaxIdleConns:    4, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true,
+	if opts.Authorities == nil {
+		opts.Authorities = func() *x509.CertPool { return nil }
 	}
 	o := &OIDC{
-		opts: opts, client: &http.Client{Transport: boundedAnswers{transport}, Timeout: askWithin},
+		opts: opts, client: &http.Client{Transport: &issuerTransport{authorities: opts.Authorities}, Timeout: askWithin},
 		strangers: newStrangers(),
 		known: newMemo(func(r review, then time.Time) time.Time {
 			until := then.Add(rememberFor)
@@ -87,18 +82,6 @@ func NewOIDC(opts OIDCOptions) *OIDC {
 	}
 	o.providers.fails = issuerFails
 	return o
-}
-
-// boundedAnswers ends an answer that is too long.
-type boundedAnswers struct{ *http.Transport }
-
-// RoundTrip implements http.RoundTripper.
-func (b boundedAnswers) RoundTrip(r *http.Request) (*http.Response, error) {
-	res, err := b.Transport.RoundTrip(r)
-	if err == nil {
-		res.Body = http.MaxBytesReader(nil, res.Body, maxIssuerBytes)
-	}
-	return res, err //nolint:wrapcheck // a transparent wrapper
 }
 
 // Name implements Method.

@@ -50,6 +50,7 @@ type Options[T any] struct {
 type Files[T any] struct {
 	opts    Options[T]
 	current atomic.Pointer[T]
+	refused atomic.Pointer[Refusal]
 	seen    [sha256.Size]byte // hash of the bytes read last; Run's goroutine alone touches it
 }
 
@@ -67,6 +68,18 @@ func New[T any](opts Options[T]) (*Files[T], error) {
 
 // Current is what is in force.
 func (f *Files[T]) Current() T { return *f.current.Load() }
+
+// Refusal is why files that changed are not in force.
+type Refusal struct {
+	// Since is when that was found.
+	Since time.Time
+	// Why says what is wrong with them.
+	Why error
+}
+
+// Refused is why the files as they are now are not in force, and the former ones
+// are; nil where they are.
+func (f *Files[T]) Refused() *Refusal { return f.refused.Load() }
 
 // Run follows the files until ctx ends.
 func (f *Files[T]) Run(ctx context.Context) error {
@@ -120,8 +133,10 @@ func (f *Files[T]) check(ctx context.Context) {
 	if err != nil {
 		f.opts.Logger.ErrorContext(ctx, "changed files are refused; the former ones stay in force",
 			slog.String("of", f.opts.What), slog.Any("error", err))
+		f.refused.Store(&Refusal{Since: time.Now(), Why: err})
 	} else {
 		f.current.Store(&made)
+		f.refused.Store(nil)
 	}
 	if f.opts.Changed != nil {
 		f.opts.Changed(made, err)

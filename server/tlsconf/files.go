@@ -84,17 +84,17 @@ func readPair(certFile, keyFile string, cert, key []byte) (*tls.Certificate, err
 	return &pair, nil
 }
 
-// Authorities are the certificates of those who may vouch for clients, from a PEM
-// file that is followed.
+// Authorities are the certificates of those who may vouch for others, such as
+// clients, from a PEM file that is followed.
 type Authorities struct {
 	files *follow.Files[*x509.CertPool]
 }
 
 // AuthoritiesFrom reads the file, which must hold at least one certificate now.
-// Run follows it.
-func AuthoritiesFrom(file string, logger *slog.Logger) (*Authorities, error) {
+// Run follows it. what says who they are, for the log: "clients' authorities".
+func AuthoritiesFrom(file, what string, logger *slog.Logger) (*Authorities, error) {
 	files, err := follow.New(follow.Options[*x509.CertPool]{
-		Paths: []string{file}, What: "clients' authorities", Logger: logger,
+		Paths: []string{file}, What: what, Logger: logger,
 		Parse: func(contents [][]byte) (*x509.CertPool, error) {
 			pool := x509.NewCertPool()
 			if !pool.AppendCertsFromPEM(contents[0]) {
@@ -104,7 +104,7 @@ func AuthoritiesFrom(file string, logger *slog.Logger) (*Authorities, error) {
 		},
 		Changed: func(_ *x509.CertPool, err error) {
 			if err == nil {
-				logger.Info("the new authorities of clients are in force")
+				logger.Info("new authorities are in force", slog.String("of", what))
 			}
 		},
 	})
@@ -116,6 +116,9 @@ func AuthoritiesFrom(file string, logger *slog.Logger) (*Authorities, error) {
 
 // Pool returns the authorities in force. It is another pool after each change.
 func (a *Authorities) Pool() *x509.CertPool { return a.files.Current() }
+
+// Refused is why the file as it is now is not in force; nil where it is.
+func (a *Authorities) Refused() *follow.Refusal { return a.files.Refused() }
 
 // Run follows the file until ctx ends.
 func (a *Authorities) Run(ctx context.Context) error { return a.files.Run(ctx) } //nolint:wrapcheck // a transparent wrapper
