@@ -2,6 +2,7 @@
 //
 //	go run ./bench memory    pods → MiB, each step with streaming lists and without
 //	go run ./bench latency   from a status write to a WebSocket client, beside a bare watch
+//	go run ./bench cure      from the status write of an OOM kill to the accepted resize
 //
 // The binary is bin/rightsizer of the repository (another with -bin). The
 // control plane is a devcluster with kwok's nodes. Once these are Ready,
@@ -55,13 +56,13 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("want memory or latency")
+		return errors.New("want memory, latency or cure")
 	}
 	s := settings{}
 	flags := flag.NewFlagSet("bench "+args[0], flag.ContinueOnError)
 	pods := flags.String("pods", "1000,5000,10000", "memory: numbers of pods, rising")
 	big := flags.Bool("big", false, "memory: 20,000 pods as well")
-	rates := flags.String("rates", "20,50,100,200,400", "latency: status changes a second, rising")
+	rates := flags.String("rates", "20,50,100,200,400", "latency: status changes a second, rising; cure: the first, at most 50")
 	flags.StringVar(&s.binary, "bin", "../../bin/rightsizer", "the operator; built there when it is missing")
 	flags.IntVar(&s.nodes, "nodes", 100, "nodes of the cluster")
 	flags.IntVar(&s.streams, "streams", 50, "memory: open streams, half of them WebSockets")
@@ -69,7 +70,7 @@ func run(ctx context.Context, args []string) error {
 	flags.Int64Var(&s.limit, "limit", 0, "limit of the operator's cgroup in MiB; none by default, so that it shows what it would take")
 	flags.StringVar(&s.profiles, "profiles", "", "memory: folder for heap profiles, three for each run")
 	flags.StringVar(&s.only, "only", "", "memory: stream or pages alone")
-	flags.DurationVar(&s.span, "span", 20*time.Second, "latency: how long each rate is held")
+	flags.DurationVar(&s.span, "span", 20*time.Second, "latency, cure: how long each rate is held")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
@@ -91,8 +92,10 @@ func run(ctx context.Context, args []string) error {
 		return memory(ctx, &s)
 	case "latency":
 		return latency(ctx, &s)
+	case "cure":
+		return cure(ctx, &s)
 	}
-	return fmt.Errorf("%q is neither memory nor latency", args[0])
+	return fmt.Errorf("%q is neither memory, latency nor cure", args[0])
 }
 
 // numbers reads a list such as 1000,5000: positive and rising.
