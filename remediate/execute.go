@@ -295,6 +295,13 @@ func (e *Engine) reconsider(ctx context.Context, r *v1alpha1.Remediation, i int,
 	case errors.Is(err, action.ErrBusy):
 		return r, retryLater, nil
 	case err != nil && action.Known(err) && !errors.Is(err, action.ErrChanged):
+		// Another that believes to lead may have made it since it was read back.
+		switch made, backErr := a.ReadBack(ctx, subject, t); {
+		case backErr == nil && made:
+			return e.result(r, i, v1alpha1.TargetApplied, "found in the live object"), 0, nil
+		case backErr != nil && !errors.Is(backErr, action.ErrGone):
+			return r, 0, backErr
+		}
 		return e.result(r, i, v1alpha1.TargetFailed, err.Error()), 0, nil
 	case err != nil:
 		return r, 0, err

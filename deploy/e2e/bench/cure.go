@@ -133,7 +133,7 @@ func cureVictims(ctx context.Context, cluster *controlPlane, s *settings, n int)
 }
 
 func applyFile(ctx context.Context, in dynamic.ResourceInterface, file string) error {
-	raw, err := os.ReadFile(file) //nolint:gosec // a file of the repository
+	raw, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
