@@ -145,6 +145,9 @@ func (w *Watcher) recallSketches(ctx context.Context) {
 	end := w.opts.Clock.Now().Truncate(pastStep)
 	missing, attempts := owners.namespaces(), 0
 	for start := end.Add(-pastDays); start.Before(end); {
+		if !w.opts.Usage.Leading() {
+			return // Whoever leads now has asked, and keeps it for the next.
+		}
 		chunk := source.PastQuery{Start: start.Add(pastStep), End: start.Add(pastChunk), Step: pastStep}
 		err := w.eachPast(ctx, missing, chunk, func(q *source.PastQuery, s *source.Past) {
 			if o := owners.of(q.Namespace, s.Pod, s.Container); o != nil {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -166,6 +167,24 @@ func TestARestoredPastIsNotReadAgain(t *testing.T) {
 		got, ok := again.Recommendation("shop", "Deployment", "web", "app")
 		require.True(t, ok)
 		assert.Less(t, got.GetDataSpan().AsDuration(), 3*time.Hour)
+	})
+}
+
+// Only who leads asks, and stops when another does.
+func TestOneReplicaAsksForThePast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{pods: []string{"web-1"}}
+		var leads atomic.Bool
+		r, _ := remembering(t, m, func(o *watcher.Options) { o.Usage.Leading = leads.Load })
+		defer r.stop()
+		r.pass(5 * time.Minute)
+		assert.Empty(t, m.queries)
+		leads.Store(true)
+		r.pass(6 * time.Second)
+		leads.Store(false)
+		r.pass(5 * time.Minute)
+		assert.NotEmpty(t, m.queries)
+		assert.Less(t, len(m.queries), 2*3+2*8)
 	})
 }
 
