@@ -79,12 +79,17 @@ func decided(a *v1alpha1.ApprovalDecision) string {
 	return text
 }
 
+// viaKubernetes vouches for the names that kubectl goes by.
+const viaKubernetes = "kubernetes"
+
 // Errors of a decision.
 var (
 	// ErrFourEyes: who asked for it may not approve it.
 	ErrFourEyes = errors.New("who asked for a Remediation may not approve it: its policy wants four eyes")
 	// ErrNoApprover: the policy names approvers, and this is none of them.
 	ErrNoApprover = errors.New("the policy names who may approve, and this user is not among them")
+	// ErrTwoNames: whether kubectl's user is who asked cannot be told.
+	ErrTwoNames = errors.New("who asked for a Remediation was not known by the name that kubectl goes by, so that four eyes cannot be told from two: approve through the API")
 	// ErrGeneration: the decision is about another generation.
 	ErrGeneration = errors.New("the decision is about another generation")
 )
@@ -101,6 +106,9 @@ func mayDecide(r *v1alpha1.Remediation, a *v1alpha1.ApprovalDecision, groups []s
 	}
 	if r.Spec.Approval.FourEyes && r.Spec.RequestedBy != "" && r.Spec.RequestedBy == a.User {
 		return ErrFourEyes
+	}
+	if admitted && r.Spec.Approval.FourEyes && r.Spec.RequestedBy != "" && r.Spec.RequestedVia != viaKubernetes {
+		return ErrTwoNames
 	}
 	approvers := r.Spec.Approval.Approvers
 	if len(approvers) == 0 {

@@ -127,7 +127,7 @@ func (e *Engine) followUp(ctx context.Context, r *v1alpha1.Remediation, s *seen,
 	}
 	next := e.draft(own, subject)
 	if next.Spec.Cause = r.Spec.Cause.DeepCopy(); next.Spec.Cause == nil {
-		next.Spec.RequestedBy = r.Spec.RequestedBy
+		next.Spec.RequestedBy, next.Spec.RequestedVia = r.Spec.RequestedBy, r.Spec.RequestedVia
 	}
 	facts, err := e.facts(ctx, next, own)
 	if err != nil {

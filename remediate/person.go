@@ -52,6 +52,8 @@ func (e FieldError) Error() string { return e.field + ": " + e.reason }
 type Person struct {
 	Name   string
 	Groups []string
+	// Via names who vouches for the name; empty where nobody was asked.
+	Via string
 }
 
 // Wish is what a person asks for.
@@ -213,6 +215,7 @@ func (e *Engine) imagine(ctx context.Context, by Person, w Wish) (*v1alpha1.Reme
 	}
 	r := e.draft(s, subject)
 	r.Spec.RequestedBy, r.Spec.Reason = plan.Cut(by.Name, 253), plan.Cut(w.Reason, 1024)
+	r.Spec.RequestedVia = by.Via
 	r.Spec.RequestID, r.Spec.RequestHash = w.ID, w.Hash
 	return r, s, nil
 }

@@ -52,6 +52,8 @@ var (
 type Caller struct {
 	Name   string
 	Groups []string
+	// Via names who vouches for the name; empty where nobody was asked.
+	Via string
 }
 
 // Choice is what is decided of one remediation.
@@ -107,7 +109,7 @@ func callerOf(ctx context.Context) Caller {
 	if !ok || id.User == "" {
 		return Caller{Name: anonymous}
 	}
-	return Caller{Name: id.User, Groups: id.Groups}
+	return Caller{Name: id.User, Groups: id.Groups, Via: id.Via}
 }
 
 // require checks the verbs that the effect itself takes.
@@ -194,7 +196,7 @@ func (s *RemediationService) decide(
 		return nil, err
 	}
 	by := callerOf(ctx)
-	return s.replies.once(by.Name, verb, req, func() (*rightsizerv1.Remediation, error) {
+	return s.replies.once(by.Via+" "+by.Name, verb, req, func() (*rightsizerv1.Remediation, error) {
 		if effect {
 			there, err := s.remediations.Get(ctx, req.GetNamespace(), req.GetName())
 			if err != nil {

@@ -86,6 +86,12 @@ type RemediationSpec struct {
 	// +kubebuilder:validation:MaxLength=253
 	RequestedBy string `json:"requestedBy,omitempty"`
 
+	// Who vouched for that name: kubernetes, oidc, static or certificate. Only the
+	// names that Kubernetes vouches for are those that kubectl goes by.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	RequestedVia string `json:"requestedVia,omitempty"`
+
 	// Key of the request that asked for it.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
