@@ -4,8 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"math"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -59,27 +57,79 @@ func (w *Watcher) recallHistory(ctx context.Context) {
 	owners := w.newOwners()
 	end := w.opts.Clock.Now().Truncate(pastStep)
 	for start := end.Add(-pastHours); start.Before(end); start = start.Add(pastHistoryChunk) {
-		cells := make([]map[history.Key]*pastCell, pastHistoryChunk/pastStep)
+		found := make(map[history.Key]*pastCells)
 		chunk := source.PastQuery{Start: start.Add(pastStep), End: start.Add(pastHistoryChunk), Step: pastStep}
 		failed := w.mostPast(ctx, owners.namespaces(), chunk, func(q *source.PastQuery, s *source.Past) {
 			if o := owners.of(q.Namespace, s.Pod, s.Container); o != nil {
-				addPast(cells, start, history.Key{Namespace: q.Namespace, Kind: o.key.Kind, Workload: o.key.Name, Container: s.Container}, s, q.Memory)
+				key := history.Key{Namespace: q.Namespace, Kind: o.key.Kind, Workload: o.key.Name, Container: s.Container}
+				if found[key] == nil {
+					found[key] = &pastCells{}
+				}
+				found[key].add(start, s, q.Memory)
 			}
 		})
-		for i, found := range cells {
-			if len(found) > 0 {
-				w.usage.history.Record(start.Add(time.Duration(i+1)*pastStep), func(m *history.Minute) {
-					for key, c := range found {
-						v := c.values()
-						m.Add(key, &v, &history.Sizes{})
-					}
-				})
-			}
-		}
+		w.recordPast(start, found)
 		if failed {
 			return
 		}
 	}
+}
+
+// recordPast takes a chunk to the history, moment by moment.
+func (w *Watcher) recordPast(start time.Time, found map[history.Key]*pastCells) {
+	for i := range len(pastCells{}) {
+		some := false
+		for _, cells := range found {
+			some = some || cells[i] != (pastCell{})
+		}
+		if !some {
+			continue // A gap.
+		}
+		w.usage.history.Record(start.Add(time.Duration(i+1)*pastStep), func(m *history.Minute) {
+			for key, cells := range found {
+				if c := &cells[i]; *c != (pastCell{}) {
+					v := c.values()
+					m.Add(key, &v, &history.Sizes{})
+				}
+			}
+		})
+	}
+}
+
+// pastCells are one container of a workload in a chunk.
+type pastCells [pastHistoryChunk / pastStep]pastCell
+
+// pastCell is one container of a workload at one moment: of all of them a chunk is
+// held at once.
+type pastCell struct {
+	cpu, cpuMost, memory, memoryMost float32 // sums and highest
+	cpuPods, memoryPods              uint16
+}
+
+func (cells *pastCells) add(start time.Time, s *source.Past, memory bool) {
+	for i, at := range s.Times {
+		n := (at-start.Unix())/int64(pastStep/time.Second) - 1
+		if n < 0 || n >= int64(len(cells)) {
+			continue
+		}
+		c, v := &cells[n], float32(s.Values[i])
+		switch {
+		case memory && c.memoryPods < math.MaxUint16:
+			c.memory, c.memoryMost, c.memoryPods = c.memory+v, max(c.memoryMost, v), c.memoryPods+1
+		case !memory && c.cpuPods < math.MaxUint16:
+			c.cpu, c.cpuMost, c.cpuPods = c.cpu+v, max(c.cpuMost, v), c.cpuPods+1
+		}
+	}
+}
+
+func (c *pastCell) values() history.Values {
+	v := history.None()
+	v[history.Pods] = float64(max(c.cpuPods, c.memoryPods))
+	cpu := mean{sum: float64(c.cpu), most: float64(c.cpuMost), n: float64(c.cpuPods)}
+	cpu.put(&v, history.CPUMean, history.CPUMax)
+	memory := mean{sum: float64(c.memory), most: float64(c.memoryMost), n: float64(c.memoryPods)}
+	memory.put(&v, history.MemoryMean, history.MemoryMax)
+	return v
 }
 
 // mostPast asks about namespaces and leaves out those that fail, up to a few; then
@@ -96,41 +146,6 @@ func (w *Watcher) mostPast(ctx context.Context, namespaces []string, q source.Pa
 		}
 	}
 	return true
-}
-
-// pastCell is one container of a workload at one moment.
-type pastCell struct {
-	cpu, memory mean
-}
-
-func addPast(cells []map[history.Key]*pastCell, start time.Time, key history.Key, s *source.Past, memory bool) {
-	for i, at := range s.Times {
-		n := (at-start.Unix())/int64(pastStep/time.Second) - 1
-		if n < 0 || n >= int64(len(cells)) {
-			continue
-		}
-		if cells[n] == nil {
-			cells[n] = make(map[history.Key]*pastCell)
-		}
-		c := cells[n][key]
-		if c == nil {
-			c = &pastCell{}
-			cells[n][key] = c
-		}
-		if memory {
-			c.memory.add(s.Values[i], s.Values[i])
-		} else {
-			c.cpu.add(s.Values[i], s.Values[i])
-		}
-	}
-}
-
-func (c *pastCell) values() history.Values {
-	v := history.None()
-	v[history.Pods] = max(c.cpu.n, c.memory.n)
-	c.cpu.put(&v, history.CPUMean, history.CPUMax)
-	c.memory.put(&v, history.MemoryMean, history.MemoryMax)
-	return v
 }
 
 // recallSketches fills the sketches that were not restored, namespace by namespace,
@@ -280,97 +295,4 @@ func (w *Watcher) tellSource(state *object.UsageSource) {
 		detectors: w.opts.Detectors.Sources, subject: detect.SourceSubject,
 		in: detect.SourceInput{Cur: state},
 	})
-}
-
-// owners know the workloads of pods, also of those that are gone.
-type owners struct {
-	pods      map[object.Key]*owner
-	workloads map[object.WorkloadKey]*owner
-}
-
-// owner is a workload, with its newest pod.
-type owner struct {
-	key    object.WorkloadKey
-	newest *object.Pod
-	// group says that its pods are measured apart: of those that are gone nobody
-	// knows where they belong.
-	group bool
-}
-
-func (w *Watcher) newOwners() *owners {
-	out := &owners{pods: make(map[object.Key]*owner), workloads: make(map[object.WorkloadKey]*owner)}
-	for _, s := range w.sizeables(nil, nil) {
-		out.workloads[s.key] = &owner{key: s.key, newest: s.newest, group: s.key.Kind == "DaemonSet" && w.opts.Usage.DaemonSetNodeLabel != ""}
-	}
-	for _, pod := range w.store.Pods() {
-		if o := out.workloads[w.store.Workload(pod)]; o != nil {
-			if o.group {
-				o = &owner{key: o.key, newest: pod}
-			}
-			out.pods[pod.Key] = o
-		}
-	}
-	return out
-}
-
-func (o *owners) namespaces() []string {
-	seen := make(map[string]bool)
-	var out []string
-	for key := range o.workloads {
-		if !seen[key.Namespace] {
-			seen[key.Namespace] = true
-			out = append(out, key.Namespace)
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
-// of finds the workload of a container that counts; nil where there is none.
-func (o *owners) of(namespace, pod, container string) *owner {
-	found := o.pods[object.Key{Namespace: namespace, Name: pod}]
-	for _, key := range namedAfter(namespace, pod) {
-		if found == nil {
-			if found = o.workloads[key]; found != nil && found.group {
-				return nil
-			}
-		}
-	}
-	if found == nil || counted(found.newest, container) == nil {
-		return nil
-	}
-	return found
-}
-
-func (o *owner) usageKey(w *Watcher, container string) usage.Key {
-	return w.usageKey(o.newest, container)
-}
-
-// safe are the characters of the suffixes that controllers give: no vowels, nothing
-// that looks alike (k8s.io/apimachinery/pkg/util/rand).
-const safe = "bcdfghjklmnpqrstvwxz2456789"
-
-// namedAfter lists the workloads that may have made a pod of this name: a
-// StatefulSet appends a number, a DaemonSet five characters, a Deployment a hash
-// and five.
-func namedAfter(namespace, pod string) []object.WorkloadKey {
-	at := strings.LastIndexByte(pod, '-')
-	if at <= 0 {
-		return nil
-	}
-	base, suffix := pod[:at], pod[at+1:]
-	var out []object.WorkloadKey
-	if suffix != "" && strings.Trim(suffix, "0123456789") == "" {
-		out = append(out, object.WorkloadKey{Namespace: namespace, Kind: "StatefulSet", Name: base})
-	}
-	if len(suffix) != 5 || strings.Trim(suffix, safe) != "" {
-		return out
-	}
-	out = append(out, object.WorkloadKey{Namespace: namespace, Kind: "DaemonSet", Name: base})
-	if at := strings.LastIndexByte(base, '-'); at > 0 {
-		if hash := base[at+1:]; hash != "" && len(hash) <= 10 && strings.Trim(hash, safe) == "" {
-			out = append(out, object.WorkloadKey{Namespace: namespace, Kind: "Deployment", Name: base[:at]})
-		}
-	}
-	return out
 }
