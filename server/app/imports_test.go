@@ -31,7 +31,8 @@ var allowed = map[string][]string{
 	"remediate/plan":        {"remediate/policy"},
 	"remediate/kube":        {"remediate/policy"},
 	"remediate/action":      {"remediate/plan", "remediate/policy", "remediate/kube"},
-	"remediate/policy":      {"gen"},
+	"remediate/policy":      {"gen", "deploy/admission"},
+	"deploy/admission":      {}, // the text alone
 	"remediate/guard":       {"gen", "remediate/policy"},
 	"web":                   {},
 	"server/suggest":        {},

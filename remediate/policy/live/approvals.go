@@ -37,8 +37,8 @@ func (s *Store) ApprovalsBound(ctx context.Context, namespace string) (time.Time
 	if err != nil {
 		return time.Time{}, unread("ValidatingAdmissionPolicy", err)
 	}
-	if failure, _, _ := unstructured.NestedString(found.Object, "spec", "failurePolicy"); failure == "Ignore" {
-		return time.Time{}, unbound("ValidatingAdmissionPolicy", errors.New("has failurePolicy Ignore, must be Fail"))
+	if err := guards(found); err != nil {
+		return time.Time{}, unbound("ValidatingAdmissionPolicy", err)
 	}
 	binding, err := s.opts.Client.Resource(admissionBindings).Get(ctx, ApprovalPolicy, metav1.GetOptions{})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -22,7 +23,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic/fake"
 	clienttesting "k8s.io/client-go/testing"
+	"sigs.k8s.io/yaml"
 
+	"github.com/rightsizer/rightsizer/deploy/admission"
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/remediate/policy"
 	"github.com/rightsizer/rightsizer/remediate/policy/live"
@@ -298,8 +301,12 @@ func TestAFreezeSwitchThatCannotBeRead(t *testing.T) {
 func TestApprovalsBound(t *testing.T) {
 	t.Parallel()
 	const group = "admissionregistration.k8s.io/v1"
-	vap := func(failure string) *unstructured.Unstructured {
-		return object(group, "ValidatingAdmissionPolicy", "", live.ApprovalPolicy, map[string]any{"spec": map[string]any{"failurePolicy": failure}})
+	vap := func(failure string, changes ...string) *unstructured.Unstructured {
+		text, _, _ := strings.Cut(string(admission.Approval), "\n---\n")
+		changed := strings.NewReplacer(append(changes, "failurePolicy: Fail", "failurePolicy: "+failure)...).Replace(text)
+		found := &unstructured.Unstructured{}
+		require.NoError(t, yaml.Unmarshal([]byte(changed), &found.Object))
+		return found
 	}
 	binding := func(action string, match map[string]any) *unstructured.Unstructured {
 		spec := map[string]any{"policyName": live.ApprovalPolicy, "validationActions": []any{action}}
@@ -318,6 +325,11 @@ func TestApprovalsBound(t *testing.T) {
 		"none":                {nil, "not found"},
 		"no binding":          {[]runtime.Object{vap("Fail")}, "ValidatingAdmissionPolicyBinding"},
 		"in force":            {[]runtime.Object{vap("Fail"), binding("Deny", nil)}, ""},
+		"another operator":    {[]runtime.Object{vap("Fail", "rightsizer:rightsizer'", "ops:fixer'"), binding("Deny", nil)}, ""},
+		"lets bob":            {[]runtime.Object{vap("Fail", "== request.userInfo.username", "== request.userInfo.username || request.userInfo.username == 'bob'"), binding("Deny", nil)}, "is another than"},
+		"looks away":          {[]runtime.Object{vap("Fail", "resources: [remediations, remediations/status]", "resources: [remediations]"), binding("Deny", nil)}, "is another than"},
+		"nothing but a name":  {[]runtime.Object{object(group, "ValidatingAdmissionPolicy", "", live.ApprovalPolicy, map[string]any{"spec": map[string]any{"failurePolicy": "Fail"}}), binding("Deny", nil)}, "is another than"},
+		"some namespaces":     {[]runtime.Object{vap("Fail", "  matchConstraints:\n", "  matchConstraints:\n    namespaceSelector: {matchLabels: {a: b}}\n"), binding("Deny", nil)}, "namespaceSelector"},
 		"ignores failures":    {[]runtime.Object{vap("Ignore"), binding("Deny", nil)}, "must be Fail"},
 		"only warns":          {[]runtime.Object{vap("Fail"), binding("Warn", nil)}, "must bind"},
 		"this namespace":      {[]runtime.Object{vap("Fail"), binding("Deny", only("shop"))}, ""},
