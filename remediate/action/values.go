@@ -126,19 +126,24 @@ type operation struct {
 	Value any    `json:"value,omitempty"`
 }
 
-// sizeDiff is a change of size as a JSON patch on the resources at path.
+// sizeDiff is a change of size as a JSON patch on the resources at path: what was
+// there before is what its tests want.
 func sizeDiff(path string, from, to policy.Size) string {
-	var ops []operation
-	add := func(place string, from, to int64, text string) {
-		if from != to {
-			ops = append(ops, operation{"replace", path + "/resources/" + place, text})
+	ops := []operation{}
+	change := func(place string, was, will corev1.ResourceList) {
+		for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
+			before, after, at := was[name], will[name], path+"/resources/"+place+"/"+string(name)
+			switch {
+			case before.Equal(after):
+			case before.IsZero():
+				ops = append(ops, operation{"add", at, after.String()})
+			default:
+				ops = append(ops, operation{"test", at, before.String()}, operation{"replace", at, after.String()})
+			}
 		}
 	}
-	requests, limits := list(to.Requests), list(to.Limits)
-	add("requests/cpu", from.Requests.CPUMillis, to.Requests.CPUMillis, quantity(requests, corev1.ResourceCPU))
-	add("requests/memory", from.Requests.MemoryBytes, to.Requests.MemoryBytes, quantity(requests, corev1.ResourceMemory))
-	add("limits/cpu", from.Limits.CPUMillis, to.Limits.CPUMillis, quantity(limits, corev1.ResourceCPU))
-	add("limits/memory", from.Limits.MemoryBytes, to.Limits.MemoryBytes, quantity(limits, corev1.ResourceMemory))
+	change("requests", list(from.Requests), list(to.Requests))
+	change("limits", list(from.Limits), list(to.Limits))
 	return encoded(ops)
 }
 
@@ -164,11 +169,6 @@ func list(a policy.Amounts) corev1.ResourceList {
 		out[corev1.ResourceMemory] = *r.Memory
 	}
 	return out
-}
-
-func quantity(l corev1.ResourceList, name corev1.ResourceName) string {
-	q := l[name]
-	return q.String()
 }
 
 // resourcesPatch is the part of a strategic merge patch that sets a size: what is

@@ -214,7 +214,8 @@ type Remediation struct {
 	Risk RiskLevel `protobuf:"varint,11,opt,name=risk,proto3,enum=rightsizer.v1.RiskLevel" json:"risk,omitempty"`
 	// Each reason for the risk. At most 32.
 	RiskReasons []string `protobuf:"bytes,12,rep,name=risk_reasons,json=riskReasons,proto3" json:"risk_reasons,omitempty"`
-	// Change to the object as a JSON patch. At most 16 KiB.
+	// Change to the object as a JSON patch; what was there before is in its test
+	// operations. At most 16 KiB.
 	Diff string `protobuf:"bytes,13,opt,name=diff,proto3" json:"diff,omitempty"`
 	// Policy that governs it, as `Kind/namespace/name`, and its generation.
 	Policy string `protobuf:"bytes,14,opt,name=policy,proto3" json:"policy,omitempty"`

@@ -112,7 +112,8 @@ export type Remediation = Message<"rightsizer.v1.Remediation"> & {
   riskReasons: string[];
 
   /**
-   * Change to the object as a JSON patch. At most 16 KiB.
+   * Change to the object as a JSON patch; what was there before is in its test
+   * operations. At most 16 KiB.
    *
    * @generated from field: string diff = 13;
    */
