@@ -39,7 +39,7 @@ const words: Record<FailureKind, Pick<Failure, "title" | "advice" | "passing">> 
   },
   unauthenticated: {
     title: "You are not signed in",
-    advice: "The operator asks who you are and got no valid answer. Sign in, then reload.",
+    advice: "The operator asks who you are and got no valid answer. Sign in again.",
     passing: false,
   },
   denied: {

@@ -6,13 +6,26 @@ import { refuse, token } from "./session";
 export const identify: Interceptor = (next) => async (request) => {
   const used = token();
   if (used !== "") request.header.set("Authorization", `Bearer ${used}`);
-  try {
-    return await next(request);
-  } catch (reason) {
+  const told = (reason: unknown) => {
     if (ConnectError.from(reason).code === Code.Unauthenticated) refuse(used);
-    throw reason;
+    return reason;
+  };
+  try {
+    const response = await next(request);
+    return response.stream ? { ...response, message: hearing(response.message, told) } : response;
+  } catch (reason) {
+    throw told(reason);
   }
 };
+
+// A stream is refused by its end, not by its beginning.
+async function* hearing<T>(messages: AsyncIterable<T>, told: (reason: unknown) => unknown) {
+  try {
+    yield* messages;
+  } catch (reason) {
+    throw told(reason);
+  }
+}
 
 // One transport for the whole page: the API is served by the origin of the page.
 // Binary, because at 2,000 events a second decoding JSON is what costs most.

@@ -22,11 +22,14 @@ afterEach(() => vi.useRealTimers());
 
 // start follows a server that answers each attempt with the next of `streams`,
 // and the last of them from then on.
-function start(streams: Stream[], cursor = { position: "", history: false }) {
+function start(
+  streams: Stream[],
+  cursor = { position: "", history: false },
+  lists = vi.fn(() => ({ events: [sampleEvent(1)], newest: "p1" })),
+) {
   const asked: StreamEventsRequest[] = [];
   const states: Connection[] = [];
   const received: Received[] = [];
-  const lists = vi.fn(() => ({ events: [sampleEvent(1)], newest: "p1" }));
   const transport = createRouterTransport(({ service }) => {
     service(EventService, {
       listEvents: lists,
@@ -179,14 +182,46 @@ test("the end that the server announces is resumed from the position it gave", a
   run.stop();
 });
 
-test("a rights check that ends a stream stops it", async () => {
-  const run = start([
-    async function* () {
-      yield streamMessage({ case: "closing", value: { reason: "Unauthorized", position: "p8" } });
-    },
-  ]);
+function closing(reason: string): Stream {
+  return async function* () {
+    yield openedAs("resumed");
+    yield streamMessage({ case: "closing", value: { reason, position: "p8" } });
+  };
+}
+
+test.each([
+  ["Expired", Code.Unauthenticated, "unauthenticated"],
+  ["LoggedOut", Code.Unauthenticated, "unauthenticated"],
+  ["Unauthorized", Code.Unauthenticated, "unauthenticated"],
+  ["Unauthorized", Code.PermissionDenied, "denied"],
+])("whoever is no longer welcome is told why: %s, code %s", async (reason, code, kind) => {
+  const run = start(
+    [closing(reason)],
+    { position: "p7", history: true },
+    vi.fn(() => {
+      throw new ConnectError("no", code);
+    }),
+  );
   await settle(60_000);
-  expect(last(run.states)).toMatchObject({ state: "stopped", failure: { kind: "denied" } });
+  expect(last(run.states)).toMatchObject({ state: "stopped", failure: { kind } });
+  expect(run.asked).toHaveLength(1);
+});
+
+test("whoever is welcome again goes on where he was", async () => {
+  const run = start(
+    [
+      closing("Unauthorized"),
+      async function* (_, signal) {
+        yield openedAs("resumed");
+        await ended(signal);
+      },
+    ],
+    { position: "p7", history: true },
+  );
+  await settle(1000);
+  expect(last(run.states)).toEqual({ state: "live" });
+  expect(run.asked[1]?.after).toBe("p8");
+  run.stop();
 });
 
 test("a silence longer than three heartbeats is a dead connection", async () => {

@@ -79,7 +79,10 @@ async function once(options: FollowOptions): Promise<Failure> {
         cursor.position = positionOf(message) || cursor.position;
         options.onMessage({ message, at: Date.now() });
         if (message.message.case === "opened") options.onConnection({ state: "live" });
-        if (message.message.case === "closing") return closed(message.message.value.reason);
+        if (message.message.case === "closing") {
+          const { reason } = message.message.value;
+          return unwelcomes.includes(reason) ? await unwelcome(options) : closed(reason);
+        }
       }
     } finally {
       clearTimeout(timer);
@@ -104,12 +107,21 @@ function positionOf({ position, message }: StreamEventsResponse): string {
   }
 }
 
+// Ends of a stream whose caller may not go on with it: his right is gone, his token
+// ran out, or he signed out elsewhere. What holds now, the answer to a question says.
+const unwelcomes = ["Unauthorized", "Expired", "LoggedOut"];
+
+async function unwelcome({ client, filter, signal }: FollowOptions): Promise<Failure> {
+  await client.listEvents({ filter, pageSize: 1 }, { signal });
+  return failure("overloaded", "The operator ended the stream, and lets you in again.");
+}
+
 function closed(reason: string): Failure {
   switch (reason) {
-    case "Unauthorized":
-      return failure("denied", "Your right to read these events ended.");
     case "QuotaExceeded":
       return failure("overloaded", "The operator ended the stream to make room.");
+    case "ReviewUnavailable":
+      return failure("starting", "Who you are and what you may see could not be looked up.");
     case "Shutdown":
       return failure("unreachable", "The operator shut down.");
     default:
