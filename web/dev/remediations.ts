@@ -42,29 +42,52 @@ function stateOf(number: number): State {
 
 function patch(kind: string, memory: bigint): string {
   const base = kind === "resize_in_place" ? "/spec" : "/spec/template/spec";
+  const at = (list: string) => `${base}/containers/0/resources/${list}/memory`;
+  const was = (memory * 10n) / 16n;
   return JSON.stringify([
-    { op: "test", path: "/metadata/uid", value: "0b7e6f1a-22c1" },
-    {
-      op: "replace",
-      path: `${base}/containers/0/resources/requests/memory`,
-      value: String(memory),
-    },
-    {
-      op: "replace",
-      path: `${base}/containers/0/resources/limits/memory`,
-      value: String(memory * 2n),
-    },
+    { op: "test", path: at("requests"), value: mebi(was) },
+    { op: "replace", path: at("requests"), value: mebi(memory) },
+    { op: "test", path: at("limits"), value: mebi(was * 2n) },
+    { op: "replace", path: at("limits"), value: mebi(memory * 2n) },
   ]);
 }
+
+function mebi(bytes: bigint): string {
+  return `${bytes / 1_048_576n}Mi`;
+}
+
+const sizing = ["resize_in_place", "resize_template", "export"];
+const others: Record<
+  string,
+  { diff: string; action: { replicas?: number; parameters?: Record<string, string> } }
+> = {
+  scale: {
+    diff: '[{"op":"test","path":"/spec/maxReplicas","value":6},{"op":"replace","path":"/spec/maxReplicas","value":9}]',
+    action: { replicas: 9, parameters: { autoscaler: "api", bound: "maxReplicas" } },
+  },
+  restart_pod: {
+    diff: "",
+    action: { parameters: { pod: "api-7c9d8b6f5-0x2kq", podUID: "0b7e6f1a" } },
+  },
+  rollout_restart: {
+    diff: '[{"op":"add","path":"/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt","value":"2026-05-04T10:00:00Z"}]',
+    action: {},
+  },
+  webhook: { diff: "", action: { parameters: { endpoint: "pager" } } },
+};
 
 const remediations: Remediation[] = Array.from({ length: 320 }, (_, number) => {
   const workload = workloads[number * 17];
   const state = stateOf(number);
   const kind =
-    number % 5 === 3 ? "resize_template" : number % 7 === 5 ? "rollout_restart" : "resize_in_place";
+    number % 2 === 0
+      ? "resize_in_place"
+      : (["resize_template", "rollout_restart", "scale", "export", "restart_pod", "webhook"][
+          ((number - 1) / 2) % 6
+        ] ?? "");
   const memory = ((workload?.containers[0]?.requests?.memoryBytes ?? 0n) * 16n) / 10n;
   const made = Date.now() - 90_000 - number * 1_400_000;
-  const sized = kind !== "rollout_restart";
+  const sized = sizing.includes(kind);
   return create(RemediationSchema, {
     namespace: workload?.namespace ?? "shop",
     name: `r-${(0x9e3779b9 * (number + 1)).toString(16).slice(0, 12)}`,
@@ -74,13 +97,14 @@ const remediations: Remediation[] = Array.from({ length: 320 }, (_, number) => {
     state,
     action: {
       kind,
+      ...others[kind]?.action,
       ...(sized && { requests: { memoryBytes: memory }, limits: { memoryBytes: memory * 2n } }),
     },
     ...(workload?.ref && { workload: { kind: workload.ref.kind, name: workload.ref.name } }),
     container: sized ? "app" : "",
     risk: ((number % 4) + 1) as RiskLevel,
     riskReasons: reasons.slice(0, 2 + (number % 4)),
-    diff: sized ? patch(kind, memory) : "",
+    diff: sized ? patch(kind, memory) : (others[kind]?.diff ?? ""),
     policy: `RightSizerPolicy/${workload?.namespace}/memory, generation 3`,
     requestedBy: number % 6 === 0 ? "ana@example.com" : "",
     decidedBy: state === State.PENDING_APPROVAL ? "" : "ben@example.com",

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bytes, cpu, percent, plural } from "./quantity";
+import { bytes, bytesOf, cpu, millisOf, percent, plural } from "./quantity";
 import { span } from "./time";
 import { visible } from "./visible";
 
@@ -48,4 +48,24 @@ test("spans name two units at most", () => {
     "1 h",
     "1 d 3 h",
   ]);
+});
+
+test.each([
+  ["64Mi", 67_108_864n],
+  ["1.5Gi", 1_610_612_736n],
+  ["128000", 128_000n],
+  ["1M", 1_000_000n],
+  ["much", undefined],
+  ["1 Gi", undefined],
+])("a quantity of memory: %s", (text, want) => {
+  expect(bytesOf(text)).toBe(want);
+});
+
+test.each([
+  ["1500m", 1500n],
+  ["2", 2000n],
+  ["0.25", 250n],
+  ["250000u", 250n],
+])("a quantity of CPU: %s", (text, want) => {
+  expect(millisOf(text)).toBe(want);
 });

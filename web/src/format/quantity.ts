@@ -24,6 +24,41 @@ export function bytes(value: bigint): string {
   return `${short(amount)} ${units[unit]}`;
 }
 
+const scales: Record<string, number> = {
+  n: 1e-9,
+  u: 1e-6,
+  m: 1e-3,
+  "": 1,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  P: 1e15,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+  Ti: 2 ** 40,
+  Pi: 2 ** 50,
+};
+
+// A quantity as Kubernetes writes it, such as "64Mi", in bytes; undefined for what
+// is none.
+export function bytesOf(quantity: string): bigint | undefined {
+  return amountOf(quantity, 1);
+}
+
+// A quantity such as "1500m" or "2", in thousandths of a core.
+export function millisOf(quantity: string): bigint | undefined {
+  return amountOf(quantity, 1000);
+}
+
+function amountOf(quantity: string, times: number): bigint | undefined {
+  const [, digits, suffix = ""] = /^(\d+(?:\.\d+)?)([a-zA-Z]*)$/.exec(quantity) ?? [];
+  const scale = scales[suffix];
+  if (digits === undefined || scale === undefined) return undefined;
+  return BigInt(Math.ceil(Number(digits) * scale * times));
+}
+
 // CPU: millicores below one core, cores from there on.
 export function cpu(millis: bigint): string {
   const amount = Number(millis);

@@ -1,66 +1,70 @@
-import type { Resources } from "@rightsizer/api/cluster";
 import type { RemediationAction } from "@rightsizer/api/remediation";
-import type { Workload } from "@rightsizer/api/workload";
-import { bytes, changePercent, count, cpu } from "../format/quantity";
+import { Field } from "../feed/field";
 import { visible } from "../format/visible";
 import { ArrowIcon } from "../ui/icons";
+import { Untrusted } from "../ui/untrusted";
+import type { Change } from "./changes";
 
-const names: Record<string, string> = {
-  restart_pod: "Restart the pod",
-  rollout_restart: "Restart by rollout",
-  resize_in_place: "Resize in place",
-  resize_template: "Resize by template",
-  scale: "Scale",
-  export: "Export the patch",
-  webhook: "Call the webhook",
+interface Kind {
+  name: string;
+  does: string; // for whoever decides on it
+}
+
+const kinds: Record<string, Kind> = {
+  restart_pod: {
+    name: "Restart the pod",
+    does: "Evicts one pod, as far as its PodDisruptionBudget allows; its controller makes another.",
+  },
+  rollout_restart: {
+    name: "Restart by rollout",
+    does: "Replaces all pods, by the workload's own rollout strategy.",
+  },
+  resize_in_place: {
+    name: "Resize in place",
+    does: "Changes the size of the pods that run. The template stays as it is.",
+  },
+  resize_template: {
+    name: "Resize by template",
+    does: "Changes the template: a rollout replaces all pods.",
+  },
+  scale: { name: "Scale", does: "Changes how many pods the workload has." },
+  export: {
+    name: "Export the patch",
+    does: "Changes nothing in the cluster: the patch is for whoever owns the manifest.",
+  },
+  webhook: {
+    name: "Call the webhook",
+    does: "Calls an endpoint outside, at least once, with the name of this remediation as the key that makes repeats harmless.",
+  },
 };
 
 export function actionName(action: RemediationAction | undefined): string {
-  return names[action?.kind ?? ""] ?? visible(action?.kind ?? "nothing");
+  return kinds[action?.kind ?? ""]?.name ?? visible(action?.kind ?? "nothing");
 }
 
-export interface Change {
-  name: string;
-  from: string; // empty where it is not known
-  to: string;
-  percent: string;
+export function actionDoes(action: RemediationAction | undefined): string {
+  return (
+    kinds[action?.kind ?? ""]?.does ?? "An action of this installation; the page knows no more."
+  );
 }
 
-interface Sizes {
-  requests?: Resources | undefined;
-  limits?: Resources | undefined;
-}
-
-// changes compares what an action sets with what is in force. An amount of 0 is
-// not set.
-export function changes(action: RemediationAction | undefined, now: Sizes | undefined): Change[] {
-  if (!action) return [];
-  if (action.kind === "scale")
-    return [{ name: "Replicas", from: "", to: count(action.replicas), percent: "" }];
-  const rows: [string, keyof Sizes, "cpuMillis" | "memoryBytes", (amount: bigint) => string][] = [
-    ["Memory request", "requests", "memoryBytes", bytes],
-    ["Memory limit", "limits", "memoryBytes", bytes],
-    ["CPU request", "requests", "cpuMillis", cpu],
-    ["CPU limit", "limits", "cpuMillis", cpu],
-  ];
-  return rows.flatMap(([name, list, field, show]) => {
-    const to = action[list]?.[field] ?? 0n;
-    const from = now?.[list]?.[field];
-    if (to === 0n) return [];
-    return {
-      name,
-      from: from === undefined ? "" : from === 0n ? "none" : show(from),
-      to: show(to),
-      percent: from === undefined ? "" : changePercent(from, to),
-    };
-  });
-}
-
-export function sizesOf(workload: Workload | undefined, container: string): Sizes | undefined {
-  return workload?.containers.find(({ name }) => name === container);
+// What a plan filled in: which pod, which autoscaler, which endpoint.
+export function Parameters({ action }: { action: RemediationAction | undefined }) {
+  const list = Object.entries(action?.parameters ?? {}).sort();
+  if (list.length === 0) return null;
+  return (
+    <dl className="grid gap-x-3 sm:grid-cols-[8.5rem_1fr] sm:gap-y-1">
+      {list.map(([name, value]) => (
+        <Field key={name} name={name}>
+          <Untrusted text={value} className="font-mono text-xs break-all" />
+        </Field>
+      ))}
+    </dl>
+  );
 }
 
 export function ChangeList({ list }: { list: readonly Change[] }) {
+  if (list.length === 0) return null;
   return (
     <ul className="flex flex-col gap-1">
       {list.map(({ name, from, to, percent }) => (

@@ -4,7 +4,8 @@ import { plural } from "../format/quantity";
 import { visible } from "../format/visible";
 import { WarningIcon } from "../ui/icons";
 import { Untrusted } from "../ui/untrusted";
-import { actionName, ChangeList, changes } from "./action";
+import { actionDoes, actionName, ChangeList } from "./action";
+import { changes } from "./changes";
 import { needsTyping, RiskBadge } from "./states";
 
 export type Decision = "approve" | "reject" | "cancel" | "rollback";
@@ -55,7 +56,12 @@ export function DecisionForm({ decision, remediation, pods, busy, send, close }:
         </span>
         {pods !== undefined && <span className="text-soft">{plural(pods, "pod")}</span>}
       </div>
-      {decision === "approve" && <ChangeList list={changes(remediation.action, undefined)} />}
+      {decision === "approve" && (
+        <>
+          <p className="text-soft">{actionDoes(remediation.action)}</p>
+          <ChangeList list={changes(remediation)} />
+        </>
+      )}
       {typing && (
         <div className="flex flex-col gap-1">
           <p className="flex gap-2 rounded-md bg-warning-fill px-3 py-2 text-warning">

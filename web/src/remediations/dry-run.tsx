@@ -8,7 +8,8 @@ import { FailureNotice } from "../ui/failure-notice";
 import { Modal } from "../ui/modal";
 import { SkeletonRows } from "../ui/skeleton";
 import { Untrusted } from "../ui/untrusted";
-import { ChangeList, changes } from "./action";
+import { ChangeList, Parameters } from "./action";
+import { changes } from "./changes";
 import { Patch } from "./patch";
 import { RiskBadge, StateBadge } from "./states";
 
@@ -80,7 +81,8 @@ function Outcome({ remediation }: { remediation: Remediation }) {
           <Untrusted text={message} />
         </p>
       )}
-      <ChangeList list={changes(action, undefined)} />
+      <ChangeList list={changes(remediation)} />
+      <Parameters action={action} />
       {riskReasons.length > 0 && (
         <ul className="list-disc ps-4 text-soft">
           {riskReasons.map((reason) => (

@@ -3,7 +3,8 @@ import { Link } from "@tanstack/react-router";
 import type { Column } from "../ui/data-table";
 import { Untrusted } from "../ui/untrusted";
 import { Ago, When } from "../ui/when";
-import { actionName, changes } from "./action";
+import { actionName } from "./action";
+import { changes } from "./changes";
 import { Expiry } from "./expiry";
 import type { Show } from "./search";
 import { RiskBadge, StateBadge } from "./states";
@@ -37,14 +38,15 @@ export function inboxColumns(now: number, show: Show): Column<Remediation>[] {
     {
       name: "Sets",
       head: "Sets",
-      cell: ({ action }) => {
-        const list = changes(action, undefined);
-        if (list.length === 0) return "–";
+      cell: (remediation) => {
+        const list = changes(remediation);
+        if (list.length === 0) return <span className="text-soft">no sizes</span>;
         return (
           <span className="flex flex-col text-xs">
-            {list.map(({ name, to }) => (
+            {list.map(({ name, from, to }) => (
               <span key={name}>
-                <span className="text-soft">{name}</span> {to}
+                <span className="text-soft">{name}</span> {from && `${from} → `}
+                {to}
               </span>
             ))}
           </span>

@@ -8,12 +8,13 @@ import { Loaded } from "../ui/loaded";
 import { Untrusted } from "../ui/untrusted";
 import { useNow } from "../ui/use-now";
 import { ViewTitle } from "../ui/view-title";
-import { actionName, ChangeList, changes, sizesOf } from "./action";
+import { actionDoes, actionName, ChangeList, Parameters } from "./action";
+import { changes, inForce } from "./changes";
 import { Decide } from "./decide";
 import { Patch } from "./patch";
 import { RemediationFacts } from "./remediation-facts";
 import { RiskCard } from "./risk-card";
-import { StateBadge } from "./states";
+import { mayCancel, StateBadge } from "./states";
 import { Steps } from "./steps";
 import { TargetTable } from "./target-table";
 
@@ -47,14 +48,16 @@ export function RemediationView() {
 function Details({ remediation }: { remediation: Remediation }) {
   const now = useNow(1000);
   const { namespace, workload, container, action, message } = remediation;
-  // What is in force now, to show the change against; without it the change is
-  // shown by itself.
   const { data } = useQuery(
     WorkloadService.method.getWorkload,
     { namespace, kind: workload?.kind ?? "", name: workload?.name ?? "" },
     { enabled: workload !== undefined, retry: false },
   );
-  const list = changes(action, sizesOf(data?.workload, container));
+  // Against what is in force, as long as that is what was there before.
+  const list = changes(
+    remediation,
+    mayCancel(remediation) ? inForce(data?.workload, container) : {},
+  );
   return (
     <>
       <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
@@ -73,16 +76,14 @@ function Details({ remediation }: { remediation: Remediation }) {
         <div className="flex min-w-0 flex-col gap-4">
           <Card title="What changes">
             <div className="flex flex-col gap-3 p-3">
-              {list.length > 0 ? (
-                <ChangeList list={list} />
-              ) : (
-                <p className="text-soft">No sizes: see the patch and the action.</p>
-              )}
-              <Patch diff={remediation.diff} />
+              <p className="text-soft">{actionDoes(action)}</p>
+              <ChangeList list={list} />
+              <Parameters action={action} />
+              <Patch diff={remediation.diff} saveAsName={`${remediation.name}.json`} />
             </div>
             <Decide remediation={remediation} pods={data?.workload?.pods} />
           </Card>
-          <TargetTable targets={remediation.targets} />
+          <TargetTable remediation={remediation} />
         </div>
         <div className="flex min-w-0 flex-col gap-4">
           <RiskCard remediation={remediation} problems={data?.problems ?? []} />

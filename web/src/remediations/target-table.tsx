@@ -1,4 +1,4 @@
-import type { RemediationTarget } from "@rightsizer/api/remediation";
+import type { Remediation, RemediationTarget } from "@rightsizer/api/remediation";
 import { Badge, type Tone } from "../ui/badge";
 import { Card } from "../ui/card";
 import { type Column, DataTable } from "../ui/data-table";
@@ -15,7 +15,6 @@ const tones: Record<string, Tone> = {
 };
 
 const columns: Column<RemediationTarget>[] = [
-  { name: "Pod", head: "Pod", cell: ({ pod }) => <Untrusted text={pod} /> },
   {
     name: "Result",
     head: "Result",
@@ -29,14 +28,26 @@ const columns: Column<RemediationTarget>[] = [
   { name: "Why", head: "Why", wrap: true, cell: ({ message }) => <Untrusted text={message} /> },
 ];
 
-export function TargetTable({ targets }: { targets: readonly RemediationTarget[] }) {
+export function TargetTable({ remediation }: { remediation: Remediation }) {
+  const { targets, workload, action } = remediation;
   if (targets.length === 0) return null;
+  const pods = targets.every(({ pod }) => pod !== "");
+  const title = pods ? "What was done to each pod" : "What was done";
+  // What is written to without a pod: the workload, or what decides on its replicas.
+  const other = action?.parameters.autoscaler
+    ? `HorizontalPodAutoscaler/${action.parameters.autoscaler}`
+    : `${workload?.kind}/${workload?.name}`;
+  const target: Column<RemediationTarget> = {
+    name: "To",
+    head: pods ? "Pod" : "To",
+    cell: ({ pod }) => <Untrusted text={pod || other} />,
+  };
   return (
-    <Card title="What was done to each pod">
+    <Card title={title}>
       <DataTable
         bare
-        label="What was done to each pod"
-        columns={columns}
+        label={title}
+        columns={[target, ...columns]}
         rows={targets}
         rowKey={({ uid, pod }) => uid || pod}
       />
