@@ -80,6 +80,13 @@ func episodes() map[string]episode {
 		s.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: "manifest unknown"}}
 		return pod
 	}
+	bound := func() *corev1.Pod {
+		pod := pending("")
+		pod.Spec.NodeName, pod.CreationTimestamp = "node-1", metav1.Now()
+		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, LastTransitionTime: metav1.Now()}}
+		return pod
+	}
+	mounts := 0
 	var restarts int32
 	refused := 0
 	about := func(reason, kind string) *corev1.Event {
@@ -111,6 +118,17 @@ func episodes() map[string]episode {
 				s.Put(pending("0/3 nodes are available: 3 Insufficient cpu."))
 			}, func(s *watchertest.Server) {
 				s.Put(pending("0/3 nodes are available: 3 node(s) had untolerated taint {a: }."))
+			}, true,
+		},
+		"a pod waits to start, then for a volume, then again": {
+			"pod.pending", func(s *watchertest.Server) {
+				if mounts == 0 {
+					s.Put(bound())
+				}
+				time.Sleep(15 * time.Minute) // What Events told falls silent, then nothing happens.
+			}, func(s *watchertest.Server) {
+				mounts++
+				s.Put(warned("mount", "web-a", "FailedMount", `MountVolume.SetUp failed for volume "data"`, 1, time.Now(), time.Now()))
 			}, true,
 		},
 		"an image cannot be pulled for a second attempt": {

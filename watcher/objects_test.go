@@ -39,6 +39,7 @@ type moment struct {
 // story is a cluster's life as a Watcher sees it, from nothing or from the lists
 // that it finds at start.
 type story struct {
+	pods    bool                // of pods it tells, else of all other objects
 	start   map[string][]string // by resource
 	found   []string            // published at start
 	moments []moment
@@ -62,12 +63,12 @@ func (p *published) PublishIncident(*rightsizerv1.Incident) {}
 
 func (p *published) Resync(*rightsizerv1.StreamResync) {}
 
-// take returns what was published of other objects than pods, and their
-// messages.
-func (p *published) take() (types, said []string) {
+// take returns what was published of pods, or of other objects than pods, and
+// their messages.
+func (p *published) take(pods bool) (types, said []string) {
 	types = []string{}
 	for _, e := range p.events {
-		if e.GetObject().GetKind() != "Pod" {
+		if pods == (e.GetObject().GetKind() == "Pod") {
 			types = append(types, strings.TrimPrefix(e.GetPhase().String(), "PHASE_")+" "+e.GetType())
 			said = append(said, e.GetMessage())
 		}
@@ -109,7 +110,7 @@ func tell(t *testing.T, s story) []string {
 		require.NoError(t, f.List(r.Name, list))
 	}
 	all := slices.Clone(pub.events)
-	types, _ := pub.take()
+	types, _ := pub.take(s.pods)
 	assert.ElementsMatch(t, s.found, types, "found at start")
 	for _, e := range all {
 		assert.True(t, e.GetFoundAtStart(), e.GetType())
@@ -125,7 +126,7 @@ func tell(t *testing.T, s story) []string {
 			require.NoError(t, f.Change(m.resource, change, decode(m.resource, m.object)))
 		}
 		all = append(all, pub.events...)
-		types, said := pub.take()
+		types, said := pub.take(s.pods)
 		want := m.want
 		if want == nil {
 			want = []string{}
@@ -142,16 +143,22 @@ func tell(t *testing.T, s story) []string {
 	return out
 }
 
-// measuredType says that a type is made of usage, which has tests of its own.
+// measuredType says that a type is made of usage; TestEveryMeasuredTypeIsTold has
+// those.
 func measuredType(eventType string) bool {
-	return strings.HasPrefix(eventType, "resource.") || strings.HasPrefix(eventType, "system.") || eventType == "node.exhaustion"
+	for _, prefix := range []string{"resource.", "system.", "node.exhaustion", "pod.cpu_throttled", "pod.process_oom_killed", "pod.pressure."} {
+		if strings.HasPrefix(eventType, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
-// Every type but those of pods is told at least once, and nothing is told that
-// is not documented.
+// Every type is told at least once by the whole watcher, from what an API server
+// says to what is published, and nothing is told that is not documented.
 func TestStoriesOfObjects(t *testing.T) {
 	var told []string
-	for _, stories := range []map[string]story{nodeStories, workloadStories, refusalStories, policyStories} {
+	for _, stories := range []map[string]story{podStories(), nodeStories, workloadStories, refusalStories, policyStories} {
 		for name, s := range stories {
 			t.Run(name, func(t *testing.T) { told = append(told, tell(t, s)...) })
 		}
@@ -159,7 +166,7 @@ func TestStoriesOfObjects(t *testing.T) {
 	var documented []string
 	for _, doc := range detect.All() {
 		documented = append(documented, doc.Type)
-		if !strings.HasPrefix(doc.Type, "pod.") && !measuredType(doc.Type) {
+		if !measuredType(doc.Type) {
 			assert.Contains(t, told, doc.Type, "no story tells it")
 		}
 	}

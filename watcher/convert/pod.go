@@ -80,6 +80,9 @@ func (c *Converter) conditions(pod *corev1.Pod, out *object.Pod) {
 		case corev1.PodReady:
 			out.Ready = holds
 		case corev1.PodScheduled:
+			if holds {
+				out.BindTime = seconds(cond.LastTransitionTime)
+			}
 			if cond.Status == corev1.ConditionFalse {
 				trouble(out).Unscheduled = c.condition(cond)
 				out.Trouble.Unscheduled.Told = ownedSince(pod.ManagedFields, string(corev1.PodScheduled))

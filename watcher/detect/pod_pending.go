@@ -17,10 +17,11 @@ func (Pending) Docs() []Doc {
 	return []Doc{{
 		Type:     typePending,
 		Severity: "warning" + downRule,
-		Source: "phase Pending for 5 min (PendingAfter) since the creation of the pod, while no other problem of it is " +
-			"open; not at a scheduling gate",
+		Source: "phase Pending for 5 min (PendingAfter) in which nothing happened: since the pod was created or got its node, " +
+			"since a container of it started or ended, or since Kubernetes Events of its start fell silent (EvidenceQuiet), while " +
+			"no other problem of it is open; not at a scheduling gate",
 		Details:  "PendingDetails",
-		Resolves: "the start or the end of the pod, a more particular problem",
+		Resolves: "the start or the end of the pod, a node for it, a container that starts or ends, a more particular problem",
 	}}
 }
 
@@ -38,7 +39,8 @@ func (Pending) Detect(in *PodInput, out []Finding) []Finding {
 			return out
 		}
 	}
-	if due := pod.CreateTime + inSeconds(in.Thresholds.PendingAfter); in.Now.Unix() < due {
+	began := stillSince(in)
+	if due := began + inSeconds(in.Thresholds.PendingAfter); in.Now.Unix() < due {
 		return append(out, Finding{Wake: due})
 	}
 	details := &rightsizerv1.PendingDetails{
@@ -54,15 +56,47 @@ func (Pending) Detect(in *PodInput, out []Finding) []Finding {
 		message += ": " + details.WaitingFor
 	}
 	return append(out, Finding{
-		Problem:  Identify(typePending, in.Cluster, pod.UID),
+		Problem:  Identify(typePending, in.Cluster, pod.UID, unix(began)),
 		Type:     typePending,
 		Severity: downOr(in, warning),
-		Occurred: pod.CreateTime,
+		Occurred: began,
 		Reason:   "Pending",
 		Message:  message,
 		Ending:   "Pod " + pod.Name + " does not wait to start for unknown reasons any more",
 		Details:  details,
 	})
+}
+
+// stillSince is when the last thing happened to a pod that has not started, as far
+// as the API tells: whoever looks at it finds the same.
+func stillSince(in *PodInput) int64 {
+	pod := in.Cur
+	last := max(pod.CreateTime, pod.BindTime)
+	for i := range pod.Containers {
+		c := &pod.Containers[i]
+		last = max(last, c.State.StartedAt)
+		for _, end := range []*object.Terminated{c.State.Terminated, c.Last} {
+			if end != nil {
+				last = max(last, end.FinishedAt)
+			}
+		}
+	}
+	for i := range in.Evidence {
+		n := &in.Evidence[i]
+		if end := n.Last + inSeconds(in.Thresholds.EvidenceQuiet); n.ofStart() && in.quiet(n) && !startedAfter(pod, n.Last) {
+			last = max(last, end)
+		}
+	}
+	return last
+}
+
+// ofStart says that the note tells what holds up the start of a pod.
+func (n *Note) ofStart() bool {
+	switch n.Topic {
+	case topicMount, topicAttach, topicSandbox, topicNetwork:
+		return true
+	}
+	return false
 }
 
 // waitingFor names the first container that has not started.

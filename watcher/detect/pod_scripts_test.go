@@ -34,6 +34,22 @@ status:
 `, reason, message)
 }
 
+// boundPod got its node at a time of day, and waits.
+func boundPod(at string) string {
+	return strings.Replace(waitingPod("ContainerCreating", ""), `status: "True"`, `status: "True", lastTransitionTime: "2026-11-23T`+at+`Z"`, 1)
+}
+
+// initPod waits for its init container, which is in a state.
+func initPod(state string) string {
+	return fmt.Sprintf(`
+spec: {nodeName: n1, initContainers: [{name: prepare, image: prepare}], containers: [{name: app, image: web}]}
+status:
+  phase: Pending
+  initContainerStatuses: [{name: prepare, state: {%s}}]
+  containerStatuses: [{name: app, state: {waiting: {reason: PodInitializing}}}]
+`, state)
+}
+
 // runningPod runs since a time of day.
 func runningPod(since string, ready bool) string {
 	return fmt.Sprintf(`
@@ -86,10 +102,15 @@ status:
 			{at: "12:01:00", pod: unscheduledPod(noLabel), want: []string{"OPENED pod.unschedulable.affinity", "RESOLVED pod.unschedulable.resources"}},
 			{at: "12:02:00", pod: unscheduledPod(noCPU), want: []string{"OPENED pod.unschedulable.resources", "RESOLVED pod.unschedulable.affinity"}},
 			{
-				at: "12:06:00", pod: waitingPod("ContainerCreating", ""), want: []string{"RESOLVED pod.unschedulable.resources", "OPENED pod.pending"},
-				said: []string{"is scheduled to node n1", "waits to start for 6 min on node n1: container app (ContainerCreating)"},
+				at: "12:06:00", pod: boundPod("12:06:00"), want: []string{"RESOLVED pod.unschedulable.resources"},
+				said: []string{"is scheduled to node n1"},
 			},
-			{at: "12:07:00", pod: runningPod("12:06:59", false), want: []string{"RESOLVED pod.pending"}},
+			{at: "12:10:59"},
+			{
+				at: "12:11:00", want: []string{"OPENED pod.pending"},
+				said: []string{"waits to start for 11 min on node n1: container app (ContainerCreating)"},
+			},
+			{at: "12:17:00", pod: runningPod("12:06:59", false), want: []string{"RESOLVED pod.pending"}},
 		},
 		"a gate is no problem": {
 			{at: "13:00:00", pod: `{spec: {containers: [{name: app}]}, status: {phase: Pending, conditions: [{type: PodScheduled, status: "False", reason: SchedulingGated}]}}`},
@@ -118,9 +139,20 @@ status:
 			{at: "12:00:05", pod: waitingPod("ContainerCreating", ""), events: []string{said("FailedAttachVolume", `Multi-Attach error for volume "pvc-77" Volume is already used by pod(s) web-0`, "12:00:05", "12:00:05", 1)}, want: []string{"OPENED pod.volume.attach_failed"}, said: []string{"pvc-77"}},
 			{at: "12:02:05", events: []string{said("FailedMount", `Unable to attach or mount volumes: unmounted volumes=[data], unattached volumes=[], failed to process volumes=[]: context deadline exceeded`, "12:02:05", "12:02:05", 1)}, want: []string{"OPENED pod.volume.mount_failed"}, said: []string{"cannot mount a volume, data: Unable"}},
 			{at: "12:12:04", want: []string{"RESOLVED pod.volume.attach_failed"}},
-			{at: "12:12:05", want: []string{"OPENED pod.pending", "RESOLVED pod.volume.mount_failed"}},
-			{at: "12:13:00", events: []string{said("FailedMount", `MountVolume.SetUp failed for volume "settings" : configmap "settings" not found`, "12:13:00", "12:13:00", 1)}, want: []string{"OPENED pod.volume.mount_failed", "RESOLVED pod.pending"}},
-			{at: "12:13:10", pod: runningPod("12:13:09", false), want: []string{"RESOLVED pod.volume.mount_failed"}},
+			{at: "12:12:05", want: []string{"RESOLVED pod.volume.mount_failed"}},
+			{at: "12:17:04"},
+			{at: "12:17:05", want: []string{"OPENED pod.pending"}},
+			{at: "12:18:00", events: []string{said("FailedMount", `MountVolume.SetUp failed for volume "settings" : configmap "settings" not found`, "12:18:00", "12:18:00", 1)}, want: []string{"OPENED pod.volume.mount_failed", "RESOLVED pod.pending"}},
+			{at: "12:28:00", want: []string{"RESOLVED pod.volume.mount_failed"}},
+			{at: "12:33:00", want: []string{"OPENED pod.pending"}},
+			{at: "12:33:10", pod: runningPod("12:33:09", false), want: []string{"RESOLVED pod.pending"}},
+		},
+		"init containers that work are no wait": {
+			{at: "12:00:05", pod: initPod(`running: {startedAt: "2026-11-23T12:00:05Z"}`)},
+			{at: "12:04:00", pod: initPod(`terminated: {reason: Completed, exitCode: 0, startedAt: "2026-11-23T12:00:05Z", finishedAt: "2026-11-23T12:04:00Z"}`)},
+			{at: "12:08:59"},
+			{at: "12:09:00", want: []string{"OPENED pod.pending"}, said: []string{"waits to start for 9 min on node n1: container app (PodInitializing)"}},
+			{at: "12:09:05", gone: true, want: []string{"POINT pod.terminated", "RESOLVED pod.pending"}},
 		},
 		"sandbox and network": {
 			{at: "12:00:05", pod: waitingPod("ContainerCreating", ""), events: []string{said("FailedCreatePodSandBox", cni, "12:00:05", "12:00:05", 1)}, want: []string{"OPENED pod.network_failed"}},
@@ -269,9 +301,9 @@ func TestEveryPodTypeIsEmitted(t *testing.T) {
 // A process that meets a pod later finds its problems under the ids that the
 // process before it gave them, wherever the status still shows the cause.
 func TestARestartGivesTheSameIDs(t *testing.T) {
-	// What these two know beyond the status: the cause that an older kubelet
-	// does not repeat, and events from the time before.
-	forgetful := map[string]bool{"pod.image_pull.other": true, "pod.pending": true}
+	// What it knows beyond the status and Kubernetes Events: the cause that an
+	// older kubelet does not repeat.
+	forgetful := map[string]bool{"pod.image_pull.other": true}
 	for name, steps := range scripts() {
 		t.Run(name, func(t *testing.T) {
 			s := newScript(t)
@@ -288,6 +320,7 @@ func TestARestartGivesTheSameIDs(t *testing.T) {
 				in := &detect.PodInput{
 					Cluster: "c1", Cur: &later, Now: at(st.at), Thresholds: detect.DefaultThresholds(),
 					Workload: detect.Workload{Kind: "Deployment", Name: "web", ReadyPods: 1}, Use: st.use,
+					Evidence: s.notes.Of(later.UID),
 				}
 				detect.Advance(nil, &later, in.Thresholds.CrashLoopReset)
 				var findings []detect.Finding

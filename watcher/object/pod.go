@@ -70,8 +70,10 @@ type Pod struct {
 	Generation int64
 	// Trouble is what the status says beyond that; nil for a healthy pod.
 	Trouble *Trouble
-	// CreateTime is when the pod was created.
+	// CreateTime is when the pod was created, BindTime when it got its node (the
+	// last transition of PodScheduled to True); 0 where the cluster does not say.
 	CreateTime int64
+	BindTime   int64
 	// Requests is what the scheduler counts for the pod; Limits the sum over
 	// its app containers and sidecars.
 	Requests Resources

@@ -3,6 +3,7 @@ package watchertest
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -214,8 +215,9 @@ func (s *Server) WithoutWatchList() *Server {
 	return s
 }
 
-// Answer has a GET of a path answered with what f returns, in JSON; nil takes it
-// back. It is for APIs that are not watched.
+// Answer has a GET of a path answered with what f returns, a string as it is, else
+// in JSON; nil takes it back. It is for APIs that are not watched, and for kubelets,
+// whose paths are nobody else's.
 func (s *Server) Answer(path string, f func() any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -347,7 +349,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == VPAs && !served: // A CRD is not there before its first object.
 		writeStatus(w, status(http.StatusNotFound, metav1.StatusReasonNotFound, "the server could not find the requested resource"))
 	case answer != nil:
-		writeJSON(w, http.StatusOK, answer())
+		writeAnswer(w, answer())
 	case strings.HasPrefix(r.URL.Path, metricsAPI):
 		writeStatus(w, status(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, "the server is currently unable to handle the request"))
 	case strings.HasPrefix(r.URL.Path, namespaces+"/") && s.configMap(w, r):
@@ -360,6 +362,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.list(w, r)
 	}
+}
+
+func writeAnswer(w http.ResponseWriter, what any) {
+	if text, ok := what.(string); ok {
+		w.Header().Set("Content-Type", "text/plain")
+		_, _ = io.WriteString(w, text) // who hangs up asks again
+		return
+	}
+	writeJSON(w, http.StatusOK, what)
 }
 
 func (s *Server) get(w http.ResponseWriter, path, key string) {
