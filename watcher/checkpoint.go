@@ -53,10 +53,9 @@ type checkpoints struct {
 
 func checkpointName(shard int) string { return fmt.Sprintf("rightsizer-usage-%02d", shard) }
 
-// restoreFirst restores before anything is observed, so that a kill that is still
-// visible is known to be counted.
-func (w *Watcher) restoreFirst(ctx context.Context) {
-	if w.usage.checkpoints.namespace == "" || !w.opts.Usage.Leading() {
+// restoreWithin restores where anything is kept, and gives up after a while.
+func (w *Watcher) restoreWithin(ctx context.Context) {
+	if w.usage.checkpoints.namespace == "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkpointWait)
@@ -97,44 +96,6 @@ func (w *Watcher) restore(ctx context.Context) {
 		c.say(w.opts.Clock.Now(), healthOK, "")
 	}
 	w.opts.Logger.Info("usage restored", slog.Int("containers", count), slog.Int("corrupt_shards", corrupt))
-}
-
-// keepCheckpoints writes what changed every 15 minutes, and once more at the end.
-func (w *Watcher) keepCheckpoints(ctx context.Context) {
-	c := &w.usage.checkpoints
-	led := w.opts.Usage.Leading()
-	next := w.opts.Clock.Now().Add(checkpointEvery)
-	for {
-		timer := w.opts.Clock.NewTimer(checkpointRetry)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkpointWait)
-			defer cancel()
-			if c.restored && led {
-				w.writeCheckpoints(last)
-			}
-			return
-		case <-timer.C():
-		}
-		leads := w.opts.Usage.Leading()
-		if leads && !led {
-			// Another replica has written meanwhile: its word replaces ours.
-			w.usage.forgetBook()
-			c.restored = false
-		}
-		led = leads
-		if !leads {
-			continue
-		}
-		if !c.restored {
-			w.restore(ctx)
-		}
-		if now := w.opts.Clock.Now(); c.restored && !now.Before(next) {
-			next = now.Add(checkpointEvery)
-			w.writeCheckpoints(ctx)
-		}
-	}
 }
 
 // writeCheckpoints writes the shards that changed.
@@ -198,13 +159,6 @@ func (c *checkpoints) say(now time.Time, state rightsizerv1.HealthState, reason 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.line.set(now, state, reason)
-}
-
-// awaited says that nobody has tried to restore yet.
-func (c *checkpoints) awaited() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.namespace != "" && c.line.state == healthStarting
 }
 
 func (c *checkpoints) count(f func()) {

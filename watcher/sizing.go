@@ -16,18 +16,27 @@ import (
 var (
 	ErrNothingMeasured = errors.New("nothing is measured: set --usage-sources")
 	ErrNoUsageYet      = errors.New("the first usage is awaited")
-	ErrNotLeading      = errors.New("another replica leads, and measures")
+	ErrNotLeading      = errors.New(notLeading)
 )
 
 // SizingReady is nil where recommendations can be given, else why not.
 func (w *Watcher) SizingReady() error {
+	if err := w.MetricsReady(); err != nil {
+		return err
+	}
+	if w.usage.idle.Load() || w.usage.book.Stats().Entries == 0 {
+		return ErrNoUsageYet
+	}
+	return nil
+}
+
+// MetricsReady is nil where QueryMetrics can be asked, else why not.
+func (w *Watcher) MetricsReady() error {
 	switch {
 	case len(w.usage.sources) == 0:
 		return ErrNothingMeasured
 	case !w.opts.Usage.Leading():
 		return ErrNotLeading
-	case w.usage.book.Stats().Entries == 0:
-		return ErrNoUsageYet
 	}
 	return nil
 }

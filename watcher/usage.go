@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
@@ -24,6 +25,8 @@ type measured struct {
 	checkpoints checkpoints
 	past        past
 	constraints *constraints
+	// idle says that another replica measures; it is set under mu.
+	idle atomic.Bool
 
 	mu    sync.Mutex
 	pods  map[string]*podUse // by UID
@@ -80,6 +83,10 @@ func (w *Watcher) takeSamples(s *polled, samples []meter.Sample) {
 	var changed []ref
 	m := &w.usage
 	m.mu.Lock()
+	if m.idle.Load() {
+		m.mu.Unlock()
+		return // The lead was lost while the source answered.
+	}
 	m.changed, m.due = m.changed[:0], m.due[:0]
 	for i := range samples {
 		if !w.takeSample(s, &samples[i], now, &tally) {

@@ -57,7 +57,7 @@ func (w *Watcher) keepHistory(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C():
-			if w.Synced() && w.opts.Usage.Leading() {
+			if w.Synced() && !w.usage.idle.Load() {
 				w.recordMinute()
 			}
 		}
@@ -65,12 +65,11 @@ func (w *Watcher) keepHistory(ctx context.Context) {
 }
 
 // awaitLead waits until there is a picture of the cluster, this replica leads, and
-// what was kept is read, or cannot be;
-// false when ctx is done first.
+// what was kept is read, or cannot be; false when ctx is done first.
 func (w *Watcher) awaitLead(ctx context.Context) bool {
 	ticker := w.opts.Clock.NewTicker(time.Second)
 	defer ticker.Stop()
-	for !w.Synced() || !w.opts.Usage.Leading() || w.usage.checkpoints.awaited() {
+	for !w.Synced() || w.usage.idle.Load() {
 		select {
 		case <-ctx.Done():
 			return false
@@ -235,11 +234,8 @@ func (r *replicas) values() history.Values {
 	return v
 }
 
-// Metrics lists what QueryMetrics can be asked for; none where nothing is measured.
+// Metrics lists what QueryMetrics can be asked for.
 func (w *Watcher) Metrics() []*rightsizerv1.MetricDescriptor {
-	if len(w.usage.sources) == 0 {
-		return nil
-	}
 	reach := w.usage.history.Stats().Reach
 	var out []*rightsizerv1.MetricDescriptor
 	for _, m := range history.Metrics() {

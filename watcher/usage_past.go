@@ -160,7 +160,7 @@ func (w *Watcher) recallSketches(ctx context.Context) {
 	end := w.opts.Clock.Now().Truncate(pastStep)
 	missing, attempts := owners.namespaces(), 0
 	for start := end.Add(-pastDays); start.Before(end); {
-		if !w.opts.Usage.Leading() {
+		if w.usage.idle.Load() {
 			return // Whoever leads now has asked, and keeps it for the next.
 		}
 		chunk := source.PastQuery{Start: start.Add(pastStep), End: start.Add(pastChunk), Step: pastStep}

@@ -63,7 +63,7 @@ func (w *Watcher) pollUsage(ctx context.Context) {
 		poller, err := source.NewPoller(source.PollerOptions{
 			Source: s.Source, Interval: s.interval, Clock: w.opts.Clock,
 			Targets: func() ([]source.Target, bool) { return w.targets(s) },
-			Idle:    func() bool { return !w.opts.Usage.Leading() },
+			Idle:    func() bool { return w.usage.idle.Load() || !w.opts.Usage.Leading() },
 			Take:    func(_ *source.Target, samples []meter.Sample, _ error) { w.takeSamples(s, samples) },
 			Round:   func(r source.Round) { w.roundOver(s, &r) },
 		})
@@ -100,6 +100,9 @@ func (w *Watcher) targets(s *polled) ([]source.Target, bool) {
 
 // roundOver notes how a source is doing, and tells where that changed.
 func (w *Watcher) roundOver(s *polled, r *source.Round) {
+	if w.usage.idle.Load() {
+		return // The lead was lost meanwhile.
+	}
 	now := w.opts.Clock.Now()
 	s.mu.Lock()
 	s.rounds++
@@ -125,6 +128,21 @@ func (w *Watcher) roundOver(s *polled, r *source.Round) {
 	s.mu.Unlock()
 
 	w.tellSource(&state)
+}
+
+// setUsageLines sets what health says of all that is asked about usage.
+func (w *Watcher) setUsageLines(state rightsizerv1.HealthState, reason string) {
+	now := w.opts.Clock.Now()
+	for _, s := range w.usage.sources {
+		s.mu.Lock()
+		s.line.set(now, state, reason)
+		s.mu.Unlock()
+	}
+	if p := &w.usage.past; p.prometheus != nil {
+		p.mu.Lock()
+		p.line.set(now, state, reason)
+		p.mu.Unlock()
+	}
 }
 
 // usageHealth lists the sources as `usage/NAME`, and the watches of what bounds

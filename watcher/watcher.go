@@ -172,16 +172,14 @@ func (w *Watcher) run(ctx context.Context) error {
 	if !w.identify(ctx) {
 		return nil
 	}
-	w.restoreFirst(ctx)
+	w.startMeasuring(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { w.keepTime(ctx) })
 	if len(w.usage.sources) > 0 {
 		running.Go(func() { w.pollUsage(ctx) })
 		running.Go(func() { w.keepHistory(ctx) })
 		running.Go(func() { w.watchConstraints(ctx) })
-	}
-	if w.usage.checkpoints.namespace != "" {
-		running.Go(func() { w.keepCheckpoints(ctx) })
+		running.Go(func() { w.keepLead(ctx) })
 	}
 	for _, h := range w.watches {
 		c := w.connect(h)

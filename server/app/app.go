@@ -86,6 +86,7 @@ type App struct {
 	access   *access
 	denials  *audit.Denials // nil where there is no audit chain
 
+	leader      *leader      // nil beside a Cluster of a test's own
 	remediation *remediation // nil beside a Cluster of a test's own
 
 	stopping  atomic.Bool

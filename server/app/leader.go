@@ -33,6 +33,7 @@ var errNotJoined = fmt.Errorf("the lease is lost and what it allowed did not end
 // leader knows whether this replica leads.
 type leader struct {
 	lock    resourcelock.Interface // nil: it leads always
+	me      string                 // names this replica among them
 	logger  *slog.Logger
 	leading atomic.Bool
 }
@@ -47,8 +48,9 @@ func identity() string {
 }
 
 func newLeader(kube *rest.Config, elect bool, namespace, identity string, logger *slog.Logger) (*leader, error) {
-	l := &leader{logger: logger}
+	l := &leader{me: identity, logger: logger}
 	if !elect {
+		l.leading.Store(true)
 		return l, nil
 	}
 	client, err := coordinationv1.NewForConfig(kube)
@@ -63,14 +65,13 @@ func newLeader(kube *rest.Config, elect bool, namespace, identity string, logger
 	return l, nil
 }
 
-// Leading says whether this replica leads.
+// Leading says whether this replica leads. An orderly end does not change it: what
+// leads keeps its word until it is gone.
 func (l *leader) Leading() bool { return l.leading.Load() }
 
 // run leads, whenever it may, until ctx ends.
 func (l *leader) run(ctx context.Context, lead func(context.Context) error) error {
 	if l.lock == nil {
-		l.leading.Store(true)
-		defer l.leading.Store(false)
 		return lead(ctx)
 	}
 	for ctx.Err() == nil {
@@ -94,7 +95,11 @@ func (l *leader) term(ctx context.Context, lead func(context.Context) error) err
 				close(began)
 				done <- lead(ctx)
 			},
-			OnStoppedLeading: func() { l.leading.Store(false) },
+			OnStoppedLeading: func() {
+				if ctx.Err() == nil {
+					l.leading.Store(false)
+				}
+			},
 		},
 	})
 	if err != nil {

@@ -17,7 +17,6 @@ import (
 // remediation is the part that repairs, with who may.
 type remediation struct {
 	engine *remediate.Engine
-	leader *leader
 	client *kube.Client
 }
 
@@ -36,11 +35,6 @@ func (a *App) newRemediation() error {
 		return fmt.Errorf("remediation: %w", err)
 	}
 	logger := a.logger.With(slog.String("component", "remediation"))
-	me := identity()
-	l, err := newLeader(config, a.elects(), operatorNamespace(a.cfg.OperatorNamespace), me, logger)
-	if err != nil {
-		return err
-	}
 	actions, err := a.actions(client)
 	if err != nil {
 		return err
@@ -51,12 +45,12 @@ func (a *App) newRemediation() error {
 		Client: client, Cluster: a.cluster, Policies: a.policies, Audit: a.audit, Actions: actions,
 		Source: newBusSource(a.bus), Publish: a.bus.Publish,
 		Recommender: recommender, Usage: usage,
-		Identity: me, Logger: logger, Registerer: a.registry,
+		Identity: a.leader.me, Logger: logger, Registerer: a.registry,
 	})
 	if err != nil {
 		return err
 	}
-	a.remediation = &remediation{engine: engine, leader: l, client: client}
+	a.remediation = &remediation{engine: engine, client: client}
 	return nil
 }
 
@@ -122,7 +116,7 @@ func (a *App) remediationSteps() []step {
 			defer r.client.Close()
 			return r.engine.Run(ctx)
 		}, grace: 2 * time.Second},
-		{name: "remediation", run: func(ctx context.Context) error { return r.leader.run(ctx, r.engine.Lead) }, grace: joinWithin},
+		{name: "remediation", run: func(ctx context.Context) error { return a.leader.run(ctx, r.engine.Lead) }, grace: joinWithin},
 	}
 }
 

@@ -8,11 +8,11 @@ import (
 	"github.com/rightsizer/rightsizer/watcher/source"
 )
 
-// usageOptions are what is measured, as it is configured.
-func usageOptions(cfg *config.Config) watcher.UsageOptions {
+// usageOptions are what is measured, as it is configured, by the replica that leads.
+func usageOptions(cfg *config.Config, leading func() bool) watcher.UsageOptions {
 	c := &cfg.Usage
 	o := watcher.UsageOptions{
-		Sources: c.SourceList(), Interval: c.Interval, DetailInterval: c.DetailInterval,
+		Leading: leading, Sources: c.SourceList(), Interval: c.Interval, DetailInterval: c.DetailInterval,
 		KubeletCAFile: c.KubeletCAFile, KubeletInsecure: c.KubeletInsecureTLS,
 		SketchBytes: c.SketchBytes, HistoryBytes: c.HistoryBytes, DaemonSetNodeLabel: c.DaemonSetNodeLabel,
 	}

@@ -13,7 +13,10 @@ import (
 
 // Measured is what was measured, kept for a while.
 type Measured interface {
-	// Metrics lists what can be asked for by name; none where nothing is measured.
+	// MetricsReady is nil where questions can be answered, else why not: nothing is
+	// measured, or another replica does.
+	MetricsReady() error
+	// Metrics lists what can be asked for by name.
 	Metrics() []*rightsizerv1.MetricDescriptor
 	// QueryMetrics answers a request that the schema has accepted. may says which
 	// namespaces the caller may see; nil is all. An error that is a FieldError is
@@ -46,32 +49,30 @@ func NewMetricsService(source Source, health Health, measured Measured) *Metrics
 // then.
 const retryMetrics = time.Minute
 
-func (s *MetricsService) answerable(ctx context.Context, cluster, procedure string) ([]*rightsizerv1.MetricDescriptor, error) {
+func (s *MetricsService) answerable(ctx context.Context, cluster, procedure string) error {
 	if err := answerable(ctx, s.source, s.health, cluster); err != nil {
-		return nil, err
+		return err
 	}
 	if s.measured == nil {
-		return nil, rpcerr.Unimplemented(procedure)
+		return rpcerr.Unimplemented(procedure)
 	}
-	metrics := s.measured.Metrics()
-	if len(metrics) == 0 {
-		return nil, rpcerr.Unavailable(ReasonNoUsage, "nothing is measured: set --usage-sources", retryMetrics)
+	if err := s.measured.MetricsReady(); err != nil {
+		return rpcerr.Unavailable(ReasonNoUsage, "no metric can be given: "+err.Error(), retryMetrics)
 	}
-	return metrics, nil
+	return nil
 }
 
 // ListMetrics implements MetricsServiceHandler.
 func (s *MetricsService) ListMetrics(ctx context.Context, req *rightsizerv1.ListMetricsRequest) (*rightsizerv1.ListMetricsResponse, error) {
-	metrics, err := s.answerable(ctx, req.GetCluster(), rightsizerv1connect.MetricsServiceListMetricsProcedure)
-	if err != nil {
+	if err := s.answerable(ctx, req.GetCluster(), rightsizerv1connect.MetricsServiceListMetricsProcedure); err != nil {
 		return nil, err
 	}
-	return &rightsizerv1.ListMetricsResponse{Metrics: metrics}, nil
+	return &rightsizerv1.ListMetricsResponse{Metrics: s.measured.Metrics()}, nil
 }
 
 // QueryMetrics implements MetricsServiceHandler.
 func (s *MetricsService) QueryMetrics(ctx context.Context, req *rightsizerv1.QueryMetricsRequest) (*rightsizerv1.QueryMetricsResponse, error) {
-	if _, err := s.answerable(ctx, req.GetCluster(), rightsizerv1connect.MetricsServiceQueryMetricsProcedure); err != nil {
+	if err := s.answerable(ctx, req.GetCluster(), rightsizerv1connect.MetricsServiceQueryMetricsProcedure); err != nil {
 		return nil, err
 	}
 	grant := auth.GrantOf(ctx)

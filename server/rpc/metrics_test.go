@@ -1,7 +1,9 @@
 package rpc_test
 
 import (
+	"errors"
 	"testing"
+	"time"
 
 	"connectrpc.com/connect"
 	"github.com/stretchr/testify/assert"
@@ -15,9 +17,11 @@ import (
 
 // memory answers with what it may show.
 type memory struct {
-	metrics []*rightsizerv1.MetricDescriptor
-	err     error
+	metrics    []*rightsizerv1.MetricDescriptor
+	ready, err error
 }
+
+func (m *memory) MetricsReady() error { return m.ready }
 
 func (m *memory) Metrics() []*rightsizerv1.MetricDescriptor { return m.metrics }
 
@@ -60,9 +64,13 @@ func TestMetrics(t *testing.T) {
 	_, err = s.QueryMetrics(everybody(t), &rightsizerv1.QueryMetricsRequest{})
 	assert.Equal(t, connect.CodeInvalidArgument, connect.CodeOf(err))
 	require.ErrorContains(t, err, "step: is too short")
-	m.err, m.metrics = nil, nil
+	m.err, m.ready = nil, errors.New("another replica leads, and measures")
 	_, err = s.QueryMetrics(everybody(t), &rightsizerv1.QueryMetricsRequest{})
 	assert.Equal(t, rpc.ReasonNoUsage, rpcerr.Reason(err))
+	assert.Equal(t, connect.CodeUnavailable, connect.CodeOf(err))
+	require.ErrorContains(t, err, "another replica leads")
+	_, err = s.ListMetrics(everybody(t), &rightsizerv1.ListMetricsRequest{})
+	assert.Equal(t, time.Minute, retryInfo(t, err).GetRetryDelay().AsDuration())
 	_, err = rpc.NewMetricsService(w, w, nil).ListMetrics(everybody(t), &rightsizerv1.ListMetricsRequest{})
 	assert.Equal(t, connect.CodeUnimplemented, connect.CodeOf(err))
 }
