@@ -212,6 +212,7 @@ func (e *Engine) subject(r *v1alpha1.Remediation, s *seen) *action.Subject {
 	if p := string(r.Spec.Action.Parameters[action.ParameterPod]); p != "" {
 		sub.Pod = p
 	}
+	sub.PodUID = string(r.Spec.Action.Parameters[action.ParameterPodUID])
 	for i := range r.Status.Targets {
 		if t := &r.Status.Targets[i]; t.Pod != "" && t.Pod == sub.Pod {
 			sub.PodUID = t.UID

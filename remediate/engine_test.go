@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -87,12 +88,13 @@ func (*world) kill(pod string, limit int64) *rightsizerv1.Event {
 // watch holds what every effect must have before it: its intent in the status, with
 // the version that it insists on, and its audit record.
 func (w *world) watch(write kubetest.Write, made []*v1alpha1.Remediation) {
-	if write.Resource != "pods/resize" {
+	if strings.HasPrefix(write.Resource, "remediations") {
 		return
 	}
+	onPod := strings.HasPrefix(write.Resource, "pods/")
 	intended := slices.ContainsFunc(made, func(r *v1alpha1.Remediation) bool {
 		return write.Manager == plan.Manager(r.Name) && slices.ContainsFunc(r.Status.Targets, func(t v1alpha1.Target) bool {
-			return t.Pod == write.Name && t.ResourceVersion != ""
+			return t.ResourceVersion != "" && (t.Pod == write.Name || !onPod && t.Pod == "" && t.UID == "uid-"+write.Name)
 		})
 	})
 	w.mu.Lock()
@@ -172,7 +174,10 @@ func (w *world) start(identity string, cut func(*kubetest.Client, func())) *oper
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	client, err := kube.New(o.client.Config())
 	require.NoError(w.t, err)
-	actions, err := action.NewSet(&action.ResizeInPlace{Client: client, Minor: func(context.Context) (int, error) { return 37, nil }})
+	actions, err := action.NewSet(
+		&action.ResizeInPlace{Client: client, Minor: func(context.Context) (int, error) { return 37, nil }},
+		&action.RestartPod{Client: client},
+	)
 	require.NoError(w.t, err)
 	o.engine, err = remediate.New(remediate.Options{
 		Client: client, Cluster: o, Policies: policies{w}, Audit: o, Actions: actions, Source: o,

@@ -146,7 +146,7 @@ func (e *Engine) carryOut(ctx context.Context, r *v1alpha1.Remediation, s *seen,
 	subject := e.subject(r, s)
 	r, held, err := e.effects(ctx, r, s, a, subject, fresh)
 	if err != nil || held > 0 {
-		return outcome{after: held}, err
+		return e.held(ctx, r, held, err)
 	}
 	if anyApplied(r) {
 		more, err := e.others(ctx, a, subject, r)
@@ -158,7 +158,7 @@ func (e *Engine) carryOut(ctx context.Context, r *v1alpha1.Remediation, s *seen,
 				return outcome{}, err
 			}
 			if r, held, err = e.effects(ctx, r, s, a, subject, true); err != nil || held > 0 {
-				return outcome{after: held}, err
+				return e.held(ctx, r, held, err)
 			}
 		}
 	}
@@ -169,6 +169,19 @@ func (e *Engine) carryOut(ctx context.Context, r *v1alpha1.Remediation, s *seen,
 		status.Targets = r.Status.Targets
 		return plan.Move(status, v1alpha1.StateVerifying, e.opts.Identity, fmt.Sprintf("%d of %d objects changed", applied(r), len(r.Status.Targets)), e.now())
 	}))
+}
+
+// held keeps what was done so far, and says why the rest waits.
+func (e *Engine) held(ctx context.Context, r *v1alpha1.Remediation, after time.Duration, err error) (outcome, error) {
+	if err != nil {
+		return outcome{}, err
+	}
+	for i := range r.Status.Targets {
+		if t := &r.Status.Targets[i]; t.Result == v1alpha1.TargetIntended && t.Message != "" {
+			return e.holdBack(ctx, r, "waits: "+t.Message)
+		}
+	}
+	return wait(after)
 }
 
 func anyApplied(r *v1alpha1.Remediation) bool { return applied(r) > 0 }
@@ -248,6 +261,8 @@ func (e *Engine) effect(ctx context.Context, r *v1alpha1.Remediation, i int, s *
 				return r, 0, err
 			case made:
 				return e.result(r, i, v1alpha1.TargetApplied, "found in the live object after an interruption"), 0, nil
+			case expired(r, e.now()):
+				return e.result(r, i, v1alpha1.TargetFailed, "it could not be carried out in time: "+t.Message), 0, nil
 			}
 			var held time.Duration
 			if r, held, err = e.reconsider(ctx, r, i, s, a, subject); err != nil || held > 0 {
@@ -274,6 +289,7 @@ func (e *Engine) effect(ctx context.Context, r *v1alpha1.Remediation, i int, s *
 			continue
 		case errors.Is(err, action.ErrBusy):
 			e.metrics.effects.WithLabelValues(string(a.Kind()), "busy").Inc()
+			t.Message = plan.Cut(err.Error(), 1024)
 			return r, retryLater, nil
 		case action.Known(err):
 			e.metrics.effects.WithLabelValues(string(a.Kind()), "refused").Inc()
@@ -344,8 +360,8 @@ func draftOf(r *v1alpha1.Remediation, t *v1alpha1.Target) *action.Draft {
 	d := &action.Draft{Action: r.Spec.Action, First: t}
 	d.From, d.To = action.SizesOf(t)
 	d.FromReplicas, d.ToReplicas = action.ReplicasOf(t)
-	if r.Spec.Disruptive {
-		d.Restarts = 1
+	if d.Restarts, d.RestartsReady = action.Disrupts(t); r.Spec.Disruptive {
+		d.Restarts = max(d.Restarts, 1)
 	}
 	return d
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -258,13 +259,21 @@ func (e *Engine) budgets(ctx context.Context, w *kube.Workload) ([]guard.Disrupt
 		if !w.Covered(b.Spec.Selector) {
 			continue
 		}
-		allowed := b.Status.DisruptionsAllowed
-		if b.Status.ObservedGeneration < b.Generation {
-			allowed = 0
-		}
-		out = append(out, guard.DisruptionBudget{Name: b.Name, Allowed: allowed})
+		out = append(out, budgetOf(&all[i]))
 	}
 	return out, nil
+}
+
+// budgetOf reads a disruption budget as the eviction API does.
+func budgetOf(b *policyv1.PodDisruptionBudget) guard.DisruptionBudget {
+	out := guard.DisruptionBudget{Name: b.Name, Allowed: b.Status.DisruptionsAllowed}
+	always := b.Spec.UnhealthyPodEvictionPolicy != nil && *b.Spec.UnhealthyPodEvictionPolicy == policyv1.AlwaysAllow
+	enough := b.Status.DesiredHealthy > 0 && b.Status.CurrentHealthy >= b.Status.DesiredHealthy
+	if b.Status.ObservedGeneration < b.Generation {
+		out.Allowed, enough = 0, false
+	}
+	out.SparesReady = always || enough
+	return out
 }
 
 // approved says whether a valid approval was given.

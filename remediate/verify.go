@@ -31,7 +31,7 @@ type verification struct {
 	change bool // the status is to be written
 
 	settled, gone, open int
-	stuck               string // why what is open has not settled
+	stuck, lost         string // why what is open has not settled, or is gone
 	ready               bool
 	restarts, ooms      int32
 }
@@ -86,6 +86,7 @@ func (v *verification) look(ctx context.Context) error {
 		switch {
 		case sight.Stage == action.Gone:
 			v.gone++
+			v.lost = sight.Message
 			continue
 		case t.Result == v1alpha1.TargetConfirmed:
 			v.settled++
@@ -149,7 +150,11 @@ func (v *verification) judge(ctx context.Context) (outcome, error) {
 	}
 	switch {
 	case v.settled == 0 && v.open == 0:
-		return goOn(v.e.conclude(ctx, v.r, v1alpha1.StateSucceeded, "the pods that were changed are gone; new ones are looked after by its persistence", ev))
+		why := v.lost
+		if why == "" {
+			why = "the pods that were changed are gone; new ones are looked after by its persistence"
+		}
+		return goOn(v.e.conclude(ctx, v.r, v1alpha1.StateSucceeded, why, ev))
 	case v.open > 0 && v.now.Sub(executed) > v.terms.ReadyWithin.Duration:
 		return v.failed(ctx, ev, fmt.Sprintf("it did not take effect within %s: %s", v.terms.ReadyWithin.Duration, v.stuck))
 	case v.ooms > v.terms.MaxOOMKills:
@@ -193,6 +198,9 @@ func (v *verification) atEnd(ctx context.Context, ev *v1alpha1.VerificationEvide
 		return v.failed(ctx, ev, "not ready at the end of the window")
 	}
 	key := workloadKey{v.r.Namespace, v.r.Spec.Workload.Kind, string(v.r.Spec.Workload.Name)}
+	if kind := v.r.Spec.Action.Kind; kind == v1alpha1.ActionRestartPod || kind == v1alpha1.ActionRolloutRestart {
+		return v.succeeded(ctx, ev) // what it uses is not a restart's doing
+	}
 	_, size := sizesOf(v.r)
 	if u, ok := v.e.usage(key, v.r.Spec.Container); ok && u.MemoryBytes > 0 && size.Limits.MemoryBytes > 0 && u.Time.After(ev.StartTime.Time) {
 		percent := int32(min(u.MemoryBytes*100/size.Limits.MemoryBytes, 1000))
@@ -207,6 +215,10 @@ func (v *verification) atEnd(ctx context.Context, ev *v1alpha1.VerificationEvide
 			return v.failed(ctx, ev, fmt.Sprintf("throttled in %d %% of the periods, at most %d %% are put up with", *u.ThrottledPercent, *v.terms.MaxThrottledPercent))
 		}
 	}
+	return v.succeeded(ctx, ev)
+}
+
+func (v *verification) succeeded(ctx context.Context, ev *v1alpha1.VerificationEvidence) (outcome, error) {
 	return goOn(v.e.conclude(ctx, v.r, v1alpha1.StateSucceeded,
 		fmt.Sprintf("ready, %d restarts and %d OOM kills in %s", v.restarts, v.ooms, v.terms.Window.Duration), ev))
 }

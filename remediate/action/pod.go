@@ -131,3 +131,20 @@ func SizeOfTemplate(template *corev1.PodTemplateSpec, container string) (policy.
 
 // SetSize writes into an action what of a size changes.
 func SetSize(a *v1alpha1.RemediationAction, from, to policy.Size) { setTo(a, from, to) }
+
+// life is how often a container of a pod has ended, and when it was last
+// OOM-killed; with no name that of all its containers.
+func life(pod *corev1.Pod, container string) (total int32, oom time.Time) {
+	for _, list := range [][]corev1.ContainerStatus{pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses} {
+		for i := range list {
+			if container != "" && list[i].Name != container {
+				continue
+			}
+			total += ends(&list[i])
+			if at := lastOOM(&list[i]); at.After(oom) {
+				oom = at
+			}
+		}
+	}
+	return total, oom
+}

@@ -54,15 +54,10 @@ func (a *ResizeInPlace) Plan(ctx context.Context, s *Subject) (*Draft, error) {
 	if to, notes, err = a.fitting(ctx, s, pod, at, from, to, notes); err != nil {
 		return nil, err
 	}
-	d := &Draft{Action: s.Want, From: from, To: to, Notes: notes, First: intent(pod, s.Container, from, to)}
+	d := &Draft{Action: s.Want, From: from, To: to, Notes: notes, First: intent(pod, at, from, to)}
 	setTo(&d.Action, from, to)
 	d.Diff = sizeDiff(fmt.Sprintf("/spec/%s/%d", at.list, at.index), from, to)
-	if restarts(at.spec, from, to) {
-		d.Restarts = 1
-		if isReady(pod) {
-			d.RestartsReady = 1
-		}
-	}
+	d.Restarts, d.RestartsReady = Disrupts(d.First)
 	return d, nil
 }
 
@@ -72,14 +67,7 @@ func (a *ResizeInPlace) example(ctx context.Context, s *Subject) (*corev1.Pod, e
 		return s.Live, nil
 	}
 	if s.Pod != "" {
-		pod, err := a.Client.Pod(ctx, s.Workload.Namespace, s.Pod)
-		if err != nil {
-			return nil, judge(err)
-		}
-		if s.PodUID != "" && string(pod.UID) != s.PodUID {
-			return nil, because(ErrGone, "pod %s is another one by now", s.Pod)
-		}
-		return pod, nil
+		return belonging(ctx, a.Client, s.Workload, s.Pod, s.PodUID)
 	}
 	pods, err := a.Client.Pods(ctx, s.Workload)
 	if err != nil {
@@ -238,15 +226,22 @@ func (a *ResizeInPlace) Preconditions(ctx context.Context, s *Subject, o Object)
 	if err := a.allowed(ctx, s, pod, at, from, to); err != nil {
 		return nil, err
 	}
-	return intent(pod, s.Container, from, to), nil
+	return intent(pod, at, from, to), nil
 }
 
-func intent(pod *corev1.Pod, container string, from, to policy.Size) *v1alpha1.Target {
+func intent(pod *corev1.Pod, at place, from, to policy.Size) *v1alpha1.Target {
 	t := &v1alpha1.Target{
 		Pod: pod.Name, UID: string(pod.UID), ResourceVersion: pod.ResourceVersion,
 		Before: valuesOf(from), Desired: valuesOf(to), Result: v1alpha1.TargetIntended,
 	}
-	SetEnds(t, ends(statusOf(pod, container)))
+	SetEnds(t, ends(statusOf(pod, at.spec.Name)))
+	switch {
+	case !restarts(at.spec, from, to):
+	case isReady(pod):
+		SetDisrupts(t, 1, 1)
+	default:
+		SetDisrupts(t, 1, 0)
+	}
 	return t
 }
 

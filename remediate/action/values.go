@@ -3,8 +3,6 @@ package action
 import (
 	"encoding/json"
 	"fmt"
-	"strconv"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -74,33 +72,12 @@ func sizeIn(v *v1alpha1.TargetValues) policy.Size {
 	return policy.Size{Requests: policy.FromResources(v.Requests), Limits: policy.FromResources(v.Limits)}
 }
 
-// numbered reads a number that is kept in TargetValues.Other as name=value, 0
-// where there is none.
-func numbered(v *v1alpha1.TargetValues, name string) int64 {
-	if v == nil {
-		return 0
-	}
-	for part := range strings.SplitSeq(v.Other, " ") {
-		if text, ok := strings.CutPrefix(part, name+"="); ok {
-			n, err := strconv.ParseInt(text, 10, 64)
-			if err == nil {
-				return n
-			}
-		}
-	}
-	return 0
-}
+// numbered reads a number that is kept in TargetValues.Other, 0 where there is
+// none.
+func numbered(v *v1alpha1.TargetValues, name string) int64 { return v.Number(name) }
 
 // number writes it.
-func number(v *v1alpha1.TargetValues, name string, value int64) {
-	var kept []string
-	for part := range strings.SplitSeq(v.Other, " ") {
-		if part != "" && !strings.HasPrefix(part, name+"=") {
-			kept = append(kept, part)
-		}
-	}
-	v.Other = strings.Join(append(kept, name+"="+strconv.FormatInt(value, 10)), " ")
-}
+func number(v *v1alpha1.TargetValues, name string, value int64) { v.SetNumber(name, value) }
 
 // Names of the numbers that are kept.
 const (
@@ -118,6 +95,21 @@ func SetEnds(t *v1alpha1.Target, ends int32) {
 
 // Ends reads it.
 func Ends(t *v1alpha1.Target) int32 { return int32(numbered(t.Before, numberEnds)) }
+
+// SetDisrupts notes how many pods an effect disrupts, and how many of these are
+// ready.
+func SetDisrupts(t *v1alpha1.Target, pods, ready int32) {
+	if t.Before == nil {
+		t.Before = &v1alpha1.TargetValues{}
+	}
+	t.Before.SetNumber(v1alpha1.NoteDisrupts, int64(pods))
+	t.Before.SetNumber(v1alpha1.NoteDisruptsReady, int64(ready))
+}
+
+// Disrupts reads both.
+func Disrupts(t *v1alpha1.Target) (pods, ready int32) {
+	return int32(t.Before.Number(v1alpha1.NoteDisrupts)), int32(t.Before.Number(v1alpha1.NoteDisruptsReady))
+}
 
 // operation is one operation of a JSON patch.
 type operation struct {

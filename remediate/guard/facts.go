@@ -99,6 +99,10 @@ type DisruptionBudget struct {
 	// Allowed is status.disruptionsAllowed. It is 0 where the status is older
 	// than the spec.
 	Allowed int32
+	// SparesReady says that the eviction API lets a running pod go that is not ready
+	// though Allowed is 0: so many others are healthy as are wanted, or the budget
+	// says so (unhealthyPodEvictionPolicy).
+	SparesReady bool
 }
 
 // Usage is what is measured of the container over all pods of the workload.

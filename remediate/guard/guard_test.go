@@ -231,6 +231,12 @@ func TestEachGuardAlone(t *testing.T) {
 			f.Decision.Disrupts = 20
 			f.Workload.Ready = 30
 		}, outcome: guard.Stop, reason: "never has enough"},
+		{guard: "disruption_budget", name: "no room for a ready one, whoever is spared", facts: restart, change: func(f *guard.Facts) {
+			f.Workload.Budgets[0] = guard.DisruptionBudget{Name: "web", SparesReady: true}
+		}, outcome: guard.Wait, reason: "PodDisruptionBudget web"},
+		{guard: "disruption_budget", name: "no room for one that is not ready", facts: restart, change: func(f *guard.Facts) {
+			f.Decision.DisruptsReady, f.Workload.Budgets[0].Allowed = 0, 0
+		}, outcome: guard.Wait, reason: "PodDisruptionBudget web"},
 		{guard: "disruption_budget", name: "no room", facts: restart, change: func(f *guard.Facts) { f.Workload.Budgets[0].Allowed = 0 }, outcome: guard.Wait, reason: "PodDisruptionBudget web"},
 		{guard: "last_ready", name: "restart", facts: restart, change: func(f *guard.Facts) { f.Workload.Ready = 1 }, outcome: guard.Stop},
 		{guard: "last_ready", name: "scale in, a person approved", facts: lower, change: func(f *guard.Facts) {
@@ -368,4 +374,30 @@ func TestAskIsPure(t *testing.T) {
 	first := guard.Ask(f)
 	assert.Equal(t, before, f.History)
 	assert.Equal(t, first, guard.Ask(f))
+}
+
+// A pod that is not ready may be evicted where the eviction API lets it go; a
+// rollout goes around that API.
+func TestAnUnreadyPodMayGoWhereEnoughOthersAreHealthy(t *testing.T) {
+	t.Parallel()
+	f := restart()
+	f.Decision.DisruptsReady = 0
+	f.Workload.Budgets[0] = guard.DisruptionBudget{Name: "web", SparesReady: true}
+	assert.Equal(t, guard.Pass, guard.Ask(f).Outcome())
+	f.Decision.Action = v1alpha1.ActionRolloutRestart
+	assert.Equal(t, guard.Wait, guard.Ask(f).Outcome())
+}
+
+// What a Remediation disrupted counts by its targets, each with all of its pods.
+func TestDisruptionsAreCountedByPods(t *testing.T) {
+	t.Parallel()
+	started := metav1.NewMicroTime(ago(time.Minute))
+	r := &v1alpha1.Remediation{}
+	r.Spec.Disruptive, r.Status.StartTime = true, &started
+	assert.EqualValues(t, 1, guard.FromRemediation(r).Disruptions, "an intent that is not written yet")
+	three := &v1alpha1.TargetValues{Other: "ends=2"}
+	three.SetNumber(v1alpha1.NoteDisrupts, 3)
+	r.Status.Targets = []v1alpha1.Target{{UID: "a", Before: three}, {UID: "b"}}
+	assert.EqualValues(t, 4, guard.FromRemediation(r).Disruptions)
+	assert.EqualValues(t, 2, three.Number("ends"))
 }

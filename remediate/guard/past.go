@@ -51,7 +51,9 @@ func FromRemediation(r *v1alpha1.Remediation) Past {
 	if p.Disruptive {
 		// An intended effect counts: after a crash nobody knows yet. What failed
 		// counts as well, since it may have had half of its effect.
-		p.Disruptions = int32(len(r.Status.Targets))
+		for i := range r.Status.Targets {
+			p.Disruptions += max(1, int32(r.Status.Targets[i].Before.Number(v1alpha1.NoteDisrupts)))
+		}
 		if !p.Started.IsZero() {
 			p.Disruptions = max(p.Disruptions, 1)
 		}

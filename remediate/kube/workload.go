@@ -28,6 +28,9 @@ type Workload struct {
 	Labels      map[string]string
 	Annotations map[string]string
 	Managers    []metav1.ManagedFieldsEntry
+	// Controller is what owns it, such as the Deployment of a ReplicaSet; nil for
+	// none.
+	Controller *metav1.OwnerReference
 	// Replicas are wanted, Ready are ready.
 	Replicas, Ready int32
 	// Selector chooses its pods; nil for a bare pod and a CronJob.
@@ -110,7 +113,7 @@ func (c *Client) read(ctx context.Context, kind string, path []string) (*Workloa
 func base(m *metav1.ObjectMeta) *Workload {
 	return &Workload{
 		Namespace: m.Namespace, Name: m.Name, UID: string(m.UID), ResourceVersion: m.ResourceVersion,
-		Labels: m.Labels, Annotations: m.Annotations, Managers: m.ManagedFields,
+		Labels: m.Labels, Annotations: m.Annotations, Managers: m.ManagedFields, Controller: metav1.GetControllerOf(m),
 	}
 }
 

@@ -6,12 +6,10 @@ import (
 	"sync"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
@@ -32,7 +30,11 @@ type API struct {
 	version      int
 	clients      int
 	pods         map[key]*corev1.Pod
-	deployments  map[key]*appsv1.Deployment
+	workloads    map[place]Workload
+	made         int         // highest number of a pod
+	used         map[key]int // how often a pod had a name
+	full         bool        // disruption budgets
+	unready      bool        // replacements
 	remediations map[key]*v1alpha1.Remediation
 	changes      []change // of Remediations, for watches
 	changed      chan struct{}
@@ -50,11 +52,12 @@ type change struct {
 	object  *v1alpha1.Remediation
 }
 
-// New makes a server whose kubelets put resizes into force at once.
+// New makes a server whose kubelets put resizes into force at once, and whose
+// controllers roll out at once.
 func New() *API {
 	return &API{
-		version: 100, pods: map[key]*corev1.Pod{}, deployments: map[key]*appsv1.Deployment{}, remediations: map[key]*v1alpha1.Remediation{},
-		changed: make(chan struct{}), settle: true,
+		version: 100, pods: map[key]*corev1.Pod{}, workloads: map[place]Workload{}, used: map[key]int{},
+		remediations: map[key]*v1alpha1.Remediation{}, changed: make(chan struct{}), settle: true,
 	}
 }
 
@@ -62,7 +65,8 @@ func New() *API {
 // its namespace as they are then, while nothing else happens.
 func (a *API) Hook(hook func(Write, []*v1alpha1.Remediation)) { a.locked(func() { a.hook = hook }) }
 
-// Settle says whether kubelets put resizes into force from now on.
+// Settle says whether kubelets put resizes into force, and controllers roll out,
+// from now on.
 func (a *API) Settle(now bool) { a.locked(func() { a.settle = now }) }
 
 func (a *API) locked(do func()) {
@@ -75,38 +79,6 @@ func (a *API) locked(do func()) {
 func (a *API) next() string {
 	a.version++
 	return strconv.Itoa(a.version)
-}
-
-// PutDeployment stores a Deployment of ready replicas, and a pod for each: NAME-0
-// and so on, with UIDs after their names.
-func (a *API) PutDeployment(d *appsv1.Deployment) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	d = d.DeepCopy()
-	d.UID, d.ResourceVersion, d.Generation = types.UID("uid-"+d.Name), a.next(), 1
-	d.Status = appsv1.DeploymentStatus{ObservedGeneration: 1, Replicas: *d.Spec.Replicas, UpdatedReplicas: *d.Spec.Replicas, ReadyReplicas: *d.Spec.Replicas}
-	a.deployments[key{d.Namespace, d.Name}] = d
-	for i := range *d.Spec.Replicas {
-		a.putPod(d, fmt.Sprintf("%s-%d", d.Name, i))
-	}
-}
-
-func (a *API) putPod(d *appsv1.Deployment, name string) {
-	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: d.Namespace, Name: name, UID: types.UID("uid-" + name), Labels: d.Spec.Template.Labels, Generation: 1},
-		Spec:       *d.Spec.Template.Spec.DeepCopy(),
-		Status: corev1.PodStatus{
-			Phase: corev1.PodRunning, ObservedGeneration: 1, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
-		},
-	}
-	for i := range pod.Spec.Containers {
-		c := &pod.Spec.Containers[i]
-		pod.Status.ContainerStatuses = append(pod.Status.ContainerStatuses, corev1.ContainerStatus{
-			Name: c.Name, Ready: true, Resources: c.Resources.DeepCopy(), State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
-		})
-	}
-	pod.ResourceVersion = a.next()
-	a.pods[key{pod.Namespace, pod.Name}] = pod
 }
 
 // Pod returns a copy of a pod, nil where there is none.

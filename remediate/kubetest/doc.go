@@ -1,6 +1,6 @@
 // Package kubetest is an API server in memory, as far as remediation talks to one:
-// Remediations with their status and watch, pods with their resize, workloads. It
-// holds what tests of crashes and races need to know for sure: compare-and-set by
+// Remediations with their status and watch, pods with their resize and eviction,
+// workloads whose controllers replace pods at once. It holds what tests of crashes and races need to know for sure: compare-and-set by
 // resource version, preconditions by UID, field managers, and every write that was
 // accepted, in order.
 //

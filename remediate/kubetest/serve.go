@@ -10,14 +10,12 @@ import (
 	"strings"
 	"sync"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/client-go/rest"
 
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
@@ -159,8 +157,12 @@ func (a *API) route(req *http.Request, path []string, by int) (any, error) {
 		return a.listRemediations(), nil
 	case w.Resource == "events":
 		return corev1.Event{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Event"}}, nil
-	case w.Resource == "deployments":
-		return found(a.deployments, w, metav1.TypeMeta{APIVersion: "apps/v1", Kind: "Deployment"}, func(d *appsv1.Deployment, m metav1.TypeMeta) { d.TypeMeta = m })
+	case w.Resource == deployments, w.Resource == statefulSets, w.Resource == daemonSets, w.Resource == cronJobs, w.Resource == jobs:
+		return a.workload(req.Method, w, body, dry)
+	case w.Resource == replicaSets:
+		return a.replicaSet(w)
+	case w.Resource == "pods/eviction":
+		return a.evict(w, body, dry)
 	case w.Resource == "pods" && w.Name == "":
 		return a.listPods(w.Namespace, q.Get("labelSelector"))
 	case w.Resource == "pods":
@@ -170,9 +172,19 @@ func (a *API) route(req *http.Request, path []string, by int) (any, error) {
 	case strings.HasPrefix(w.Resource, resourceRemediations):
 		return a.remediation(req.Method, w, body, dry)
 	case w.Name == "":
-		return map[string]any{"apiVersion": strings.Join(path[1:3], "/"), "kind": "List", "items": []any{}}, nil
+		version := path[1]
+		if path[0] == "apis" {
+			version += "/" + path[2]
+		}
+		return map[string]any{"apiVersion": version, "kind": listKinds[w.Resource], "items": []any{}}, nil
 	}
 	return nil, notFound(w.Resource, w.Name)
+}
+
+// listKinds are the lists that are empty here.
+var listKinds = map[string]string{
+	"poddisruptionbudgets": "PodDisruptionBudgetList", "horizontalpodautoscalers": "HorizontalPodAutoscalerList",
+	"limitranges": "LimitRangeList", "resourcequotas": "ResourceQuotaList",
 }
 
 var (
@@ -216,26 +228,12 @@ func (a *API) resize(w Write, patch []byte, dry bool) (any, error) {
 	if pod == nil {
 		return nil, notFound("pods", w.Name)
 	}
-	var head struct{ Metadata metav1.ObjectMeta }
-	if err := json.Unmarshal(patch, &head); err != nil {
-		return nil, apierrors.NewBadRequest(err.Error())
-	}
-	if uid := head.Metadata.UID; uid != "" && uid != pod.UID {
-		return nil, conflict("pods", w.Name, "the UID in the precondition does not match")
-	}
-	if version := head.Metadata.ResourceVersion; version != "" && version != pod.ResourceVersion {
-		return nil, conflict("pods", w.Name, "the object has been modified")
-	}
-	raw, err := json.Marshal(pod)
-	if err != nil {
+	if err := held(w, patch, pod); err != nil {
 		return nil, err
 	}
-	if raw, err = strategicpatch.StrategicMergePatch(raw, patch, corev1.Pod{}); err != nil {
-		return nil, apierrors.NewBadRequest(err.Error())
-	}
-	next := &corev1.Pod{}
-	if err := json.Unmarshal(raw, next); err != nil {
-		return nil, apierrors.NewBadRequest(err.Error())
+	next := pod.DeepCopy()
+	if err := merge(next, patch); err != nil {
+		return nil, err
 	}
 	next.TypeMeta = podType
 	if dry {

@@ -73,6 +73,7 @@ func (a *App) actions(client *kube.Client) (*action.Set, error) {
 	version := &serverVersion{client: client}
 	return action.NewSet(
 		&action.ResizeInPlace{Client: client, Minor: version.minor},
+		&action.RestartPod{Client: client},
 	)
 }
 

@@ -1,0 +1,150 @@
+package remediate_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	corev1 "k8s.io/api/core/v1"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/remediate"
+	"github.com/rightsizer/rightsizer/remediate/kubetest"
+	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
+)
+
+// somebody asks for things.
+var somebody = remediate.Person{Name: "alice", Via: "kubernetes"}
+
+// asked is what somebody wants for the Deployment web.
+func asked(kind string, parameters map[string]string) remediate.Wish {
+	return remediate.Wish{
+		Namespace: "shop", Kind: "Deployment", Name: "web", Reason: "an exercise", ID: "request-1", Hash: "hash-1",
+		Action: &rightsizerv1.RemediationAction{Kind: kind, Parameters: parameters},
+	}
+}
+
+// quiet is a world in which nothing is wrong.
+func quiet(t *testing.T, replicas int32) *world {
+	w := newWorld(t, replicas)
+	w.problems = nil
+	return w
+}
+
+// ask asks an operator until it has an answer.
+func (o *operator) ask(wish remediate.Wish) (made *rightsizerv1.Remediation, err error) {
+	ok := until(func() bool {
+		made, err = o.engine.Create(context.Background(), somebody, wish)
+		return err == nil || o.ctx.Err() != nil
+	})
+	if !ok || err != nil {
+		return nil, err
+	}
+	return made, nil
+}
+
+// only is the one Remediation that there is.
+func (w *world) only() *v1alpha1.Remediation {
+	w.t.Helper()
+	made := w.api.Remediations("shop")
+	require.Len(w.t, made, 1)
+	return made[0]
+}
+
+// killed lets an operator be killed at each of its writes in turn, before and after
+// each, while a wish is carried out, and its successor finish it; check looks at
+// the end. It returns how many kills there were.
+func killed(t *testing.T, world func(t *testing.T) *world, wish remediate.Wish, check func(t *testing.T, w *world)) int {
+	t.Helper()
+	kills := 0
+	for _, after := range []bool{false, true} {
+		for n := 1; ; n++ {
+			var dead atomic.Bool
+			synctest.Test(t, func(t *testing.T) {
+				w := world(t)
+				first := w.start("first", func(c *kubetest.Client, die func()) {
+					c.CutAt(n, after, func() { dead.Store(true); die() })
+				})
+				_, _ = first.ask(wish) // it may die over it
+				require.True(t, until(func() bool { return dead.Load() || w.ended() }))
+				first.stop()
+				second := w.start("second", nil)
+				defer second.stop()
+				_, err := second.ask(wish)
+				require.NoError(t, err)
+				require.True(t, until(w.ended), "write %d, after %v: %+v", n, after, w.api.Remediations("shop"))
+				r := w.only()
+				assert.Equal(t, v1alpha1.StateSucceeded, r.Status.State, "write %d, after %v: %s", n, after, r.Status.Message)
+				assert.Len(t, w.api.Effects(), 1, "write %d, after %v", n, after)
+				check(t, w)
+				w.kept()
+			})
+			if !dead.Load() || t.Failed() {
+				break
+			}
+			kills++
+		}
+	}
+	t.Logf("killed at %d points", kills)
+	return kills
+}
+
+// settled waits until all has ended, and is the one Remediation then.
+func (w *world) settled() *v1alpha1.Remediation {
+	w.t.Helper()
+	require.True(w.t, until(w.ended), "%+v", w.api.Remediations("shop"))
+	return w.only()
+}
+
+// in waits until the one Remediation is in a state.
+func (w *world) in(state v1alpha1.RemediationState) {
+	w.t.Helper()
+	require.True(w.t, until(func() bool {
+		made := w.api.Remediations("shop")
+		return len(made) == 1 && made[0].Status.State == state
+	}), "%s: %+v", state, w.api.Remediations("shop"))
+}
+
+// trail are the actions in the audit, each once, in order.
+func (w *world) trail() (out []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range w.audit {
+		if n := len(out); n == 0 || out[n-1] != r.GetAction() {
+			out = append(out, r.GetAction())
+		}
+	}
+	return out
+}
+
+const aWhile = time.Minute
+
+func isNotKnown(err error) bool { return errors.Is(err, remediate.ErrNotKnown) }
+
+// disown makes a pod somebody else's, though its labels are chosen by web.
+func (w *world) disown(pod string) {
+	w.api.ChangePod("shop", pod, func(p *corev1.Pod) *corev1.Pod {
+		p.OwnerReferences[0].UID, p.OwnerReferences[0].Name = "uid-other", "other"
+		return p
+	})
+}
+
+func (w *world) annotate(pod, key string) {
+	w.api.ChangePod("shop", pod, func(p *corev1.Pod) *corev1.Pod {
+		p.Annotations = map[string]string{key: "yes"}
+		return p
+	})
+}
+
+func (w *world) phase(pod string, phase corev1.PodPhase) {
+	w.api.ChangePod("shop", pod, func(p *corev1.Pod) *corev1.Pod {
+		p.Status.Phase = phase
+		return p
+	})
+}
