@@ -254,7 +254,6 @@ func stricterRange(into, r *recommend.LimitRange) {
 	into.Max.CPUMillis = stricter(into.Max.CPUMillis, r.Max.CPUMillis)
 	into.Max.MemoryBytes = stricter(into.Max.MemoryBytes, r.Max.MemoryBytes)
 	into.MaxRatioCPU = stricter(into.MaxRatioCPU, r.MaxRatioCPU)
-	into.MaxRatioMemory = stricter(into.MaxRatioMemory, r.MaxRatioMemory)
 }
 
 // limitRangeOf is what bounds a container.
@@ -265,13 +264,10 @@ func limitRangeOf(l *corev1.LimitRange) recommend.LimitRange {
 		if item.Type != corev1.LimitTypeContainer {
 			continue
 		}
-		ratio := func(name corev1.ResourceName) float64 {
-			q := item.MaxLimitRequestRatio[name]
-			return max(q.AsApproximateFloat64(), 0)
-		}
+		ratio := item.MaxLimitRequestRatio[corev1.ResourceCPU]
 		stricterRange(&out, &recommend.LimitRange{
 			Min: amountsOf(item.Min), Max: amountsOf(item.Max),
-			MaxRatioCPU: ratio(corev1.ResourceCPU), MaxRatioMemory: ratio(corev1.ResourceMemory),
+			MaxRatioCPU: max(ratio.AsApproximateFloat64(), 0),
 		})
 	}
 	return out

@@ -123,7 +123,7 @@ func minorVersion(version string) int {
 // input is what the recommendation for one container is made from.
 func (w *Watcher) input(around *surroundings, s *sizeable, c *object.Container, sketch *usage.Sketch) *recommend.Input {
 	ctx := recommend.Context{
-		ContainerKind: c.Kind, WorkloadKind: s.key.Kind, QoS: s.newest.QoS, Replicas: max(s.replicas, 1),
+		ContainerKind: c.Kind, WorkloadKind: s.key.Kind, QoS: s.newest.QoS, OthersGuaranteed: othersGuaranteed(s.newest, c.Name), Replicas: max(s.replicas, 1),
 		Node: around.largest, RestartCPU: c.RestartCPU, RestartMemory: c.RestartMemory,
 		InPlace: around.inPlace, ShrinkMemoryInPlace: around.shrinkInPlace,
 	}
@@ -137,6 +137,21 @@ func (w *Watcher) input(around *surroundings, s *sizeable, c *object.Container, 
 	}
 	around.limits.fill(&ctx, s.key)
 	return &recommend.Input{Now: w.opts.Clock.Now(), Sketch: sketch, Current: c.InForce(), Context: ctx}
+}
+
+// othersGuaranteed says that all containers of a pod but one, init containers
+// included, have limits that equal their requests.
+func othersGuaranteed(pod *object.Pod, but string) bool {
+	for i := range pod.Containers {
+		c := &pod.Containers[i]
+		if c.Name == but || c.Kind == rightsizerv1.ContainerKind_CONTAINER_KIND_EPHEMERAL {
+			continue
+		}
+		if held := c.InForce(); held.Limits != held.Requests || held.Limits.CPUMillis == 0 || held.Limits.MemoryBytes == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // Recommendations lists one for each app container and sidecar of the workloads

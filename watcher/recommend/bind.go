@@ -10,6 +10,9 @@ func (r *Result) bind(s *Settings, in *Input, target object.Resources) {
 	if r.Memory.OOMFloor > 0 {
 		r.Bound |= RecentOOM
 	}
+	if r.Memory.startupBinds() {
+		r.Bound |= StartupPeak
+	}
 	target.MemoryBytes = r.runtime(c, target.MemoryBytes)
 	target.CPUMillis = r.clamp(target.CPUMillis, s.Floor.CPUMillis, s.Cap.CPUMillis, FloorCPU, CapCPU)
 	target.MemoryBytes = r.clamp(target.MemoryBytes, s.Floor.MemoryBytes, s.Cap.MemoryBytes, FloorMemory, CapMemory)
@@ -85,6 +88,9 @@ func (r *Result) quota(in *Input, target *object.Resources) {
 	fit(q.CPURequests, q.Requests.CPUMillis, have.Requests.CPUMillis, &target.CPUMillis, QuotaCPU)
 	fit(q.MemoryRequests, q.Requests.MemoryBytes, have.Requests.MemoryBytes, &target.MemoryBytes, QuotaMemory)
 	fit(q.MemoryLimits, q.Limits.MemoryBytes, have.Limits.MemoryBytes, &target.MemoryBytes, QuotaMemory)
+	if in.Context.QoS == guaranteed { // its limit of CPU is its request
+		fit(q.CPULimits, q.Limits.CPUMillis, have.Limits.CPUMillis, &target.CPUMillis, QuotaCPU)
+	}
 }
 
 // unshrunk lets nothing be lower than it is.
@@ -97,43 +103,78 @@ func (r *Result) unshrunk(in *Input, target object.Resources) object.Resources {
 	return target.Max(have)
 }
 
+// The QoS classes, which a resize cannot change.
+const (
+	guaranteed = "Guaranteed"
+	burstable  = "Burstable"
+	bestEffort = "BestEffort"
+)
+
 // assign sets requests and limits. Memory has request = limit: memory that was
 // promised and is not there kills. CPU has a request; a limit only where there is
 // one, in the same proportion, or equal under QoS class Guaranteed.
 func (r *Result) assign(in *Input, target object.Resources) {
 	r.Requests = target
 	r.Limits.MemoryBytes = target.MemoryBytes
-	limit := in.Current.Limits.CPUMillis
-	if in.Context.QoS == "Guaranteed" {
+	if in.Context.QoS == guaranteed {
 		r.Bound |= QoSGuaranteed
 		r.Limits.CPUMillis = target.CPUMillis
 		return
 	}
-	if limit == 0 {
+	if in.Current.Limits.CPUMillis == 0 {
 		return
 	}
-	ratio := 1.0
-	if have := in.Current.Requests.CPUMillis; have > 0 {
-		ratio = max(float64(limit)/float64(have), 1)
-	}
-	if most := in.Context.LimitRange.MaxRatioCPU; most >= 1 && ratio > most {
-		ratio = most
-		r.Bound |= LimitRangeRatioCPU
-	}
-	r.Limits.CPUMillis = ceil(float64(target.CPUMillis) * ratio)
-	if most := in.Context.LimitRange.Max.CPUMillis; most > 0 && r.Limits.CPUMillis > most {
-		r.Limits.CPUMillis = max(most, target.CPUMillis)
-		r.Bound |= LimitRangeMaxCPU
+	r.Limits.CPUMillis = r.limitCPU(in, target.CPUMillis)
+	if in.Context.QoS == burstable && in.Context.OthersGuaranteed && r.Limits.CPUMillis == r.Requests.CPUMillis {
+		r.keepBurstable(in)
 	}
 }
 
+// limitCPU keeps the proportion of limit to request, within what the namespace
+// allows, but never below the request.
+func (r *Result) limitCPU(in *Input, request int64) int64 {
+	c, ratio := &in.Context, 1.0
+	if have := in.Current.Requests.CPUMillis; have > 0 {
+		ratio = max(float64(in.Current.Limits.CPUMillis)/float64(have), 1)
+	}
+	if most := c.LimitRange.MaxRatioCPU; most >= 1 && ratio > most {
+		ratio = most
+		r.Bound |= LimitRangeRatioCPU
+	}
+	limit := ceil(float64(request) * ratio)
+	if most := c.LimitRange.Max.CPUMillis; most > 0 && limit > most {
+		limit = max(most, request)
+		r.Bound |= LimitRangeMaxCPU
+	}
+	if have := in.Current.Limits.CPUMillis; c.Quota.CPULimits && limit > have {
+		if most := have + max(c.Quota.Limits.CPUMillis, 0)/int64(max(c.Replicas, 1)); limit > most {
+			limit = max(most, request)
+			r.Bound |= QuotaCPU
+		}
+	}
+	return limit
+}
+
+// keepBurstable has limit and request of CPU differ by the least, where all else of
+// the pod is equal: it would be Guaranteed else, which a resize is refused for.
+func (r *Result) keepBurstable(in *Input) {
+	c := &in.Context
+	r.Bound |= QoSBurstable
+	if most := c.LimitRange.Max.CPUMillis; most > 0 && r.Limits.CPUMillis >= most ||
+		c.LimitRange.MaxRatioCPU == 1 || c.Quota.CPULimits && r.Limits.CPUMillis >= in.Current.Limits.CPUMillis {
+		r.Requests.CPUMillis = max(r.Requests.CPUMillis-1, 1)
+		return
+	}
+	r.Limits.CPUMillis++
+}
+
 // restart says whether a restart is needed to get from what is in force to the
-// target.
+// target: a pod of class BestEffort is given requests at its birth alone.
 func restart(in *Input, r *Result) bool {
 	c, have := &in.Context, &in.Current
 	cpu := have.Requests.CPUMillis != r.Requests.CPUMillis || have.Limits.CPUMillis != r.Limits.CPUMillis
 	memory := have.Requests.MemoryBytes != r.Requests.MemoryBytes || have.Limits.MemoryBytes != r.Limits.MemoryBytes
-	if !c.InPlace {
+	if !c.InPlace || c.QoS == bestEffort {
 		return cpu || memory
 	}
 	lower := have.Limits.MemoryBytes > r.Limits.MemoryBytes

@@ -16,7 +16,6 @@ const (
 	LimitRangeMaxCPU
 	LimitRangeMaxMemory
 	LimitRangeRatioCPU
-	LimitRangeRatioMemory
 	QuotaCPU
 	QuotaMemory
 	NodeCPU
@@ -27,6 +26,7 @@ const (
 	JVMHeap
 	GoMemLimit
 	QoSGuaranteed
+	QoSBurstable
 	StaleData
 	RecentOOM
 	StartupPeak
@@ -36,11 +36,11 @@ const (
 var boundTexts = [...]string{
 	"cpu: floor", "memory: floor", "cpu: cap", "memory: cap",
 	"cpu: LimitRange min", "memory: LimitRange min", "cpu: LimitRange max", "memory: LimitRange max",
-	"cpu: LimitRange maxLimitRequestRatio", "memory: LimitRange maxLimitRequestRatio",
+	"cpu: LimitRange maxLimitRequestRatio",
 	"cpu: ResourceQuota", "memory: ResourceQuota", "cpu: node allocatable", "memory: node allocatable",
 	"cpu: HorizontalPodAutoscaler on cpu", "memory: HorizontalPodAutoscaler on memory",
 	"VerticalPodAutoscaler present", "memory: JVM heap (-Xmx)", "memory: GOMEMLIMIT",
-	"QoS class Guaranteed", "stale data", "memory: recent OOM kill", "memory: startup peak",
+	"QoS class Guaranteed", "QoS class Burstable", "stale data", "memory: recent OOM kill", "memory: startup peak",
 }
 
 // Has is true where all of other bound the target.

@@ -22,7 +22,7 @@ func (r *Result) Explain() string {
 	}
 	fmt.Fprintf(&b, "memory request and limit = (level × (1 + margin) + typical × %s) × multiplier = (%s × %s + %s × %s) × %s = %s",
 		number(m.TypicalMargin), mebi(m.Level), number(1+m.Margin), mebi(m.Typical), number(m.TypicalMargin), number(m.Multiplier), mebi(m.formula()))
-	if m.StartupPeak > 0 && m.Raw > m.formula() && m.Raw > m.OOMFloor {
+	if m.startupBinds() {
 		fmt.Fprintf(&b, ", but at least the highest while starting × (1 + margin) × multiplier = %s × %s × %s", mebi(m.StartupPeak), number(1+m.Margin), number(m.Multiplier))
 	}
 	if m.OOMFloor > 0 {
@@ -35,11 +35,6 @@ func (r *Result) Explain() string {
 		fmt.Fprintf(&b, "bound by %s.\n", strings.Join(texts, "; "))
 	}
 	return b.String()
-}
-
-// formula is the target without what an OOM kill or a start asks for.
-func (t *MemoryTerms) formula() float64 {
-	return (t.Level*(1+t.Margin) + t.Typical*t.TypicalMargin) * t.Multiplier
 }
 
 func number(x float64) string { return strconv.FormatFloat(x, 'g', 5, 64) }

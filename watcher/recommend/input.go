@@ -34,6 +34,9 @@ type Context struct {
 	// QoS is the pod's class, which a resize cannot change: Guaranteed,
 	// Burstable, BestEffort, or empty.
 	QoS string
+	// OthersGuaranteed says that all other containers of the pod have limits that
+	// equal their requests, so that this one alone decides on the class.
+	OthersGuaranteed bool
 	// Replicas of the workload, at least 1; for quota and cost.
 	Replicas int32
 	// LimitRange of the namespace for containers, the strictest of all.
@@ -63,8 +66,8 @@ type Context struct {
 // LimitRange bounds one container. 0 bounds nothing.
 type LimitRange struct {
 	Min, Max object.Resources
-	// MaxRatioCPU and MaxRatioMemory bound limit / request.
-	MaxRatioCPU, MaxRatioMemory float64
+	// MaxRatioCPU bounds limit / request of CPU; memory has them equal.
+	MaxRatioCPU float64
 }
 
 // Quota is what the namespace has left beside what this workload has now.

@@ -101,6 +101,16 @@ func (t *MemoryTerms) with(level float64) float64 {
 	return max(raw, t.OOMFloor)
 }
 
+// formula is the target without what an OOM kill or a start asks for.
+func (t *MemoryTerms) formula() float64 {
+	return (t.Level*(1+t.Margin) + t.Typical*t.TypicalMargin) * t.Multiplier
+}
+
+// startupBinds says that what starts need is more than the rest of the formula.
+func (t *MemoryTerms) startupBinds() bool {
+	return t.StartupPeak > 0 && t.Raw > t.formula() && t.Raw > t.OOMFloor
+}
+
 // weigh fills in the windows of so many blocks ahead.
 func (s *MemorySettings) weigh(w *windows, k *usage.Sketch, block int64, ahead int) {
 	w.n, w.total = 0, 0

@@ -73,8 +73,12 @@ func (s *Settings) state(r *Result) State {
 const oomAnswer = 600
 
 // due says which changes are worth making now: what is missing is raised at
-// once, what is too much is taken away after a while, and only on fresh data.
+// once, what is too much is taken away after a while, and only on fresh data. What
+// a VPA sizes is left to it.
 func (s *Settings) due(in *Input, r *Result) {
+	if in.Context.VPA != "" {
+		return
+	}
 	settled := func(changed time.Time, hold time.Duration) bool {
 		return r.State == Ready && in.Now.Sub(changed) >= hold
 	}

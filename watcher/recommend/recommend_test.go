@@ -83,49 +83,6 @@ func TestNothingShrinksOnStaleData(t *testing.T) {
 	assert.True(t, r.Bound.Has(recommend.StaleData))
 }
 
-func TestWhatSurroundsAContainerBoundsIt(t *testing.T) {
-	t.Parallel()
-	s := observed(48, flat(1000), flat(1<<30))
-	for name, c := range map[string]struct {
-		context recommend.Context
-		bound   recommend.Bounds
-		check   func(*testing.T, recommend.Result)
-	}{
-		"LimitRange max": {
-			recommend.Context{LimitRange: recommend.LimitRange{Max: object.Resources{CPUMillis: 500, MemoryBytes: 512 << 20}}},
-			recommend.LimitRangeMaxCPU | recommend.LimitRangeMaxMemory,
-			func(t *testing.T, r recommend.Result) {
-				t.Helper()
-				assert.Equal(t, object.Resources{CPUMillis: 500, MemoryBytes: 512 << 20}, r.Requests)
-			},
-		},
-		"node":  {recommend.Context{Node: object.Resources{CPUMillis: 800, MemoryBytes: 900 << 20}}, recommend.NodeCPU | recommend.NodeMemory, nil},
-		"quota": {recommend.Context{Quota: recommend.Quota{MemoryRequests: true}}, recommend.QuotaMemory, nil},
-		"HPA": {recommend.Context{HPACPU: true}, recommend.HPACPU, func(t *testing.T, r recommend.Result) {
-			t.Helper()
-			assert.EqualValues(t, 77, r.Requests.CPUMillis)
-		}},
-		"JVM": {recommend.Context{Runtime: recommend.Runtime{JVMHeapBytes: 4 << 30}}, recommend.JVMHeap, func(t *testing.T, r recommend.Result) {
-			t.Helper()
-			assert.EqualValues(t, 5<<30, r.Requests.MemoryBytes)
-		}},
-		"Guaranteed": {recommend.Context{QoS: "Guaranteed"}, recommend.QoSGuaranteed, func(t *testing.T, r recommend.Result) {
-			t.Helper()
-			assert.Equal(t, r.Requests, r.Limits)
-		}},
-		"VPA": {recommend.Context{VPA: "web"}, recommend.VPAPresent, nil},
-	} {
-		in := input(s)
-		in.Context = c.context
-		in.Current.Requests = object.Resources{CPUMillis: 77, MemoryBytes: 77 << 20}
-		r := recommend.Recommend(in)
-		assert.Truef(t, r.Bound.Has(c.bound), "%s: bound by %s", name, r.Bound)
-		if c.check != nil {
-			c.check(t, r)
-		}
-	}
-}
-
 // memories draws the memory of some hours.
 func memories(t *rapid.T) []float64 {
 	return rapid.SliceOfN(rapid.Float64Range(1<<26, 1<<33), 6, 24*12).Draw(t, "memory")

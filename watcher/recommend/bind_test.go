@@ -1,0 +1,224 @@
+package recommend_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/rightsizer/rightsizer/watcher/object"
+	"github.com/rightsizer/rightsizer/watcher/recommend"
+	"github.com/rightsizer/rightsizer/watcher/usage"
+)
+
+// surrounded is what surrounds a container of 1,000m and 1 GiB that asks for 77m and
+// 77 MiB, what that binds, and the size that comes of it; 0 is not looked at.
+type surrounded struct {
+	name             string
+	change           func(*recommend.Input)
+	bound            recommend.Bounds
+	requests, limits object.Resources
+}
+
+func context(f func(*recommend.Context)) func(*recommend.Input) {
+	return func(in *recommend.Input) { f(&in.Context) }
+}
+
+var surroundings = []surrounded{
+	{
+		name: "LimitRange max", bound: recommend.LimitRangeMaxCPU | recommend.LimitRangeMaxMemory,
+		change: context(func(c *recommend.Context) {
+			c.LimitRange.Max = object.Resources{CPUMillis: 500, MemoryBytes: 512 << 20}
+		}),
+		requests: object.Resources{CPUMillis: 500, MemoryBytes: 512 << 20},
+	},
+	{
+		name: "LimitRange min", bound: recommend.LimitRangeMinCPU | recommend.LimitRangeMinMemory,
+		change: context(func(c *recommend.Context) {
+			c.LimitRange.Min = object.Resources{CPUMillis: 3000, MemoryBytes: 3 << 30}
+		}),
+		requests: object.Resources{CPUMillis: 3000, MemoryBytes: 3 << 30},
+	},
+	{
+		name: "LimitRange ratio", bound: recommend.LimitRangeRatioCPU,
+		change: func(in *recommend.Input) {
+			in.Current.Limits.CPUMillis = 770
+			in.Context.LimitRange.MaxRatioCPU = 2
+			in.Context.LimitRange.Min.CPUMillis = 2000
+		},
+		limits: object.Resources{CPUMillis: 4000},
+	},
+	{
+		name: "LimitRange max of a limit", bound: recommend.LimitRangeMaxCPU,
+		change: func(in *recommend.Input) {
+			in.Current.Limits.CPUMillis = 770
+			in.Context.LimitRange.Max.CPUMillis = 2500
+		},
+		limits: object.Resources{CPUMillis: 2500},
+	},
+	{
+		name: "node", bound: recommend.NodeCPU | recommend.NodeMemory,
+		change: context(func(c *recommend.Context) {
+			c.Node = object.Resources{CPUMillis: 800, MemoryBytes: 900 << 20}
+		}),
+		requests: object.Resources{CPUMillis: 800, MemoryBytes: 900 << 20},
+	},
+	{
+		name: "quota that is used up", bound: recommend.QuotaCPU | recommend.QuotaMemory,
+		change: context(func(c *recommend.Context) {
+			c.Quota = recommend.Quota{CPURequests: true, MemoryRequests: true}
+		}),
+		requests: object.Resources{CPUMillis: 77, MemoryBytes: 77 << 20},
+	},
+	{
+		name: "quota that leaves something for two", bound: recommend.QuotaCPU | recommend.QuotaMemory,
+		change: context(func(c *recommend.Context) {
+			c.Replicas = 2
+			c.Quota = recommend.Quota{CPURequests: true, MemoryLimits: true, Requests: object.Resources{CPUMillis: 20}, Limits: object.Resources{MemoryBytes: 6 << 20}}
+		}),
+		requests: object.Resources{CPUMillis: 87, MemoryBytes: 83 << 20},
+	},
+	{
+		name: "quota of limits of CPU", bound: recommend.QuotaCPU,
+		change: func(in *recommend.Input) {
+			in.Current.Limits.CPUMillis = 1540
+			in.Context.Quota = recommend.Quota{CPULimits: true, Limits: object.Resources{CPUMillis: 60}}
+		},
+		limits: object.Resources{CPUMillis: 1600},
+	},
+	{
+		name: "HPA on CPU", bound: recommend.HPACPU,
+		change:   context(func(c *recommend.Context) { c.HPACPU = true }),
+		requests: object.Resources{CPUMillis: 77},
+	},
+	{
+		name: "HPA on memory", bound: recommend.HPAMemory,
+		change:   context(func(c *recommend.Context) { c.HPAMemory = true }),
+		requests: object.Resources{MemoryBytes: 80 << 20},
+	},
+	{
+		name: "JVM", bound: recommend.JVMHeap,
+		change:   context(func(c *recommend.Context) { c.Runtime.JVMHeapBytes = 4 << 30 }),
+		requests: object.Resources{MemoryBytes: 5 << 30},
+	},
+	{
+		name: "Go", bound: recommend.GoMemLimit,
+		change:   context(func(c *recommend.Context) { c.Runtime.GoMemLimitBytes = 20 << 30 }),
+		requests: object.Resources{MemoryBytes: 21 << 30},
+	},
+	{
+		name: "Guaranteed", bound: recommend.QoSGuaranteed | recommend.QuotaCPU,
+		change: func(in *recommend.Input) {
+			in.Context.QoS = "Guaranteed"
+			in.Current.Limits = in.Current.Requests
+			in.Context.Quota = recommend.Quota{CPULimits: true, Limits: object.Resources{CPUMillis: 23}}
+		},
+		requests: object.Resources{CPUMillis: 100}, limits: object.Resources{CPUMillis: 100},
+	},
+	{
+		name: "Burstable", bound: recommend.QoSBurstable,
+		change: func(in *recommend.Input) {
+			in.Context.QoS, in.Context.OthersGuaranteed = "Burstable", true
+			in.Current.Limits = object.Resources{CPUMillis: 77, MemoryBytes: 99 << 20}
+			in.Context.LimitRange.Min.CPUMillis = 2000
+		},
+		requests: object.Resources{CPUMillis: 2000}, limits: object.Resources{CPUMillis: 2001},
+	},
+	{
+		name: "Burstable, at the most", bound: recommend.QoSBurstable,
+		change: func(in *recommend.Input) {
+			in.Context.QoS, in.Context.OthersGuaranteed = "Burstable", true
+			in.Current.Limits.CPUMillis = 77
+			in.Context.LimitRange.Max.CPUMillis = 500
+		},
+		requests: object.Resources{CPUMillis: 499}, limits: object.Resources{CPUMillis: 500},
+	},
+	{
+		name: "VPA", bound: recommend.VPAPresent,
+		change: context(func(c *recommend.Context) { c.VPA = "web" }),
+	},
+	{
+		name: "stale", bound: recommend.StaleData,
+		change: func(in *recommend.Input) {
+			in.Now = in.Now.Add(2 * time.Hour)
+			in.Current.Requests = object.Resources{CPUMillis: 9000, MemoryBytes: 9 << 30}
+		},
+		requests: object.Resources{CPUMillis: 9000, MemoryBytes: 9 << 30},
+	},
+	{
+		name: "OOM kill", bound: recommend.RecentOOM,
+		change: func(in *recommend.Input) { in.Sketch.ObserveOOM(in.Now.Unix(), 2<<30) }, requests: object.Resources{MemoryBytes: 4 << 30},
+	},
+	{
+		name: "start", bound: recommend.StartupPeak,
+		change: func(in *recommend.Input) {
+			in.Sketch = &usage.Sketch{} // Longer ago than windows reach.
+			in.Sketch.Observe(usage.Sample{Time: in.Now.Unix() - 11*86400, CPUMillis: 1, MemoryBytes: 8 << 30, Age: time.Minute})
+			for hour := int64(11 * 24); hour >= 0; hour-- {
+				in.Sketch.Observe(usage.Sample{Time: in.Now.Unix() - 3600*hour, CPUMillis: 1000, MemoryBytes: 1 << 30, Age: usage.Unknown})
+			}
+		},
+	},
+}
+
+func TestWhatSurroundsAContainerBoundsIt(t *testing.T) {
+	t.Parallel()
+	var tested recommend.Bounds
+	for _, c := range surroundings {
+		in := input(observed(48, flat(1000), flat(1<<30)))
+		in.Current.Requests = object.Resources{CPUMillis: 77, MemoryBytes: 80 << 20}
+		if c.bound.Has(recommend.QuotaMemory) {
+			in.Current = object.Allotment{Requests: object.Resources{CPUMillis: 77, MemoryBytes: 77 << 20}, Limits: object.Resources{MemoryBytes: 80 << 20}}
+		}
+		c.change(in)
+		r := recommend.Recommend(in)
+		require.Truef(t, r.Bound.Has(c.bound), "%s: bound by %s", c.name, r.Bound)
+		for _, text := range c.bound.Texts() {
+			assert.Contains(t, r.Explain(), text, c.name)
+		}
+		for i, want := range []object.Resources{c.requests, c.limits} {
+			got := []object.Resources{r.Requests, r.Limits}[i]
+			if want.CPUMillis != 0 {
+				assert.Equal(t, want.CPUMillis, got.CPUMillis, c.name)
+			}
+			if want.MemoryBytes != 0 {
+				assert.Equal(t, want.MemoryBytes, got.MemoryBytes, c.name)
+			}
+		}
+		assert.GreaterOrEqual(t, r.Limits.MemoryBytes, r.Requests.MemoryBytes, c.name)
+		if r.Limits.CPUMillis > 0 {
+			assert.GreaterOrEqual(t, r.Limits.CPUMillis, r.Requests.CPUMillis, c.name)
+		}
+		tested |= c.bound
+	}
+	// Floor and cap: TestNothingLeavesFloorAndCap.
+	for b := recommend.Bounds(1); b.String() != ""; b <<= 1 {
+		if b != recommend.FloorCPU && b != recommend.FloorMemory && b != recommend.CapCPU && b != recommend.CapMemory {
+			assert.Truef(t, tested.Has(b), "%s binds in no case", b)
+		}
+	}
+}
+
+// What a VPA sizes is recommended, and not said to be due.
+func TestWhatAVPASizesIsLeftToIt(t *testing.T) {
+	t.Parallel()
+	in := input(observed(48, flat(1000), flat(1<<30)))
+	in.Current.Requests = object.Resources{CPUMillis: 77, MemoryBytes: 77 << 20}
+	r := recommend.Recommend(in)
+	require.True(t, r.ChangeCPU && r.ChangeMemory)
+	in.Context.VPA = "web"
+	r = recommend.Recommend(in)
+	assert.False(t, r.ChangeCPU || r.ChangeMemory)
+	assert.Greater(t, r.Requests.MemoryBytes, int64(1<<30))
+}
+
+// A resize cannot change the class of a pod, and what has no requests is given some
+// by a restart alone.
+func TestAPodOfClassBestEffortNeedsARestart(t *testing.T) {
+	t.Parallel()
+	in := input(observed(48, flat(1000), flat(1<<30)))
+	assert.False(t, recommend.Recommend(in).RestartRequired)
+	in.Context.QoS = "BestEffort"
+	assert.True(t, recommend.Recommend(in).RestartRequired)
+}
