@@ -252,6 +252,7 @@ func TestVariablesThatLookMistyped(t *testing.T) {
 	r, err := config.Load(config.Input{Environ: []string{
 		"RIGHTSIZER_LOG_LEVL=debug",
 		"RIGHTSIZER_SERVICE_HOST=10.0.0.1", "RIGHTSIZER_PORT_9090_TCP=x", "RIGHTSIZER_PORT=tcp://10.0.0.1:9090", // set by Kubernetes
+		"RIGHTSIZER_SINK=x", // near a list, which no variable sets
 	}})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"environment RIGHTSIZER_LOG_LEVL is not a setting; did you mean RIGHTSIZER_LOG_LEVEL?"}, r.Warnings)

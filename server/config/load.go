@@ -42,6 +42,22 @@ func (p SettingError) Error() string {
 	return out.String() + " " + p.Want
 }
 
+// Problems are the mistakes that an error of Load joins, in their order.
+func Problems(err error) []SettingError {
+	if one, ok := errors.AsType[SettingError](err); ok {
+		var joined interface{ Unwrap() []error }
+		if !errors.As(err, &joined) {
+			return []SettingError{one}
+		}
+		var all []SettingError
+		for _, part := range joined.Unwrap() {
+			all = append(all, Problems(part)...)
+		}
+		return all
+	}
+	return nil
+}
+
 // Source says where the value of each setting comes from: a key's place, or
 // nothing for a default.
 type Source map[string]string
@@ -283,8 +299,10 @@ func (l *loader) warn() {
 	var known []string
 	isKnown := map[string]bool{}
 	for i := range l.settings {
-		known = append(known, l.settings[i].Env())
 		isKnown[l.settings[i].Env()] = true
+		if !l.settings[i].FileOnly() {
+			known = append(known, l.settings[i].Env())
+		}
 	}
 	for name := range l.env {
 		if !strings.HasPrefix(name, "RIGHTSIZER_") || isKnown[name] {

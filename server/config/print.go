@@ -10,30 +10,42 @@ import (
 // Print writes the configuration in force as a file that Load reads back, with
 // the place of each value as a comment.
 func Print(w io.Writer, r Result) error {
-	settings := Settings()
-	lines := make([]string, 0, len(settings))
+	values := Values(r)
+	lines := make([]string, len(values))
 	width := 0
-	for i := range settings {
-		s := &settings[i]
-		if s.get == nil {
-			continue
-		}
-		line := s.Key + ": " + yamlScalar(s.get(&r.Config), s.Kind)
-		lines = append(lines, line)
-		width = max(width, len(line))
+	for i, v := range values {
+		lines[i] = v.Key + ": " + yamlScalar(v.Value, v.kind)
+		width = max(width, len(lines[i]))
 	}
-	at := 0
-	for i := range settings {
-		s := &settings[i]
-		if s.get == nil {
-			continue
-		}
-		if _, err := fmt.Fprintf(w, "%-*s  # %s\n", min(width, 60), lines[at], r.Source.Place(s.Key)); err != nil {
+	for i, v := range values {
+		if _, err := fmt.Fprintf(w, "%-*s  # %s\n", min(width, 60), lines[i], v.Place); err != nil {
 			return fmt.Errorf("print the configuration: %w", err)
 		}
-		at++
 	}
 	return nil
+}
+
+// Value is one setting in force.
+type Value struct {
+	Key string `json:"key"`
+	// Value is as the file has it; sinks are a list in YAML's flow style.
+	Value string `json:"value"`
+	// Place is where it comes from, for people.
+	Place string `json:"place"`
+
+	kind string
+}
+
+// Values are the settings in force, in the order of the reference.
+func Values(r Result) []Value {
+	var out []Value
+	settings := Settings()
+	for i := range settings {
+		if s := &settings[i]; s.get != nil {
+			out = append(out, Value{Key: s.Key, Value: s.get(&r.Config), Place: r.Source.Place(s.Key), kind: s.Kind})
+		}
+	}
+	return out
 }
 
 // yamlScalar quotes what YAML would read as something else.
