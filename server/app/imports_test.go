@@ -50,8 +50,9 @@ var allowed = map[string][]string{
 	"server/ws":             {"gen", "bus", "server/codec", "server/stream", "server/auth", "server/rpc/rpcerr"},
 	"server/sink":           {"gen", "bus", "server/codec"},
 	"server/streamtest":     {"gen", "server/codec"},
+	"server/tunnel":         {},
 	"server/app":            {"*"},
-	"server/cmd/rightsizer": {"gen", "watcher/recommend", "server/app", "server/codec", "server/config", "server/suggest", "server/text"},
+	"server/cmd/rightsizer": {"gen", "watcher/recommend", "server/app", "server/codec", "server/config", "server/suggest", "server/text", "server/tunnel"},
 }
 
 // The import graph is what the layout says: nobody but the composition root sees

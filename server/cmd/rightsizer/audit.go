@@ -36,6 +36,7 @@ func newAudit() *cobra.Command {
 
 type auditListOptions struct {
 	connectFlags
+	scopeFlag
 
 	namespaces  []string
 	actors      []string
@@ -67,8 +68,9 @@ func newAuditList() *cobra.Command {
 	f.StringVar(&o.until, "until", "", "only records before this time, in the same forms")
 	f.IntVar(&o.limit, "limit", 100, "at most this many records; 0 is all")
 	o.connectFlags.add(cmd)
-	f.StringVarP(&o.output, "output", "o", "table", "form of the output: table, json or yaml")
-	completeValues(cmd, "output", "table", "json", "yaml")
+	o.scopeFlag.add(cmd)
+	completeNamespaces(cmd, &o.connectFlags)
+	addForm(cmd, &o.output)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return o.run(cmd) }
 	return cmd
 }
@@ -78,11 +80,15 @@ func (o *auditListOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return usageError{err}
 	}
-	client, err := o.http()
+	to, err := o.connect(cmd)
 	if err != nil {
-		return usageError{err}
+		return err
 	}
-	records, err := o.list(cmd.Context(), rightsizerv1connect.NewAuditServiceClient(client, o.server), req)
+	defer to.close()
+	if req.Namespaces, err = o.scopeFlag.namespaces(o.namespaces, to); err != nil {
+		return err
+	}
+	records, err := o.list(cmd.Context(), rightsizerv1connect.NewAuditServiceClient(to.client, to.url), req)
 	if err != nil {
 		return err
 	}
@@ -192,8 +198,7 @@ func newAuditVerify() *cobra.Command {
 	f.StringVar(&o.dir, "dir", "", "check the copy in this folder instead of asking the operator")
 	f.StringArrayVar(&o.heads, "head", nil, "a record known from elsewhere, as SEQUENCE:HASH")
 	o.connectFlags.add(cmd)
-	f.StringVarP(&o.output, "output", "o", "table", "form of the output: table, json or yaml")
-	completeValues(cmd, "output", "table", "json", "yaml")
+	addForm(cmd, &o.output)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return o.run(cmd) }
 	return cmd
 }
@@ -212,11 +217,12 @@ func (o *auditVerifyOptions) run(cmd *cobra.Command) error {
 			return usageError{fmt.Errorf("--dir: %w", err)}
 		}
 	} else {
-		client, clientErr := o.http()
-		if clientErr != nil {
-			return usageError{clientErr}
+		to, connectErr := o.connect(cmd)
+		if connectErr != nil {
+			return connectErr
 		}
-		report, err = rightsizerv1connect.NewAuditServiceClient(client, o.server).VerifyAudit(ctx, &rightsizerv1.VerifyAuditRequest{Heads: heads})
+		defer to.close()
+		report, err = rightsizerv1connect.NewAuditServiceClient(to.client, to.url).VerifyAudit(ctx, &rightsizerv1.VerifyAuditRequest{Heads: heads})
 		if err != nil {
 			err = explain(err)
 		}

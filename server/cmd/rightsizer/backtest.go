@@ -47,8 +47,7 @@ func newBacktest() *cobra.Command {
 	f.IntVar(&o.warmup, "warmup", -1, "step at which the first size is set (default: after a day, at most a quarter of the longest series)")
 	f.IntVar(&o.scoreFrom, "score-from", -1, "first step that counts (default: after a week, at most half of the longest series)")
 	f.Float64Var(&o.multiplier, "multiplier", 1, "multiplies the memory target, to trade OOM kills for memory")
-	f.StringVarP(&o.output, "output", "o", "table", "form of the output: table, json or yaml")
-	completeValues(cmd, "output", "table", "json", "yaml")
+	addForm(cmd, &o.output)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return o.run(cmd) }
 	cmd.AddCommand(newConvert())
 	return cmd

@@ -18,6 +18,7 @@ const listTimeout = 30 * time.Second
 type eventsOptions struct {
 	filterFlags
 	connectFlags
+	scopeFlag
 
 	follow      bool
 	after       string
@@ -44,8 +45,9 @@ func newEvents() *cobra.Command {
 	f.StringVar(&o.after, "after", "", "go on after this position of an earlier message; with -f")
 	f.BoolVar(&o.allowedOnly, "allowed-only", false, "show what I may read instead of refusing me")
 	o.connectFlags.add(cmd)
-	f.StringVarP(&o.output, "output", "o", "table", "form of the output: table, json or yaml")
-	completeValues(cmd, "output", "table", "json", "yaml")
+	o.scopeFlag.add(cmd)
+	completeNamespaces(cmd, &o.connectFlags)
+	addForm(cmd, &o.output)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return o.run(cmd) }
 	return cmd
 }
@@ -56,35 +58,31 @@ func (o *eventsOptions) run(cmd *cobra.Command) error {
 		return usageError{err}
 	}
 	filter.AllowedOnly = o.allowedOnly
-	client, err := o.client()
-	if err != nil {
-		return usageError{err}
+	if o.after != "" && !o.follow {
+		return usageError{errors.New("--after goes with -f")}
 	}
 	out, err := newPrinter(o.output, cmd.OutOrStdout(), o.follow)
 	if err != nil {
 		return usageError{err}
 	}
+	to, err := o.connect(cmd)
+	if err != nil {
+		return err
+	}
+	defer to.close()
+	if filter.Namespaces, err = o.scopeFlag.namespaces(filter.GetNamespaces(), to); err != nil {
+		return err
+	}
+	client := rightsizerv1connect.NewEventServiceClient(to.client, to.url)
 	if o.follow {
 		f := &follower{client: client, filter: filter, after: o.after, out: out, notes: cmd.ErrOrStderr(), wait: pause}
 		return f.run(cmd.Context())
-	}
-	if o.after != "" {
-		return usageError{errors.New("--after goes with -f")}
 	}
 	found, err := listEvents(cmd.Context(), client, filter, out)
 	if err == nil && found == 0 && o.output == "table" {
 		_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "no event is held that fits")
 	}
 	return err
-}
-
-// client speaks Connect to the operator.
-func (o *eventsOptions) client() (rightsizerv1connect.EventServiceClient, error) {
-	client, err := o.http()
-	if err != nil {
-		return nil, err
-	}
-	return rightsizerv1connect.NewEventServiceClient(client, o.server), nil
 }
 
 // listEvents prints everything that is held, page by page, and counts it.

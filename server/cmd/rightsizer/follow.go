@@ -17,6 +17,7 @@ import (
 	"github.com/rightsizer/rightsizer/gen/go/rightsizer/v1/rightsizerv1connect"
 
 	"github.com/rightsizer/rightsizer/server/text"
+	"github.com/rightsizer/rightsizer/server/tunnel"
 )
 
 const (
@@ -179,7 +180,10 @@ func explain(err error) error {
 	text := err.Error()
 	var at *url.Error
 	var coded *connect.Error
+	way, inCluster := errors.AsType[*tunnel.Error](err)
 	switch {
+	case inCluster:
+		text = way.Error()
 	case errors.As(err, &at):
 		text = "cannot reach the operator at " + hostOf(at.URL) + ": " + at.Err.Error()
 	case errors.As(err, &coded):
@@ -187,6 +191,9 @@ func explain(err error) error {
 	}
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		text += "; give --server-fingerprint or --server-ca-file"
+	}
+	if connect.CodeOf(err) == connect.CodeUnauthenticated {
+		text += "; give --token-file, or through a cluster --service-account, for whom it makes a token"
 	}
 	return errors.New(text)
 }

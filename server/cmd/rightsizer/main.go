@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 
@@ -68,7 +69,8 @@ func newRoot(name string) *cobra.Command {
 	root := newServe()
 	root.Use = "rightsizer"
 	root.Short = "Watches a Kubernetes cluster and says what goes wrong with resources"
-	root.Long = root.Short + ".\n\nWithout a verb it is the operator, like `rightsizer serve`.\n" +
+	root.Long = root.Short + ".\n\nWithout a verb it is the operator, like `rightsizer serve`. Installed as kubectl-rightsizer it is a plugin of\n" +
+		"kubectl, which reaches the operator through the cluster.\n" +
 		"Exit codes: 0 success, 1 failure, 2 wrong usage or configuration."
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.Args = func(cmd *cobra.Command, args []string) error {
@@ -84,10 +86,17 @@ func newRoot(name string) *cobra.Command {
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	if strings.HasPrefix(name, "kubectl-") { // installed as a plugin of kubectl
-		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl rightsizer"}
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: pluginName}
 	}
 	root.AddCommand(newServe(), newEvents(), newRecommendations(), newRemediations(), newAudit(), newReplay(), newRecord(), newBacktest(), newConfig(), newVersion())
 	return root
+}
+
+// pluginName is how the program is called as a plugin of kubectl.
+const pluginName = "kubectl rightsizer"
+
+func isPlugin(cmd *cobra.Command) bool {
+	return cmd.Root().Annotations[cobra.CommandDisplayNameAnnotation] == pluginName
 }
 
 // noArgs is cobra.NoArgs with the exit code of wrong usage.
@@ -99,11 +108,22 @@ func noArgs(cmd *cobra.Command, args []string) error {
 }
 
 func newVersion() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+	var form string
+	cmd := &cobra.Command{Use: "version", Short: "Print the version", Args: noArgs}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := checkForm(form); err != nil {
+			return usageError{err}
+		}
+		if form == "table" {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), version)
 			return err //nolint:wrapcheck // nothing to add
-		},
+		}
+		return writeValue(cmd.OutOrStdout(), form, struct {
+			Version   string `json:"version"`
+			GoVersion string `json:"goVersion"`
+			Platform  string `json:"platform"`
+		}{version, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH})
 	}
+	addForm(cmd, &form)
+	return cmd
 }

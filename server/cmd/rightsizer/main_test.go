@@ -264,12 +264,9 @@ func TestFollowReconnectsWithItsPosition(t *testing.T) {
 	}
 	url := serveEvents(t, s)
 	var out, notes bytes.Buffer
-	o := &eventsOptions{connectFlags: connectFlags{server: url}, output: "table"}
-	client, err := o.client()
-	require.NoError(t, err)
 	printer, err := newPrinter("table", &out, true)
 	require.NoError(t, err)
-	f := &follower{client: client, filter: &rightsizerv1.EventFilter{}, out: printer, notes: &notes, wait: func(context.Context, time.Duration) {}}
+	f := &follower{client: rightsizerv1connect.NewEventServiceClient(http.DefaultClient, url), filter: &rightsizerv1.EventFilter{}, out: printer, notes: &notes, wait: func(context.Context, time.Duration) {}}
 	require.ErrorContains(t, f.run(t.Context()), "permission_denied")
 	assert.Equal(t, []string{"", "p2", "p5"}, s.afters)
 	assert.Equal(t, 1, strings.Count(out.String(), "first"), "printed once")
@@ -282,9 +279,7 @@ func TestFollowReconnectsWithItsPosition(t *testing.T) {
 func TestFollowEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	o := &eventsOptions{connectFlags: connectFlags{server: "http://127.0.0.1:1"}}
-	client, err := o.client()
-	require.NoError(t, err)
+	client := rightsizerv1connect.NewEventServiceClient(http.DefaultClient, "http://127.0.0.1:1")
 	printer, err := newPrinter("json", &bytes.Buffer{}, true)
 	require.NoError(t, err)
 	f := &follower{client: client, out: printer, notes: &bytes.Buffer{}, wait: pause}

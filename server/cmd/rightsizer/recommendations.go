@@ -14,6 +14,7 @@ import (
 
 type recommendationsOptions struct {
 	connectFlags
+	scopeFlag
 
 	namespaces  []string
 	workloads   []string
@@ -45,8 +46,9 @@ func newRecommendations() *cobra.Command {
 	f.BoolVar(&o.savings, "savings", false, "show costs by namespace, now and as recommended")
 	f.BoolVar(&o.allowedOnly, "allowed-only", false, "show what I may read instead of refusing me")
 	o.connectFlags.add(cmd)
-	f.StringVarP(&o.output, "output", "o", "table", "form of the output: table, json or yaml")
-	completeValues(cmd, "output", "table", "json", "yaml")
+	o.scopeFlag.add(cmd)
+	completeNamespaces(cmd, &o.connectFlags)
+	addForm(cmd, &o.output)
 	completeValues(cmd, "order-by", "name", "savings", "oom_risk", "memory_change", "cpu_change")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return o.run(cmd) }
 	return cmd
@@ -59,11 +61,15 @@ func (o *recommendationsOptions) run(cmd *cobra.Command) error {
 	if o.savings && (o.due || o.explain || len(o.workloads) > 0) {
 		return usageError{errors.New("--savings: goes with --namespace alone, not with --due, --explain or --workload")}
 	}
-	client, err := o.http()
+	to, err := o.connect(cmd)
 	if err != nil {
-		return usageError{err}
+		return err
 	}
-	service := rightsizerv1connect.NewWorkloadServiceClient(client, o.server)
+	defer to.close()
+	if o.namespaces, err = o.scopeFlag.namespaces(o.namespaces, to); err != nil {
+		return err
+	}
+	service := rightsizerv1connect.NewWorkloadServiceClient(to.client, to.url)
 	if o.savings {
 		return o.printSavings(cmd, service)
 	}

@@ -33,6 +33,7 @@ func newRemediations() *cobra.Command {
 
 type remediationsOptions struct {
 	connectFlags
+	scopeFlag
 
 	namespaces  []string
 	states      []string
@@ -56,8 +57,9 @@ func newRemediationsList() *cobra.Command {
 	f.IntVar(&o.limit, "limit", 100, "at most this many; 0 is all")
 	f.BoolVar(&o.allowedOnly, "allowed-only", false, "show what I may read instead of refusing me")
 	o.connectFlags.add(cmd)
-	f.StringVarP(&o.output, "output", "o", "table", "form of the output: table, json or yaml")
-	completeValues(cmd, "output", "table", "json", "yaml")
+	o.scopeFlag.add(cmd)
+	completeNamespaces(cmd, &o.connectFlags)
+	addForm(cmd, &o.output)
 	completeValues(cmd, "state", stateNames()...)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return o.list(cmd) }
 	return cmd
@@ -99,14 +101,18 @@ func (o *remediationsOptions) list(cmd *cobra.Command) error {
 	if err := errors.Join(errs...); err != nil {
 		return usageError{err}
 	}
-	client, err := o.http()
+	to, err := o.connect(cmd)
 	if err != nil {
-		return usageError{err}
+		return err
+	}
+	defer to.close()
+	if req.Namespaces, err = o.scopeFlag.namespaces(o.namespaces, to); err != nil {
+		return err
 	}
 	if o.limit > 0 {
 		req.PageSize = int32(min(o.limit, 1000))
 	}
-	found, err := listRemediations(cmd.Context(), rightsizerv1connect.NewRemediationServiceClient(client, o.server), req, o.limit)
+	found, err := listRemediations(cmd.Context(), rightsizerv1connect.NewRemediationServiceClient(to.client, to.url), req, o.limit)
 	if err != nil {
 		return explain(err)
 	}
@@ -164,26 +170,35 @@ type remediationOptions struct {
 
 func (o *remediationOptions) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVarP(&o.namespace, "namespace", "n", "", "namespace of the remediation (required)")
+	f.StringVarP(&o.namespace, "namespace", "n", "", "namespace of the remediation; through a cluster the kubeconfig's own unless set")
 	o.connectFlags.add(cmd)
-	f.StringVarP(&o.output, "output", "o", "table", "form of the output: table, json or yaml")
-	completeValues(cmd, "output", "table", "json", "yaml")
+	completeNamespaces(cmd, &o.connectFlags)
+	addForm(cmd, &o.output)
 }
 
-// service judges the flags that every verb has.
-func (o *remediationOptions) service() (rightsizerv1connect.RemediationServiceClient, error) {
-	err := checkForm(o.output)
+// about is one call about one remediation.
+func (o *remediationOptions) about(cmd *cobra.Command, name string, call func(ctx context.Context, s rightsizerv1connect.RemediationServiceClient, namespace, name string) (*rightsizerv1.Remediation, error)) error {
+	if err := checkForm(o.output); err != nil {
+		return usageError{err}
+	}
+	to, err := o.connect(cmd)
+	if err != nil {
+		return err
+	}
+	defer to.close()
 	if o.namespace == "" {
-		err = errors.Join(err, errors.New("--namespace: must be set: a remediation is in the namespace of its workload"))
+		o.namespace = to.namespace
 	}
+	if o.namespace == "" {
+		return usageError{errors.New("--namespace: must be set: a remediation is in the namespace of its workload")}
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), listTimeout)
+	defer cancel()
+	found, err := call(ctx, rightsizerv1connect.NewRemediationServiceClient(to.client, to.url), o.namespace, name)
 	if err != nil {
-		return nil, usageError{err}
+		return explain(err)
 	}
-	client, err := o.http()
-	if err != nil {
-		return nil, usageError{err}
-	}
-	return rightsizerv1connect.NewRemediationServiceClient(client, o.server), nil
+	return o.show(cmd.OutOrStdout(), found)
 }
 
 // oneName judges the arguments of a verb.
@@ -201,18 +216,12 @@ func newRemediationsGet() *cobra.Command {
 		Example: "  rightsizer remediations get 3f09c1a2b4d5e6f70819 -n production",
 	}
 	o.add(cmd)
+	cmd.ValidArgsFunction = completeRemediations(o)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		service, err := o.service()
-		if err != nil {
-			return err
-		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), listTimeout)
-		defer cancel()
-		resp, err := service.GetRemediation(ctx, &rightsizerv1.GetRemediationRequest{Namespace: o.namespace, Name: args[0]})
-		if err != nil {
-			return explain(err)
-		}
-		return o.show(cmd.OutOrStdout(), resp.GetRemediation())
+		return o.about(cmd, args[0], func(ctx context.Context, s rightsizerv1connect.RemediationServiceClient, namespace, name string) (*rightsizerv1.Remediation, error) {
+			resp, err := s.GetRemediation(ctx, &rightsizerv1.GetRemediationRequest{Namespace: namespace, Name: name})
+			return resp.GetRemediation(), err //nolint:wrapcheck // explain words it
+		})
 	}
 	return cmd
 }
@@ -220,23 +229,32 @@ func newRemediationsGet() *cobra.Command {
 // verb is one way to decide.
 type verb struct {
 	use, short string
-	call       func(ctx context.Context, s rightsizerv1connect.RemediationServiceClient, namespace, name, etag, reason string) (*rightsizerv1.Remediation, error)
+	// states are those that the verb is for; completion offers these alone.
+	states []rightsizerv1.RemediationState
+	call   func(ctx context.Context, s rightsizerv1connect.RemediationServiceClient, namespace, name, etag, reason string) (*rightsizerv1.Remediation, error)
 }
 
+// The states that the verbs are for.
+var (
+	waiting   = []rightsizerv1.RemediationState{rightsizerv1.RemediationState_REMEDIATION_STATE_PENDING_APPROVAL}
+	pending   = []rightsizerv1.RemediationState{rightsizerv1.RemediationState_REMEDIATION_STATE_PROPOSED, rightsizerv1.RemediationState_REMEDIATION_STATE_PENDING_APPROVAL, rightsizerv1.RemediationState_REMEDIATION_STATE_APPROVED}
+	effective = []rightsizerv1.RemediationState{rightsizerv1.RemediationState_REMEDIATION_STATE_VERIFYING, rightsizerv1.RemediationState_REMEDIATION_STATE_SUCCEEDED, rightsizerv1.RemediationState_REMEDIATION_STATE_ESCALATED}
+)
+
 var verbs = []verb{
-	{"approve", "Let a repair be carried out", func(ctx context.Context, s rightsizerv1connect.RemediationServiceClient, namespace, name, etag, reason string) (*rightsizerv1.Remediation, error) {
+	{"approve", "Let a repair be carried out", waiting, func(ctx context.Context, s rightsizerv1connect.RemediationServiceClient, namespace, name, etag, reason string) (*rightsizerv1.Remediation, error) {
 		resp, err := s.ApproveRemediation(ctx, &rightsizerv1.ApproveRemediationRequest{Namespace: namespace, Name: name, Etag: etag, Reason: reason})
 		return resp.GetRemediation(), err
 	}},
-	{"reject", "Turn a repair down", func(ctx context.Context, s rightsizerv1connect.RemediationServiceClient, namespace, name, etag, reason string) (*rightsizerv1.Remediation, error) {
+	{"reject", "Turn a repair down", waiting, func(ctx context.Context, s rightsizerv1connect.RemediationServiceClient, namespace, name, etag, reason string) (*rightsizerv1.Remediation, error) {
 		resp, err := s.RejectRemediation(ctx, &rightsizerv1.RejectRemediationRequest{Namespace: namespace, Name: name, Etag: etag, Reason: reason})
 		return resp.GetRemediation(), err
 	}},
-	{"cancel", "Take a repair back before it is carried out", func(ctx context.Context, s rightsizerv1connect.RemediationServiceClient, namespace, name, etag, reason string) (*rightsizerv1.Remediation, error) {
+	{"cancel", "Take a repair back before it is carried out", pending, func(ctx context.Context, s rightsizerv1connect.RemediationServiceClient, namespace, name, etag, reason string) (*rightsizerv1.Remediation, error) {
 		resp, err := s.CancelRemediation(ctx, &rightsizerv1.CancelRemediationRequest{Namespace: namespace, Name: name, Etag: etag, Reason: reason})
 		return resp.GetRemediation(), err
 	}},
-	{"rollback", "Take the effect of a repair back", func(ctx context.Context, s rightsizerv1connect.RemediationServiceClient, namespace, name, etag, reason string) (*rightsizerv1.Remediation, error) {
+	{"rollback", "Take the effect of a repair back", effective, func(ctx context.Context, s rightsizerv1connect.RemediationServiceClient, namespace, name, etag, reason string) (*rightsizerv1.Remediation, error) {
 		resp, err := s.RollbackRemediation(ctx, &rightsizerv1.RollbackRemediationRequest{Namespace: namespace, Name: name, Etag: etag, Reason: reason})
 		return resp.GetRemediation(), err
 	}},
@@ -249,20 +267,13 @@ func newDecide(v verb) *cobra.Command {
 		Example: "  rightsizer remediations " + v.use + " 3f09c1a2b4d5e6f70819 -n production --reason='seen with the team'",
 	}
 	o.add(cmd)
+	cmd.ValidArgsFunction = completeRemediations(o, v.states...)
 	cmd.Flags().StringVar(&o.reason, "reason", "", "why, for the audit")
 	cmd.Flags().StringVar(&o.etag, "etag", "", "etag of the repair as it was looked at: refuse if it changed since")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		service, err := o.service()
-		if err != nil {
-			return err
-		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), listTimeout)
-		defer cancel()
-		r, err := v.call(ctx, service, o.namespace, args[0], o.etag, o.reason)
-		if err != nil {
-			return explain(err)
-		}
-		return o.show(cmd.OutOrStdout(), r)
+		return o.about(cmd, args[0], func(ctx context.Context, s rightsizerv1connect.RemediationServiceClient, namespace, name string) (*rightsizerv1.Remediation, error) {
+			return v.call(ctx, s, namespace, name, o.etag, o.reason)
+		})
 	}
 	return cmd
 }

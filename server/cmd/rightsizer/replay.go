@@ -33,8 +33,7 @@ func newReplay() *cobra.Command {
 		Example: "  rightsizer replay incident.jsonl.gz\n  rightsizer replay incident.jsonl.gz --min-severity=error -o json",
 	}
 	o.add(cmd)
-	cmd.Flags().StringVarP(&o.output, "output", "o", "table", "form of the output: table, json or yaml")
-	completeValues(cmd, "output", "table", "json", "yaml")
+	addForm(cmd, &o.output)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return o.run(cmd, args[0]) }
 	return cmd
 }

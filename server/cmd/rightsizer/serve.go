@@ -115,37 +115,3 @@ func isTerminal(w io.Writer) bool {
 func wantsColour(w io.Writer) bool {
 	return isTerminal(w) && os.Getenv("NO_COLOR") == ""
 }
-
-func newConfig() *cobra.Command {
-	parent := &cobra.Command{
-		Use: "config", Short: "Check or print the configuration of the operator",
-		Args: noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return usageError{errors.New("config wants a verb: check or print")}
-		},
-	}
-	check := &cobra.Command{Use: "check", Short: "Say everything that is wrong with the configuration", Args: noArgs}
-	checkFlags := config.AddFlags(check.Flags())
-	check.RunE = func(cmd *cobra.Command, _ []string) error {
-		loaded, err := load(checkFlags)
-		if err != nil {
-			return err
-		}
-		for _, warning := range loaded.Warnings {
-			_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "rightsizer: warning: "+text.Escape(warning))
-		}
-		_, err = fmt.Fprintln(cmd.OutOrStdout(), "the configuration is good")
-		return err //nolint:wrapcheck // nothing to add
-	}
-	show := &cobra.Command{Use: "print", Short: "Print the configuration in force as a file, with the place of each value", Args: noArgs}
-	showFlags := config.AddFlags(show.Flags())
-	show.RunE = func(cmd *cobra.Command, _ []string) error {
-		loaded, err := load(showFlags)
-		if err != nil {
-			return err
-		}
-		return config.Print(cmd.OutOrStdout(), loaded)
-	}
-	parent.AddCommand(check, show)
-	return parent
-}

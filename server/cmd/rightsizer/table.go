@@ -2,11 +2,13 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rightsizer/rightsizer/server/codec"
@@ -21,6 +23,28 @@ func checkForm(form string) error {
 	default:
 		return fmt.Errorf("--output: wants table, json or yaml, not %s", codec.Quote(form))
 	}
+}
+
+// addForm adds -o.
+func addForm(cmd *cobra.Command, form *string) {
+	cmd.Flags().StringVarP(form, "output", "o", "table", "form of the output: table, json or yaml")
+	completeValues(cmd, "output", "table", "json", "yaml")
+}
+
+// writeValue writes what has no message of its own, as one line of JSON or as YAML.
+func writeValue(w io.Writer, form string, value any) error {
+	line, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	document := text.EscapeJSON(string(line)) + "\n"
+	if form == "yaml" {
+		if document, err = asYAML(line); err != nil {
+			return err
+		}
+	}
+	_, err = io.WriteString(w, document)
+	return err //nolint:wrapcheck // nothing to add
 }
 
 // writeMessages writes each message as a line of JSON or a YAML document.
