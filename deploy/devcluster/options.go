@@ -44,7 +44,8 @@ type Options struct {
 	// writes what it selects, one JSON event a line, to Cluster.AuditLogPath.
 	AuditPolicy string
 
-	// Stages are further kwok Stage documents in YAML, played beside ours.
+	// Stages are further documents of kwok in YAML, played beside ours: Stages, or
+	// where ports are forwarded to.
 	Stages []string
 
 	// MetricResolution is how often metrics-server asks the nodes for usage, at

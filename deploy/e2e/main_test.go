@@ -23,8 +23,14 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
+	forwarding, err := newForwarding()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "listen for forwarded ports:", err)
+		return 1
+	}
+	forwarded = forwarding
 	c, err := devcluster.Start(context.Background(), devcluster.Options{
-		Nodes: 3, Progress: devcluster.ProgressPrinter(os.Stderr, false),
+		Nodes: 3, Progress: devcluster.ProgressPrinter(os.Stderr, false), Stages: []string{forwarding.rule()},
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "start the devcluster:", err)

@@ -109,7 +109,13 @@ func follow(t *testing.T, o *operator, args ...string) *follower {
 	if o != nil {
 		path = o.cmd.Path
 	}
-	f := &follower{t, &lockedBuffer{}, exec.CommandContext(t.Context(), path, args...)}
+	return begin(t, exec.CommandContext(t.Context(), path, args...))
+}
+
+// begin starts a command; it is ended with the test.
+func begin(t *testing.T, cmd *exec.Cmd) *follower {
+	t.Helper()
+	f := &follower{t, &lockedBuffer{}, cmd}
 	f.cmd.Stdout, f.cmd.Stderr = f.out, f.out
 	require.NoError(t, f.cmd.Start(), "make e2e installs grpcurl and says where it is in GRPCURL")
 	t.Cleanup(func() {
