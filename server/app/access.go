@@ -210,6 +210,11 @@ func (a *App) identified(e exposure, next http.Handler) http.Handler {
 				_ = writer.Write(w, r, err) // the client may be gone
 				return
 			}
+			if !a.inflight.admit(r.Context(), id) {
+				a.metrics.capped.WithLabelValues("identity_requests").Inc()
+				_ = writer.Write(w, r, tooManyOfIdentity()) // the client may be gone
+				return
+			}
 		}
 		next.ServeHTTP(w, r)
 	}), a.refused)

@@ -100,7 +100,7 @@ func (a *App) mountReflection(mux *http.ServeMux, chain connect.HandlerOption, w
 	both.Handle(v1, handler)
 	v1alpha, handler := grpcreflect.NewHandlerV1Alpha(reflector, chain)
 	both.Handle(v1alpha, handler)
-	bounded := wrap(capped(both, reflectionStreams, "reflection streams", a.metrics.capped.WithLabelValues("reflection")))
+	bounded := wrap(capped(lasting(both), reflectionStreams, "reflection streams", a.metrics.capped.WithLabelValues("reflection")))
 	mux.Handle(v1, bounded)
 	mux.Handle(v1alpha, bounded)
 }
@@ -112,7 +112,7 @@ func (a *App) mountHealth(mux *http.ServeMux, p *probe, chain connect.HandlerOpt
 	path, handler := grpchealth.NewHandler(p, chain)
 	handler = wrap(boundedBody(intercept.Complete(handler), healthBodyBytes, min(healthBodyTimeout, a.bodyTimeout)))
 	mux.Handle(path, capped(handler, healthChecks, "checks of the health", a.metrics.capped.WithLabelValues("health_check")))
-	mux.Handle(path+"Watch", capped(handler, healthWatches, "watches of the health", a.metrics.capped.WithLabelValues("health_watch")))
+	mux.Handle(path+"Watch", capped(lasting(handler), healthWatches, "watches of the health", a.metrics.capped.WithLabelValues("health_watch")))
 }
 
 // eventsHandler is the WebSocket.
@@ -132,7 +132,7 @@ func (a *App) outer(e exposure, h http.Handler) http.Handler {
 	if e.open && e.loopback && !a.cfg.InsecureNoAuth {
 		h = sameMachine(h)
 	}
-	return isolate(h, a.logger, a.metrics.panics)
+	return isolate(a.inflight.bound(h), a.logger, a.metrics.panics)
 }
 
 func (a *App) refused(_ *http.Request, err error) {

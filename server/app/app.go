@@ -78,7 +78,9 @@ type App struct {
 	hub     *stream.Hub
 	health  *health
 	metrics *httpMetrics
-	audit   *audit.Log // nil beside a Cluster of a test's own
+	// inflight bounds the requests of all listeners of the API.
+	inflight *inflight
+	audit    *audit.Log // nil beside a Cluster of a test's own
 
 	policies *live.Store     // nil beside a Cluster of a test's own
 	outbound *outbound.Guard // judges every address that somebody else names
@@ -109,6 +111,7 @@ func New(cfg config.Config, opts Options) (*App, error) {
 	if a.metrics, err = newHTTPMetrics(a.registry); err != nil {
 		return nil, err
 	}
+	a.inflight = newInflight(a.metrics.capped.WithLabelValues("requests"))
 	if a.bus, err = bus.New(bus.Options{Entries: cfg.RingEntries, Bytes: cfg.RingBytes}); err != nil {
 		return nil, fmt.Errorf("event ring: %w", err)
 	}
@@ -127,7 +130,7 @@ func New(cfg config.Config, opts Options) (*App, error) {
 	}
 	a.hub, err = stream.NewHub(stream.Options{
 		Bus: a.bus, Problems: a.cluster, Incidents: a.cluster,
-		Cluster: a.cluster.ClusterID, Synced: a.cluster.Synced, Scope: a.scope, Recheck: a.recheck,
+		Cluster: a.cluster.ClusterID, Synced: a.cluster.Synced, Scope: a.scope, Recheck: a.recheck, Opened: lasts,
 		Heartbeat: cfg.StreamHeartbeat, WriteTimeout: cfg.StreamWriteTimeout, MaxSessions: cfg.MaxStreams,
 		Registerer: a.registry, Logger: a.logger.With(slog.String("component", "stream")),
 	})

@@ -163,11 +163,11 @@ func TestWhatConnectRefusesItselfIsExplained(t *testing.T) {
 	assert.Equal(t, rpcerr.ReasonUnimplemented, info.GetReason())
 }
 
-// slowAPI is an API that waits 50 ms for bodies.
-func slowAPI(t *testing.T) string {
+// apiOf is an open API whose bounds are set.
+func apiOf(t *testing.T, set func(*App)) string {
 	t.Helper()
 	a := newApp(t, loopback())
-	a.bodyTimeout = 50 * time.Millisecond
+	set(a)
 	handler, err := a.apiHandler(t.Context(), exposure{loopback: true, open: true}, &probe{ready: a.health.Ready, services: services})
 	require.NoError(t, err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -183,7 +183,7 @@ func slowAPI(t *testing.T) string {
 }
 
 func TestATrickledBodyIsAnswered(t *testing.T) {
-	url := slowAPI(t)
+	url := apiOf(t, func(a *App) { a.bodyTimeout = 50 * time.Millisecond })
 	const unary, stream, health = "/rightsizer.v1.ClusterService/GetHealth", "/rightsizer.v1.EventService/StreamEvents", "/grpc.health.v1.Health/Check"
 	for name, c := range map[string]struct {
 		version           int

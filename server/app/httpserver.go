@@ -28,6 +28,8 @@ const (
 	headerTimeout  = 5 * time.Second
 	maxHeaderBytes = 32 << 10
 	idleTimeout    = 2 * time.Minute
+	// opsTimeout bounds a question of the platform's with its answer.
+	opsTimeout = 10 * time.Second
 	// bodyTimeout is how long a client may take to send a request's body.
 	bodyTimeout = 10 * time.Second
 	// maxBodyBytes bounds a request's body; beyond the bound of a message it
@@ -47,6 +49,8 @@ const (
 	healthBodyTimeout = 2 * time.Second
 
 	reasonTooMany = "TOO_MANY_STREAMS"
+	// reasonBusy says that as many requests are being answered as may be.
+	reasonBusy = "TOO_MANY_REQUESTS_AT_A_TIME"
 )
 
 // newServer makes a server that speaks HTTP/1.1 and HTTP/2, the latter in clear
@@ -65,13 +69,27 @@ func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
 		// What clients do wrong below HTTP is theirs, and there is much of it.
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams:          100,
-			SendPingTimeout:               30 * time.Second, // finds peers that died silently
-			PingTimeout:                   15 * time.Second,
-			MaxReceiveBufferPerConnection: 1 << 20,
-			MaxReceiveBufferPerStream:     256 << 10,
+			MaxConcurrentStreams: 100,
+			SendPingTimeout:      30 * time.Second, // finds peers that died silently
+			PingTimeout:          15 * time.Second,
+			// A connection may cost what is said here before anybody is asked who he is:
+			// net/http makes room for a frame as soon as its length is announced, and keeps
+			// what no handler has read.
+			MaxReadFrameSize:              16 << 10,
+			MaxReceiveBufferPerConnection: 64 << 10,
+			MaxReceiveBufferPerStream:     64 << 10,
 		},
 	}
+}
+
+// newOpsServer makes the server of the platform's questions: one at a time to a
+// connection, each answered within the time that a scraper has.
+func newOpsServer(handler http.Handler, logger *slog.Logger) *http.Server {
+	server := newServer(handler, logger)
+	server.Protocols = new(http.Protocols)
+	server.Protocols.SetHTTP1(true)
+	server.ReadTimeout, server.WriteTimeout = opsTimeout, opsTimeout
+	return server
 }
 
 // serve is a step's run: it serves until ctx ends, then lets requests finish for
@@ -124,7 +142,7 @@ func newHTTPMetrics(r prometheus.Registerer) (*httpMetrics, error) {
 		}, []string{"reason"}),
 		capped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rightsizer_http_calls_refused_total",
-			Help: "Calls of health and reflection refused because as many as there may be were open, and calls of identities that were too fast.",
+			Help: "Calls refused because as many as there may be were open: of health, of reflection, of requests at all, of one identity's; and calls of identities that were too fast.",
 		}, []string{"of"}),
 		denied: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rightsizer_auth_denied_total", Help: "Calls denied because their caller lacks the right, by the right.",

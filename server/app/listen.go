@@ -55,7 +55,7 @@ func (a *App) listen() (_ *servers, err error) {
 			return nil, err
 		}
 		handler := isolate(opsHandler(a.registry, a.health.Ready), a.logger, a.metrics.panics)
-		out.ops = step{name: "ops listener", run: serve(newServer(handler, a.logger), l, opsGrace), grace: opsGrace}
+		out.ops = step{name: "ops listener", run: serve(newOpsServer(handler, a.logger), l, opsGrace), grace: opsGrace}
 		a.logger.Info("listening", slog.String("flag", "--"+KeyOps), slog.String("address", l.Addr().String()),
 			slog.String("transport", string(clearText)))
 	}
@@ -108,7 +108,8 @@ func (a *App) listenAPI(out *servers, files *tls.Config) error {
 		stop()
 		return err
 	}
-	run := serve(newServer(handler, a.logger), l, apiGrace)
+	server := a.newAPIServer(handler)
+	run := serve(server, l, apiGrace)
 	out.rest = append(out.rest,
 		step{name: "grpc health", run: p.run, grace: time.Second},
 		step{name: "API listener", grace: apiGrace, run: func(ctx context.Context) error {
@@ -131,12 +132,18 @@ func (a *App) listenEvents(out *servers, files *tls.Config) error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/events", events)
-	server := newServer(a.outer(e, mux), a.logger)
+	server := a.newAPIServer(a.outer(e, mux))
+	out.rest = append(out.rest, step{name: "events listener", run: serve(server, l, eventsGrace), grace: eventsGrace})
+	return nil
+}
+
+// newAPIServer makes the server of a listener that has streams.
+func (a *App) newAPIServer(handler http.Handler) *http.Server {
+	server := newServer(handler, a.logger)
 	// A stream's own deadline comes first and says why; this ends the connection of
 	// a client whose socket takes nothing at all.
 	server.HTTP2.WriteByteTimeout = 2 * a.cfg.StreamWriteTimeout
-	out.rest = append(out.rest, step{name: "events listener", run: serve(server, l, eventsGrace), grace: eventsGrace})
-	return nil
+	return server
 }
 
 // secured binds an address with the transport that its exposure asks for.

@@ -58,10 +58,28 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// countedConn gives its slot back when it is closed.
+// countedConn gives its slot back when it is closed. It reads nothing while what is
+// written is not taken: HTTP/2 answers pings and settings, and would queue ten
+// thousand answers for a client that sends them and takes nothing.
 type countedConn struct {
 	net.Conn
 	leave func()
+
+	writing sync.Mutex
+}
+
+// Write implements net.Conn.
+func (c *countedConn) Write(p []byte) (int, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	return c.Conn.Write(p) //nolint:wrapcheck // a transparent wrapper
+}
+
+// Read implements net.Conn.
+func (c *countedConn) Read(p []byte) (int, error) {
+	c.writing.Lock()
+	c.writing.Unlock()    //nolint:staticcheck // a write under way is waited for, nothing else
+	return c.Conn.Read(p) //nolint:wrapcheck // a transparent wrapper
 }
 
 // Close implements net.Conn.

@@ -18,13 +18,13 @@ type Options struct {
 	Logger     *slog.Logger
 	Metrics    *Metrics
 	Authorizer Authorizer
-	// ReadMaxBytes bounds one request message, decompressed; 1 MiB by default.
+	// ReadMaxBytes bounds one request message, decompressed; DefaultReadMaxBytes by default.
 	ReadMaxBytes int
 }
 
 // DefaultReadMaxBytes bounds a request message where Options do not: the largest
 // legal request (256 namespaces, 256 workloads, 256 nodes) has about 170 KiB.
-const DefaultReadMaxBytes = 1 << 20
+const DefaultReadMaxBytes = 256 << 10
 
 // HandlerOption is the whole chain with its codecs and limits, for a handler of
 // our own schema.

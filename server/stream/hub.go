@@ -49,6 +49,9 @@ type Options struct {
 	// error that is not unauthenticated or permission_denied means that it cannot be
 	// found out. Nil never changes anything.
 	Recheck func(ctx context.Context, filter *rightsizerv1.EventFilter, before bus.Scope) (bus.Scope, error)
+	// Opened is told of the context of each RPC whose stream is open, and bounded as
+	// such from then on. Optional.
+	Opened func(ctx context.Context)
 	// Heartbeat is the silence after which a heartbeat is sent; 15 s by default,
 	// at least 100 ms. Proxies cut idle streams at 60 s.
 	Heartbeat time.Duration

@@ -73,6 +73,9 @@ func (s *Service) StreamEvents(ctx context.Context, req *rightsizerv1.StreamEven
 	if err != nil {
 		return Refusal(err)
 	}
+	if s.hub.opts.Opened != nil {
+		s.hub.opts.Opened(ctx)
+	}
 	timeout := s.hub.opts.WriteTimeout
 	// The headers; every message goes through the sink.
 	if err := w.Within(timeout, func() error { return out.Send(nil) }); err != nil {

@@ -1,0 +1,166 @@
+package app
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rightsizer/rightsizer/server/auth"
+	"github.com/rightsizer/rightsizer/server/rpc/rpcerr"
+)
+
+// Bounds of the requests that are being answered. A client of HTTP/2 that takes no
+// data (a window of 0) holds each of its requests open, its headers and its answer
+// in our memory, a hundred to a connection; whoever he is.
+const (
+	// requestsAtATime are those of all listeners of the API, of which one address
+	// may have half. Streams that are open have bounds of their own and do not count.
+	requestsAtATime = 256
+	// requestsOfIdentity are those of one identity.
+	requestsOfIdentity = 16
+	// answerWithin is how long a request that is no stream may take, with what its
+	// client takes to send it and to take the answer.
+	answerWithin = 30 * time.Second
+	// endWithin is how long a client may take the end of an answer.
+	endWithin = 10 * time.Second
+	// refuseWithin is how long a client may take a refusal.
+	refuseWithin = 2 * time.Second
+)
+
+// inflight bounds the requests that are being answered. Safe for concurrent use.
+type inflight struct {
+	requests, refusals *auth.Slots
+	refused            prometheus.Counter
+	within             time.Duration // answerWithin
+
+	mu         sync.Mutex
+	identities map[string]int
+}
+
+func newInflight(refused prometheus.Counter) *inflight {
+	return &inflight{
+		requests: auth.NewSlots(requestsAtATime), refusals: auth.NewSlots(requestsAtATime),
+		refused: refused, within: answerWithin, identities: make(map[string]int),
+	}
+}
+
+// place is one of the requests that are being answered.
+type place struct {
+	control *http.ResponseController
+
+	mu     sync.Mutex
+	leaves []func()
+}
+
+type placeKey struct{}
+
+// hold has leave called when the place is left.
+func (p *place) hold(leave func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.leaves = append(p.leaves, leave)
+}
+
+func (p *place) leave() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, leave := range p.leaves {
+		leave()
+	}
+	p.leaves = nil
+}
+
+// lasts says that the request of ctx is a stream that others bound from now on, in
+// number and each of its writes in time.
+func lasts(ctx context.Context) {
+	if p, ok := ctx.Value(placeKey{}).(*place); ok {
+		p.leave()
+		_ = p.control.SetWriteDeadline(time.Time{})
+	}
+}
+
+// lasting is a handler of streams of which there may be so many already.
+func lasting(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		lasts(r.Context())
+		next.ServeHTTP(w, r)
+	})
+}
+
+// bound lets requests through while there are places. Those beyond are told so, and
+// beyond as many again they are broken off, for to tell them takes a place as well.
+func (f *inflight) bound(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		leave := f.requests.Take(r.RemoteAddr)
+		if leave == nil {
+			f.refuse(w, r)
+			return
+		}
+		p := &place{control: http.NewResponseController(w)}
+		p.hold(leave)
+		defer p.leave()
+		_ = p.control.SetWriteDeadline(time.Now().Add(f.within)) // a recorder in a test has none
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), placeKey{}, p)))
+		end(p.control, r, min(f.within, endWithin))
+	})
+}
+
+// end sends what is left of an answer while its place is held: HTTP/2 would do it
+// after the handler has returned. A connection of HTTP/1 has one request at a time,
+// and may be a WebSocket's by now.
+func end(control *http.ResponseController, r *http.Request, within time.Duration) {
+	if r.ProtoMajor < 2 {
+		return
+	}
+	_ = control.SetWriteDeadline(time.Now().Add(within))
+	_ = control.Flush() // the client may be gone
+}
+
+func (f *inflight) refuse(w http.ResponseWriter, r *http.Request) {
+	f.refused.Inc()
+	leave := f.refusals.Take(r.RemoteAddr)
+	if leave == nil {
+		panic(http.ErrAbortHandler)
+	}
+	defer leave()
+	control := http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Now().Add(refuseWithin))
+	// The client may be gone.
+	_ = connect.NewErrorWriter().Write(w, r, rpcerr.Retry(connect.CodeResourceExhausted, reasonBusy,
+		"too many requests are being answered already: at most "+strconv.Itoa(requestsAtATime)+", of one address "+strconv.Itoa(f.requests.PerPeer()), time.Second))
+	end(control, r, refuseWithin)
+}
+
+func tooManyOfIdentity() error {
+	return rpcerr.Retry(connect.CodeResourceExhausted, reasonBusy,
+		"too many of your requests are being answered already: at most "+strconv.Itoa(requestsOfIdentity), time.Second)
+}
+
+// admit takes a place for an identity in the request of ctx; false where it has as
+// many as it may. Where the API is open nobody has a name.
+func (f *inflight) admit(ctx context.Context, id *auth.Identity) bool {
+	p, ok := ctx.Value(placeKey{}).(*place)
+	if !ok || id.Open() {
+		return true
+	}
+	key := id.Via + " " + id.User
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.identities[key] >= requestsOfIdentity {
+		return false
+	}
+	f.identities[key]++
+	p.hold(func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.identities[key]--; f.identities[key] == 0 {
+			delete(f.identities, key)
+		}
+	})
+	return true
+}
