@@ -69,7 +69,7 @@ func (s *AuditService) ListAuditRecords(ctx context.Context, req *rightsizerv1.L
 	}
 	ctx, cancel := context.WithTimeout(ctx, auditListWithin)
 	defer cancel()
-	grant, size, fits := auth.GrantOf(ctx), page.Size(req.GetPageSize()), matching(req)
+	grant, room, fits := auth.GrantOf(ctx), page.RoomFor(req.GetPageSize()), matching(req)
 	resp := &rightsizerv1.ListAuditRecordsResponse{}
 	err = s.audit.Records(ctx, before, func(r *rightsizerv1.AuditRecord) bool {
 		if start := req.GetStartTime(); start != nil && r.GetTime().AsTime().Before(start.AsTime()) {
@@ -78,7 +78,7 @@ func (s *AuditService) ListAuditRecords(ctx context.Context, req *rightsizerv1.L
 		if !grant.May(r.GetNamespace()) || !fits(r) {
 			return true
 		}
-		if n := len(resp.GetRecords()); n == size {
+		if n := len(resp.GetRecords()); !room.Take(r) {
 			resp.NextPageToken = page.Token(req, strconv.FormatInt(resp.GetRecords()[n-1].GetSequence(), 10))
 			return false
 		}

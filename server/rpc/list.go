@@ -33,7 +33,7 @@ func compare(a, b order) int {
 // index, so that entries which come and go meanwhile neither repeat nor hide
 // others. (Where the rank of an entry changes between two pages, that entry may
 // do either.)
-func list[T any](request pageRequest, entries []T, place func(T) order) ([]T, string, error) {
+func list[T proto.Message](request pageRequest, entries []T, place func(T) order) ([]T, string, error) {
 	slices.SortFunc(entries, func(a, b T) int { return compare(place(a), place(b)) })
 	raw, err := page.Cursor(request)
 	if err != nil {
@@ -45,7 +45,10 @@ func list[T any](request pageRequest, entries []T, place func(T) order) ([]T, st
 			return nil, "", err
 		}
 	}
-	end := min(start+page.Size(request.GetPageSize()), len(entries))
+	end := start
+	for room := page.RoomFor(request.GetPageSize()); end < len(entries) && room.Take(entries[end]); {
+		end++
+	}
 	if end == len(entries) {
 		return entries[start:end], "", nil
 	}

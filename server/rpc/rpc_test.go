@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
@@ -220,6 +221,30 @@ func TestListPagesSeeEachEntryOnceWhileOthersComeAndGo(t *testing.T) {
 		slices.Sort(seen)
 		assert.Len(t, slices.Compact(seen), 50, orderBy)
 	}
+}
+
+func TestListPagesOfLargeEntries(t *testing.T) {
+	w := synced()
+	w.workloads = nil
+	for i := range 20 {
+		large := workload("ns", "Deployment", fmt.Sprintf("w-%02d", i), 0, 0)
+		large.Uid = strings.Repeat("u", 100<<10)
+		w.workloads = append(w.workloads, large)
+	}
+	service := rpc.NewWorkloadService(w, w, nil)
+	req := &rightsizerv1.ListWorkloadsRequest{PageSize: 1000}
+	var seen []string
+	for {
+		res, err := service.ListWorkloads(everybody(t), req)
+		require.NoError(t, err)
+		assert.Less(t, proto.Size(res), 600<<10)
+		seen = append(seen, names(res.GetWorkloads())...)
+		if req.PageToken = res.GetNextPageToken(); req.PageToken == "" {
+			break
+		}
+	}
+	assert.Len(t, seen, 20)
+	assert.Len(t, slices.Compact(slices.Sorted(slices.Values(seen))), 20)
 }
 
 func TestListPagesOfVeryLongNames(t *testing.T) {

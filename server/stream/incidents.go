@@ -56,10 +56,11 @@ func (s *Service) ListIncidents(ctx context.Context, req *rightsizerv1.ListIncid
 		found = append(found, in)
 	}
 	slices.SortFunc(found, func(a, b *rightsizerv1.Incident) int { return placeOf(a).compare(placeOf(b)) })
-	size := page.Size(req.GetPageSize())
-	if len(found) > size {
-		found = found[:size]
-		resp.NextPageToken = page.Token(req, placeOf(found[size-1]).String())
+	room := page.RoomFor(req.GetPageSize())
+	end := slices.IndexFunc(found, func(in *rightsizerv1.Incident) bool { return !room.Take(in) })
+	if end > 0 {
+		found = found[:end]
+		resp.NextPageToken = page.Token(req, placeOf(found[end-1]).String())
 	}
 	resp.Incidents = found
 	return resp, nil

@@ -31,7 +31,7 @@ func (s *Service) ListEvents(ctx context.Context, req *rightsizerv1.ListEventsRe
 	if newest != "" {
 		resp.Newest = newest
 	}
-	size := page.Size(req.GetPageSize())
+	room := page.RoomFor(req.GetPageSize())
 	during := within(req)
 	more := false
 	last := from
@@ -40,7 +40,7 @@ func (s *Service) ListEvents(ctx context.Context, req *rightsizerv1.ListEventsRe
 		if ev == nil || !during(ev) {
 			return true
 		}
-		if len(resp.GetEvents()) == size {
+		if !room.Take(ev) {
 			more = true
 			return false
 		}

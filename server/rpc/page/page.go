@@ -27,6 +27,28 @@ func Size(asked int32) int {
 	return int(asked)
 }
 
+// maxBytes bounds the entries of a page together, encoded: answers that clients are
+// slow to take are in memory until they have them.
+const maxBytes = 512 << 10
+
+// Room is what there is room for on one page.
+type Room struct {
+	entries, bytes int
+	begun          bool
+}
+
+// RoomFor is the room of a page of the size asked for.
+func RoomFor(asked int32) *Room { return &Room{entries: Size(asked), bytes: maxBytes} }
+
+// Take takes the room for an entry; false where the page ends before it. The first
+// has room whatever its size.
+func (r *Room) Take(entry proto.Message) bool {
+	r.entries, r.bytes = r.entries-1, r.bytes-proto.Size(entry)
+	fits := r.entries >= 0 && (r.bytes >= 0 || !r.begun)
+	r.begun = true
+	return fits
+}
+
 // bindingLen is how many bytes of the request's hash a token carries: enough
 // against a mistake, and nothing is protected by it.
 const bindingLen = 8

@@ -1,11 +1,13 @@
 package page_test
 
 import (
+	"strings"
 	"testing"
 
 	"connectrpc.com/connect"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/server/rpc/page"
@@ -48,6 +50,23 @@ func TestTokenOfAnotherRequestIsRefused(t *testing.T) {
 			assert.ErrorContains(t, err, "page_token")
 		})
 	}
+}
+
+func TestAPageEndsByEntriesOrBytes(t *testing.T) {
+	t.Parallel()
+	small, large := &rightsizerv1.Node{Name: "n"}, &rightsizerv1.Node{Name: strings.Repeat("n", 200<<10)}
+	take := func(asked int32, entry proto.Message) int {
+		n := 0
+		for room := page.RoomFor(asked); room.Take(entry); {
+			n++
+		}
+		return n
+	}
+	assert.Equal(t, 100, take(0, small))
+	assert.Equal(t, 1000, take(1000, small))
+	assert.Equal(t, 2, take(1000, large), "512 KiB")
+	assert.Equal(t, 1, take(1, large))
+	assert.Equal(t, 1, take(1000, &rightsizerv1.Node{Name: strings.Repeat("n", 1<<20)}), "one is a page, whatever its size")
 }
 
 func FuzzCursor(f *testing.F) {
