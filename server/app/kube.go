@@ -85,5 +85,10 @@ func (w watched) Cluster() *rightsizerv1.Cluster {
 // Workload implements rpc.Source.
 func (w watched) Workload(namespace, kind, name string) (*rightsizerv1.GetWorkloadResponse, bool) {
 	workload, pods, problems, ok := w.Watcher.Workload(namespace, kind, name)
-	return &rightsizerv1.GetWorkloadResponse{Workload: workload, Pods: pods, Problems: problems}, ok
+	if !ok {
+		return nil, false
+	}
+	return &rightsizerv1.GetWorkloadResponse{
+		Workload: workload, Pods: pods, Problems: problems, Managers: w.Managers(workload),
+	}, true
 }

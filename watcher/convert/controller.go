@@ -171,5 +171,6 @@ func (c *Converter) controller(kind string, meta *metav1.ObjectMeta, desired int
 		Parent:     c.controllerOf(meta.OwnerReferences),
 		Desired:    desired,
 		CreateTime: seconds(meta.CreationTimestamp),
+		Tool:       toolOf(meta),
 	}, nil
 }

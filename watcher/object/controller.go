@@ -11,11 +11,20 @@ type Controller struct {
 	// which it is watched, does not say.
 	Desired    int32
 	CreateTime int64
+	// Tool owns the manifest by what it leaves on the object; nil for none known.
+	Tool *Tool
 	// Rollout is nil for kinds without one, which is all but Deployment,
 	// StatefulSet and DaemonSet.
 	Rollout *Rollout
 	// Failure is nil but for a Job that gave up.
 	Failure *JobFailure
+}
+
+// Tool is what applies manifests: Argo CD, Flux, Helm.
+type Tool struct {
+	Kind string
+	// Name is that of the application, kustomization or release.
+	Name string
 }
 
 // Rollout is how far a Deployment, StatefulSet or DaemonSet is.

@@ -104,6 +104,13 @@ export function workloadService(): Partial<ServiceImpl<typeof WorkloadService>> 
           workload.openProblems > 0
             ? [sampleEvent(1, { namespace }), sampleEvent(2, { namespace })]
             : [],
+        managers:
+          kind === "Deployment"
+            ? [
+                { kind: "HorizontalPodAutoscaler", name, decides: "replicas, 2 to 10, by CPU" },
+                { kind: "Argo CD", name: namespace, decides: "the manifest" },
+              ]
+            : [],
       };
     },
     ...sizing,

@@ -9,6 +9,7 @@ import { SkeletonRows } from "../ui/skeleton";
 import { Untrusted } from "../ui/untrusted";
 import { ViewTitle } from "../ui/view-title";
 import { ContainerTable } from "./container-table";
+import { Managers } from "./managers";
 import { PodTable } from "./pod-table";
 import { ProblemList } from "./problem-list";
 import { RecommendationSection } from "./recommendation-section";
@@ -61,7 +62,7 @@ export function WorkloadView() {
           <div className="grid items-start gap-4 xl:grid-cols-2">
             <RecommendationSection namespace={namespace} kind={kind} name={name} />
             <Card
-              title="Policy"
+              title="Who decides"
               aside={
                 <Link
                   to="/policies"
@@ -73,6 +74,7 @@ export function WorkloadView() {
               }
             >
               <Explanation target={{ namespace, kind, name }} />
+              <Managers managers={data.managers} />
             </Card>
           </div>
           <ContainerTable containers={workload.containers} />

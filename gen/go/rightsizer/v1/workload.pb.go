@@ -416,6 +416,74 @@ func (x *WorkloadPod) GetUsed() *Resources {
 	return nil
 }
 
+// WorkloadManager is something else that decides on a workload: whoever changes what
+// it decides on is overruled.
+type WorkloadManager struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Kind of the object that decides (HorizontalPodAutoscaler,
+	// VerticalPodAutoscaler), or the tool that owns the manifest (Argo CD, Flux,
+	// Helm).
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Name of the object, application or release; empty where it is not known.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// What it decides on, for a person: `replicas, 2 to 10, by CPU`, `the sizes of
+	// its pods`, `the manifest`.
+	Decides       string `protobuf:"bytes,3,opt,name=decides,proto3" json:"decides,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WorkloadManager) Reset() {
+	*x = WorkloadManager{}
+	mi := &file_rightsizer_v1_workload_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WorkloadManager) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WorkloadManager) ProtoMessage() {}
+
+func (x *WorkloadManager) ProtoReflect() protoreflect.Message {
+	mi := &file_rightsizer_v1_workload_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WorkloadManager.ProtoReflect.Descriptor instead.
+func (*WorkloadManager) Descriptor() ([]byte, []int) {
+	return file_rightsizer_v1_workload_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *WorkloadManager) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *WorkloadManager) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *WorkloadManager) GetDecides() string {
+	if x != nil {
+		return x.Decides
+	}
+	return ""
+}
+
 var File_rightsizer_v1_workload_proto protoreflect.FileDescriptor
 
 const file_rightsizer_v1_workload_proto_rawDesc = "" +
@@ -461,7 +529,11 @@ const file_rightsizer_v1_workload_proto_rawDesc = "" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12$\n" +
 	"\tqos_class\x18\b \x01(\tB\a\xbaH\x04r\x02\x18 R\bqosClass\x12,\n" +
-	"\x04used\x18\t \x01(\v2\x18.rightsizer.v1.ResourcesR\x04usedB\xbb\x01\n" +
+	"\x04used\x18\t \x01(\v2\x18.rightsizer.v1.ResourcesR\x04used\"r\n" +
+	"\x0fWorkloadManager\x12\x1d\n" +
+	"\x04kind\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x04kind\x12\x1c\n" +
+	"\x04name\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\x04name\x12\"\n" +
+	"\adecides\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\adecidesB\xbb\x01\n" +
 	"\x11com.rightsizer.v1B\rWorkloadProtoP\x01ZBgithub.com/rightsizer/rightsizer/gen/go/rightsizer/v1;rightsizerv1\xa2\x02\x03RXX\xaa\x02\rRightsizer.V1\xca\x02\rRightsizer\\V1\xe2\x02\x19Rightsizer\\V1\\GPBMetadata\xea\x02\x0eRightsizer::V1b\x06proto3"
 
 var (
@@ -476,31 +548,32 @@ func file_rightsizer_v1_workload_proto_rawDescGZIP() []byte {
 	return file_rightsizer_v1_workload_proto_rawDescData
 }
 
-var file_rightsizer_v1_workload_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_rightsizer_v1_workload_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_rightsizer_v1_workload_proto_goTypes = []any{
 	(*Workload)(nil),              // 0: rightsizer.v1.Workload
 	(*WorkloadContainer)(nil),     // 1: rightsizer.v1.WorkloadContainer
 	(*WorkloadPod)(nil),           // 2: rightsizer.v1.WorkloadPod
-	(*WorkloadRef)(nil),           // 3: rightsizer.v1.WorkloadRef
-	(*Resources)(nil),             // 4: rightsizer.v1.Resources
-	(Severity)(0),                 // 5: rightsizer.v1.Severity
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(ContainerKind)(0),            // 7: rightsizer.v1.ContainerKind
+	(*WorkloadManager)(nil),       // 3: rightsizer.v1.WorkloadManager
+	(*WorkloadRef)(nil),           // 4: rightsizer.v1.WorkloadRef
+	(*Resources)(nil),             // 5: rightsizer.v1.Resources
+	(Severity)(0),                 // 6: rightsizer.v1.Severity
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(ContainerKind)(0),            // 8: rightsizer.v1.ContainerKind
 }
 var file_rightsizer_v1_workload_proto_depIdxs = []int32{
-	3,  // 0: rightsizer.v1.Workload.ref:type_name -> rightsizer.v1.WorkloadRef
+	4,  // 0: rightsizer.v1.Workload.ref:type_name -> rightsizer.v1.WorkloadRef
 	1,  // 1: rightsizer.v1.Workload.containers:type_name -> rightsizer.v1.WorkloadContainer
-	4,  // 2: rightsizer.v1.Workload.requested:type_name -> rightsizer.v1.Resources
-	4,  // 3: rightsizer.v1.Workload.limits:type_name -> rightsizer.v1.Resources
-	4,  // 4: rightsizer.v1.Workload.used:type_name -> rightsizer.v1.Resources
-	5,  // 5: rightsizer.v1.Workload.worst_severity:type_name -> rightsizer.v1.Severity
-	6,  // 6: rightsizer.v1.Workload.create_time:type_name -> google.protobuf.Timestamp
-	7,  // 7: rightsizer.v1.WorkloadContainer.kind:type_name -> rightsizer.v1.ContainerKind
-	4,  // 8: rightsizer.v1.WorkloadContainer.requests:type_name -> rightsizer.v1.Resources
-	4,  // 9: rightsizer.v1.WorkloadContainer.limits:type_name -> rightsizer.v1.Resources
-	4,  // 10: rightsizer.v1.WorkloadContainer.used:type_name -> rightsizer.v1.Resources
-	6,  // 11: rightsizer.v1.WorkloadPod.create_time:type_name -> google.protobuf.Timestamp
-	4,  // 12: rightsizer.v1.WorkloadPod.used:type_name -> rightsizer.v1.Resources
+	5,  // 2: rightsizer.v1.Workload.requested:type_name -> rightsizer.v1.Resources
+	5,  // 3: rightsizer.v1.Workload.limits:type_name -> rightsizer.v1.Resources
+	5,  // 4: rightsizer.v1.Workload.used:type_name -> rightsizer.v1.Resources
+	6,  // 5: rightsizer.v1.Workload.worst_severity:type_name -> rightsizer.v1.Severity
+	7,  // 6: rightsizer.v1.Workload.create_time:type_name -> google.protobuf.Timestamp
+	8,  // 7: rightsizer.v1.WorkloadContainer.kind:type_name -> rightsizer.v1.ContainerKind
+	5,  // 8: rightsizer.v1.WorkloadContainer.requests:type_name -> rightsizer.v1.Resources
+	5,  // 9: rightsizer.v1.WorkloadContainer.limits:type_name -> rightsizer.v1.Resources
+	5,  // 10: rightsizer.v1.WorkloadContainer.used:type_name -> rightsizer.v1.Resources
+	7,  // 11: rightsizer.v1.WorkloadPod.create_time:type_name -> google.protobuf.Timestamp
+	5,  // 12: rightsizer.v1.WorkloadPod.used:type_name -> rightsizer.v1.Resources
 	13, // [13:13] is the sub-list for method output_type
 	13, // [13:13] is the sub-list for method input_type
 	13, // [13:13] is the sub-list for extension type_name
@@ -522,7 +595,7 @@ func file_rightsizer_v1_workload_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rightsizer_v1_workload_proto_rawDesc), len(file_rightsizer_v1_workload_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

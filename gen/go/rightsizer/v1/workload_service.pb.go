@@ -288,7 +288,9 @@ type GetWorkloadResponse struct {
 	// Its pods by name, at most 1,000.
 	Pods []*WorkloadPod `protobuf:"bytes,2,rep,name=pods,proto3" json:"pods,omitempty"`
 	// Its problems that go on and causes still visible, at most 1,000.
-	Problems      []*Event `protobuf:"bytes,3,rep,name=problems,proto3" json:"problems,omitempty"`
+	Problems []*Event `protobuf:"bytes,3,rep,name=problems,proto3" json:"problems,omitempty"`
+	// What decides on it besides its policy, at most 16.
+	Managers      []*WorkloadManager `protobuf:"bytes,4,rep,name=managers,proto3" json:"managers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -340,6 +342,13 @@ func (x *GetWorkloadResponse) GetPods() []*WorkloadPod {
 func (x *GetWorkloadResponse) GetProblems() []*Event {
 	if x != nil {
 		return x.Problems
+	}
+	return nil
+}
+
+func (x *GetWorkloadResponse) GetManagers() []*WorkloadManager {
+	if x != nil {
+		return x.Managers
 	}
 	return nil
 }
@@ -795,11 +804,12 @@ const file_rightsizer_v1_workload_service_proto_rawDesc = "" +
 	"\x04kind\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x04kind\x12\x1e\n" +
 	"\x04name\x18\x03 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xfd\x01R\x04name\x12\"\n" +
-	"\acluster\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\acluster\"\xc2\x01\n" +
+	"\acluster\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\acluster\"\x88\x02\n" +
 	"\x13GetWorkloadResponse\x123\n" +
 	"\bworkload\x18\x01 \x01(\v2\x17.rightsizer.v1.WorkloadR\bworkload\x129\n" +
 	"\x04pods\x18\x02 \x03(\v2\x1a.rightsizer.v1.WorkloadPodB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\x04pods\x12;\n" +
-	"\bproblems\x18\x03 \x03(\v2\x14.rightsizer.v1.EventB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\bproblems\"\xae\x03\n" +
+	"\bproblems\x18\x03 \x03(\v2\x14.rightsizer.v1.EventB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\bproblems\x12D\n" +
+	"\bmanagers\x18\x04 \x03(\v2\x1e.rightsizer.v1.WorkloadManagerB\b\xbaH\x05\x92\x01\x02\x10\x10R\bmanagers\"\xae\x03\n" +
 	"\x1aListRecommendationsRequest\x12P\n" +
 	"\n" +
 	"namespaces\x18\x01 \x03(\tB0\xbaH-\x92\x01*\x10\x80\x02\"%r#\x18?2\x1f^[a-z0-9]([-a-z0-9]*[a-z0-9])?$R\n" +
@@ -882,33 +892,35 @@ var file_rightsizer_v1_workload_service_proto_goTypes = []any{
 	(*Workload)(nil),                    // 10: rightsizer.v1.Workload
 	(*WorkloadPod)(nil),                 // 11: rightsizer.v1.WorkloadPod
 	(*Event)(nil),                       // 12: rightsizer.v1.Event
-	(*Recommendation)(nil),              // 13: rightsizer.v1.Recommendation
-	(*Savings)(nil),                     // 14: rightsizer.v1.Savings
+	(*WorkloadManager)(nil),             // 13: rightsizer.v1.WorkloadManager
+	(*Recommendation)(nil),              // 14: rightsizer.v1.Recommendation
+	(*Savings)(nil),                     // 15: rightsizer.v1.Savings
 }
 var file_rightsizer_v1_workload_service_proto_depIdxs = []int32{
 	10, // 0: rightsizer.v1.ListWorkloadsResponse.workloads:type_name -> rightsizer.v1.Workload
 	10, // 1: rightsizer.v1.GetWorkloadResponse.workload:type_name -> rightsizer.v1.Workload
 	11, // 2: rightsizer.v1.GetWorkloadResponse.pods:type_name -> rightsizer.v1.WorkloadPod
 	12, // 3: rightsizer.v1.GetWorkloadResponse.problems:type_name -> rightsizer.v1.Event
-	13, // 4: rightsizer.v1.ListRecommendationsResponse.recommendations:type_name -> rightsizer.v1.Recommendation
-	13, // 5: rightsizer.v1.GetRecommendationResponse.recommendation:type_name -> rightsizer.v1.Recommendation
-	14, // 6: rightsizer.v1.GetSavingsResponse.total:type_name -> rightsizer.v1.Savings
-	14, // 7: rightsizer.v1.GetSavingsResponse.namespaces:type_name -> rightsizer.v1.Savings
-	0,  // 8: rightsizer.v1.WorkloadService.ListWorkloads:input_type -> rightsizer.v1.ListWorkloadsRequest
-	2,  // 9: rightsizer.v1.WorkloadService.GetWorkload:input_type -> rightsizer.v1.GetWorkloadRequest
-	4,  // 10: rightsizer.v1.WorkloadService.ListRecommendations:input_type -> rightsizer.v1.ListRecommendationsRequest
-	6,  // 11: rightsizer.v1.WorkloadService.GetRecommendation:input_type -> rightsizer.v1.GetRecommendationRequest
-	8,  // 12: rightsizer.v1.WorkloadService.GetSavings:input_type -> rightsizer.v1.GetSavingsRequest
-	1,  // 13: rightsizer.v1.WorkloadService.ListWorkloads:output_type -> rightsizer.v1.ListWorkloadsResponse
-	3,  // 14: rightsizer.v1.WorkloadService.GetWorkload:output_type -> rightsizer.v1.GetWorkloadResponse
-	5,  // 15: rightsizer.v1.WorkloadService.ListRecommendations:output_type -> rightsizer.v1.ListRecommendationsResponse
-	7,  // 16: rightsizer.v1.WorkloadService.GetRecommendation:output_type -> rightsizer.v1.GetRecommendationResponse
-	9,  // 17: rightsizer.v1.WorkloadService.GetSavings:output_type -> rightsizer.v1.GetSavingsResponse
-	13, // [13:18] is the sub-list for method output_type
-	8,  // [8:13] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	13, // 4: rightsizer.v1.GetWorkloadResponse.managers:type_name -> rightsizer.v1.WorkloadManager
+	14, // 5: rightsizer.v1.ListRecommendationsResponse.recommendations:type_name -> rightsizer.v1.Recommendation
+	14, // 6: rightsizer.v1.GetRecommendationResponse.recommendation:type_name -> rightsizer.v1.Recommendation
+	15, // 7: rightsizer.v1.GetSavingsResponse.total:type_name -> rightsizer.v1.Savings
+	15, // 8: rightsizer.v1.GetSavingsResponse.namespaces:type_name -> rightsizer.v1.Savings
+	0,  // 9: rightsizer.v1.WorkloadService.ListWorkloads:input_type -> rightsizer.v1.ListWorkloadsRequest
+	2,  // 10: rightsizer.v1.WorkloadService.GetWorkload:input_type -> rightsizer.v1.GetWorkloadRequest
+	4,  // 11: rightsizer.v1.WorkloadService.ListRecommendations:input_type -> rightsizer.v1.ListRecommendationsRequest
+	6,  // 12: rightsizer.v1.WorkloadService.GetRecommendation:input_type -> rightsizer.v1.GetRecommendationRequest
+	8,  // 13: rightsizer.v1.WorkloadService.GetSavings:input_type -> rightsizer.v1.GetSavingsRequest
+	1,  // 14: rightsizer.v1.WorkloadService.ListWorkloads:output_type -> rightsizer.v1.ListWorkloadsResponse
+	3,  // 15: rightsizer.v1.WorkloadService.GetWorkload:output_type -> rightsizer.v1.GetWorkloadResponse
+	5,  // 16: rightsizer.v1.WorkloadService.ListRecommendations:output_type -> rightsizer.v1.ListRecommendationsResponse
+	7,  // 17: rightsizer.v1.WorkloadService.GetRecommendation:output_type -> rightsizer.v1.GetRecommendationResponse
+	9,  // 18: rightsizer.v1.WorkloadService.GetSavings:output_type -> rightsizer.v1.GetSavingsResponse
+	14, // [14:19] is the sub-list for method output_type
+	9,  // [9:14] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_rightsizer_v1_workload_service_proto_init() }
