@@ -23,10 +23,10 @@ export interface Options {
   startingSeconds: number;
 }
 
-// listen serves the invented operator's API on loopback, and beside it
+// listen serves the invented operator's API on loopback, and returns its port; beside it
 //   POST /dev/drop    ends all streams     POST /dev/forget  a new epoch
 //   POST /dev/lose    tells all of a loss  POST /dev/resync  tells all of a resync
-export async function listen({ port, rate, startingSeconds }: Options): Promise<void> {
+export async function listen({ port, rate, startingSeconds }: Options): Promise<number> {
   const ring = new Ring();
   ring.fill(150);
   if (rate > 0)
@@ -52,6 +52,8 @@ export async function listen({ port, rate, startingSeconds }: Options): Promise<
     else servePage(path, response);
   });
   await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+  const address = server.address();
+  return typeof address === "object" && address ? address.port : port;
 }
 
 // Between node's HTTP server and a handler of Connect: what connect-node does,

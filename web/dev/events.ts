@@ -7,6 +7,7 @@ import { Severity } from "@rightsizer/api/severity";
 import { hex, openedAs, sampleEvent, streamMessage } from "../src/feed/samples";
 import { page } from "./chance";
 import { connections, incidents } from "./incidents";
+import { workloads } from "./workloads";
 
 const held = 20_000;
 
@@ -144,8 +145,15 @@ const places = [
   ["ml", "Job", "train-embeddings-28"],
 ] as const;
 
+// Half of the events are of a few places, the others of all workloads.
+function placeOf(number: number): readonly [string, string, string] {
+  const workload = number % 2 === 0 ? workloads[(number * 7919) % workloads.length] : undefined;
+  if (!workload) return places[(number * 7) % places.length] ?? places[0];
+  return [workload.namespace, workload.ref?.kind ?? "", workload.ref?.name ?? ""];
+}
+
 function invent(number: number, ms: number, foundAtStart: boolean): Event {
-  const [namespace, kind, name] = places[(number * 7) % places.length] ?? places[0];
+  const [namespace, kind, name] = placeOf(number);
   const time = timestampFromMs(ms);
   const pod = `${name}-7c9d8b6f5-${(number % 36 ** 3).toString(36).padStart(4, "x")}`;
   const base = {

@@ -2,9 +2,10 @@ import { useQuery } from "@connectrpc/connect-query";
 import { WorkloadService } from "@rightsizer/api/workload_service";
 import { keepPreviousData } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { useDeferredValue, useEffect, useId, useRef, useState } from "react";
+import { useDeferredValue, useEffect, useId, useState } from "react";
 import { visible } from "../format/visible";
 import { SearchIcon, WorkloadIcon } from "../ui/icons";
+import { useModal } from "../ui/use-modal";
 import { views } from "./navigation";
 import { applyTheme, themes } from "./theme";
 
@@ -19,18 +20,13 @@ interface Command {
 // Palette goes anywhere by a few letters: a view, a workload, a theme.
 export function Palette({ close }: { close: () => void }) {
   const id = useId();
-  const dialog = useRef<HTMLDialogElement>(null);
+  const dialog = useModal();
   const [text, setText] = useState("");
   const [active, setActive] = useState(0);
   const commands = useCommands(text);
   const at = Math.min(active, commands.length - 1);
   const option = (index: number) => `${id}-${index}`;
 
-  useEffect(() => {
-    const element = dialog.current;
-    element?.showModal();
-    return () => element?.close();
-  }, []);
   useEffect(() => {
     document.getElementById(`${id}-${at}`)?.scrollIntoView({ block: "nearest" });
   }, [id, at]);
@@ -48,7 +44,7 @@ export function Palette({ close }: { close: () => void }) {
       onClose={close}
       className="mx-auto mt-[12dvh] w-[min(36rem,94vw)] rounded-lg border border-line bg-panel p-0 text-ink shadow-xl backdrop:bg-[rgb(0_0_0/0.5)]"
     >
-      <div className="flex items-center gap-2 border-b border-line px-3">
+      <div className="flex items-center gap-2 border-b border-line px-3 focus-within:border-accent">
         <SearchIcon className="size-4 text-soft" />
         <input
           role="combobox"

@@ -22,19 +22,20 @@ export function Shell() {
   const [palette, setPalette] = useState(false);
   const main = useRef<HTMLElement>(null);
   const { pathname } = useLocation();
-  const shown = useRef(pathname);
   const { refused } = useSession();
+  const place = `${refused} ${pathname}`;
+  const shown = useRef(place);
   useShellKeys(main, () => setPalette(true));
 
-  // After a change of view the keyboard, and what a screen reader reads, start
-  // at the view instead of at the link that is behind.
+  // After a change of view, or a login in its place, the keyboard and what a screen
+  // reader reads start at the view instead of at the link that is behind.
   useEffect(() => {
-    if (shown.current === pathname) return;
-    shown.current = pathname;
+    if (shown.current === place) return;
+    shown.current = place;
     setMenu(false);
     main.current?.focus();
     main.current?.scrollTo({ top: 0 });
-  }, [pathname]);
+  }, [place]);
 
   return (
     <div className="flex h-dvh flex-col">

@@ -1,4 +1,5 @@
 import { type RefObject, useEffect } from "react";
+import { takesKeys } from "../ui/keys";
 
 // Keys that hold in every view: ⌘K or Ctrl+K opens the palette, / goes to the
 // view's search, j and k walk the rows of its table. The live feed has keys of its
@@ -12,7 +13,7 @@ export function useShellKeys(main: RefObject<HTMLElement | null>, openPalette: (
         openPalette();
         return;
       }
-      if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+      if (event.ctrlKey || event.metaKey || event.altKey || takesKeys(event.target)) return;
       const taken =
         event.key === "/"
           ? search(main.current)
@@ -28,12 +29,12 @@ export function useShellKeys(main: RefObject<HTMLElement | null>, openPalette: (
   }, [main, openPalette]);
 }
 
-function typing(target: EventTarget | null): boolean {
-  return target instanceof Element && target.closest("input, textarea, select, dialog") !== null;
-}
-
+// The first field of the view's <search>, which may be folded away.
 function search(view: HTMLElement | null): boolean {
-  const field = view?.querySelector<HTMLElement>("[data-search]");
+  const field = view?.querySelector<HTMLElement>(
+    "search :is(input:not([type=radio], [type=checkbox]), select)",
+  );
+  field?.closest("details")?.setAttribute("open", "");
   field?.focus();
   return field !== null && field !== undefined;
 }

@@ -1,5 +1,5 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useCallback, useEffect, useLayoutEffect, useRef } from "react";
+import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef } from "react";
 import { plural } from "../format/quantity";
 import { useWidth } from "../ui/use-width";
 import { columns, EventCells } from "./event-cells";
@@ -11,6 +11,7 @@ import type { Selection } from "./use-selection";
 interface Props {
   rows: readonly Row[]; // oldest first
   selection: Selection;
+  grid: RefObject<HTMLDivElement | null>;
 }
 
 // Below this width a row is three lines instead of columns.
@@ -23,7 +24,7 @@ const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: 10,
 
 // EventList shows the newest on top and draws what is in sight only. Whoever has
 // scrolled down keeps his place while rows come in above.
-export function EventList({ rows, selection }: Props) {
+export function EventList({ rows, selection, grid }: Props) {
   const scroller = useRef<HTMLDivElement>(null);
   const width = useWidth(scroller);
   const wide = width === 0 || width >= wideFrom;
@@ -64,6 +65,7 @@ export function EventList({ rows, selection }: Props) {
         </button>
       )}
       <div
+        ref={grid}
         role="grid"
         aria-label="Events, the newest first"
         aria-rowcount={rows.length + 1}
@@ -111,7 +113,11 @@ export function EventList({ rows, selection }: Props) {
                     aria-selected={index === activeIndex}
                     className="absolute inset-x-0 border-b border-line outline-none hover:bg-raised aria-selected:bg-raised aria-selected:shadow-[inset_3px_0_var(--color-accent)]"
                     style={{ height: size, transform: `translateY(${start}px)` }}
-                    onClick={() => open(row)}
+                    onClick={() => {
+                      open(row);
+                      // The row may scroll out of sight, and out of the page.
+                      grid.current?.focus({ preventScroll: true });
+                    }}
                   >
                     {row.mark ? (
                       <MarkCell mark={row.mark} at={row.at} />

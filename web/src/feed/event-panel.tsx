@@ -1,7 +1,7 @@
 import type { Event } from "@rightsizer/api/event";
-import { useEffect, useRef } from "react";
 import { CloseIcon } from "../ui/icons";
 import { useMedia } from "../ui/use-media";
+import { useModal } from "../ui/use-modal";
 import { EventDetails } from "./event-details";
 
 interface Props {
@@ -27,12 +27,7 @@ export function EventPanel({ event, close }: Props) {
 }
 
 function EventDialog({ event, close }: Props) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    const element = dialog.current;
-    element?.showModal();
-    return () => element?.close();
-  }, []);
+  const dialog = useModal();
   return (
     <dialog
       ref={dialog}

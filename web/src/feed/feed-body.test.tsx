@@ -10,6 +10,7 @@ afterEach(cleanup);
 function show(connection: Connection, loaded: boolean, filter: FeedFilter = {}) {
   render(
     <FeedBody
+      grid={{ current: null }}
       state={{ ...emptyFeed, connection, loaded }}
       rows={[]}
       filter={filter}

@@ -1,3 +1,4 @@
+import type { RefObject } from "react";
 import { Empty } from "../ui/empty";
 import { FailureNotice } from "../ui/failure-notice";
 import { SkeletonRows } from "../ui/skeleton";
@@ -11,15 +12,16 @@ interface Props {
   rows: readonly Row[];
   filter: FeedFilter;
   selection: Selection;
+  grid: RefObject<HTMLDivElement | null>;
   retry: () => void;
   clear: () => void;
 }
 
 // The list, or why there is none: still loading, refused, out of reach, nothing
 // that matches, nothing at all. Each is its own answer.
-export function FeedBody({ state, rows, filter, selection, retry, clear }: Props) {
+export function FeedBody({ state, rows, filter, selection, grid, retry, clear }: Props) {
   const { connection } = state;
-  if (rows.length > 0) return <EventList rows={rows} selection={selection} />;
+  if (rows.length > 0) return <EventList rows={rows} selection={selection} grid={grid} />;
   return (
     <div className="panel flex min-w-0 flex-1 flex-col">
       {connection.state === "stopped" || connection.state === "waiting" ? (

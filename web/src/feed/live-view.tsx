@@ -23,9 +23,11 @@ export function LiveView() {
   // Typing stays quick while thousands of rows are looked through.
   const text = useDeferredValue(filter.text ?? "");
   const rows = useMemo(() => matching(state.rows, text), [state.rows, text]);
-  const selection = useSelection(rows);
+  const grid = useRef<HTMLDivElement>(null);
+  const backToList = useCallback(() => grid.current?.focus({ preventScroll: true }), []);
+  const selection = useSelection(rows, backToList);
   const textField = useRef<HTMLInputElement>(null);
-  useFeedKeys(selection, textField);
+  useFeedKeys(selection, { textField, grid });
 
   const latest = useRef(state.rows);
   latest.current = state.rows;
@@ -50,6 +52,7 @@ export function LiveView() {
           rows={rows}
           filter={filter}
           selection={selection}
+          grid={grid}
           retry={feed.retryNow}
           clear={() => setFilter({})}
         />

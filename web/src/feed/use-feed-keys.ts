@@ -1,9 +1,17 @@
 import { type RefObject, useEffect } from "react";
+import { takesKeys } from "../ui/keys";
 import type { Selection } from "./use-selection";
 
+interface Places {
+  textField: RefObject<HTMLInputElement | null>;
+  grid: RefObject<HTMLElement | null>;
+}
+
 // j and k walk, Enter opens, Esc closes, / goes to the text filter. They hold in
-// the whole view, except where keys mean text or already mean something.
-export function useFeedKeys(selection: Selection, textField: RefObject<HTMLInputElement | null>) {
+// the whole view, except where keys mean text or already mean something. Whoever
+// walks stands on the grid, so that his screen reader reads the row and Tab goes on
+// from there.
+export function useFeedKeys(selection: Selection, { textField, grid }: Places) {
   useEffect(() => {
     function press(event: KeyboardEvent) {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
@@ -12,13 +20,15 @@ export function useFeedKeys(selection: Selection, textField: RefObject<HTMLInput
         if (!inside(event, "dialog") && selection.opened) selection.close();
         return;
       }
-      if (inside(event, "input, textarea, select, dialog")) return;
+      if (takesKeys(event.target)) return;
       switch (event.key) {
         case "j":
           selection.move(1);
+          grid.current?.focus({ preventScroll: true });
           break;
         case "k":
           selection.move(-1);
+          grid.current?.focus({ preventScroll: true });
           break;
         case "Enter":
           if (inside(event, "a, button, summary")) return;
@@ -36,7 +46,7 @@ export function useFeedKeys(selection: Selection, textField: RefObject<HTMLInput
     }
     document.addEventListener("keydown", press);
     return () => document.removeEventListener("keydown", press);
-  }, [selection, textField]);
+  }, [selection, textField, grid]);
 }
 
 function inside(event: KeyboardEvent, selector: string): boolean {

@@ -14,7 +14,8 @@ export interface Selection {
   close(): void;
 }
 
-export function useSelection(rows: readonly Row[]): Selection {
+// A panel that closes leaves the focus nowhere: closed() puts it somewhere.
+export function useSelection(rows: readonly Row[], closed?: () => void): Selection {
   const [activeKey, setActiveKey] = useState<string>();
   const [opened, setOpened] = useState<Event>();
 
@@ -41,7 +42,10 @@ export function useSelection(rows: readonly Row[]): Selection {
     if (row) open(row);
   }, [rows, activeKey, open]);
 
-  const close = useCallback(() => setOpened(undefined), []);
+  const close = useCallback(() => {
+    setOpened(undefined);
+    closed?.();
+  }, [closed]);
   return useMemo(
     () => ({ activeKey, opened, activate: setActiveKey, move, open, openActive, close }),
     [activeKey, opened, move, open, openActive, close],

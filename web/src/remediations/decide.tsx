@@ -1,7 +1,8 @@
 import { useMutation } from "@connectrpc/connect-query";
 import type { Remediation } from "@rightsizer/api/remediation";
 import { RemediationService } from "@rightsizer/api/remediation_service";
-import { useState } from "react";
+import { useRef, useState } from "react";
+import { flushSync } from "react-dom";
 import { explain } from "../api/failure";
 import { requestId } from "../api/request-id";
 import { FailureNotice } from "../ui/failure-notice";
@@ -26,13 +27,19 @@ const titles: Record<Decision, string> = {
 // What a person may do about it now.
 export function Decide({ remediation, pods }: Props) {
   const [decision, setDecision] = useState<Decision>();
+  const region = useRef<HTMLElement>(null);
   const may: Decision[] = [
     ...(mayDecide(remediation) ? (["approve", "reject"] as const) : []),
     ...(mayCancel(remediation) ? (["cancel"] as const) : []),
     ...(mayRollBack(remediation) ? (["rollback"] as const) : []),
   ];
   return (
-    <div className="flex flex-wrap items-center gap-2 border-t border-line p-3">
+    <section
+      ref={region}
+      aria-label="Decisions"
+      tabIndex={-1}
+      className="flex flex-wrap items-center gap-2 rounded-b-lg border-t border-line p-3"
+    >
       {may.map((one) => (
         <button
           key={one}
@@ -52,9 +59,10 @@ export function Decide({ remediation, pods }: Props) {
           remediation={remediation}
           pods={pods}
           close={() => setDecision(undefined)}
+          decided={() => region.current?.focus()}
         />
       )}
-    </div>
+    </section>
   );
 }
 
@@ -68,9 +76,10 @@ const methods = {
 interface DialogProps extends Props {
   decision: Decision;
   close: () => void;
+  decided: () => void; // after it has closed: the button it came from may be gone
 }
 
-function DecisionDialog({ decision, remediation, pods, close }: DialogProps) {
+function DecisionDialog({ decision, remediation, pods, close, decided }: DialogProps) {
   const changed = useRemediationChanged();
   // The key lasts as long as the dialog: pressed twice, it is one decision.
   const [key] = useState(requestId);
@@ -85,7 +94,10 @@ function DecisionDialog({ decision, remediation, pods, close }: DialogProps) {
   async function send(reason: string) {
     const { namespace, name, etag } = seen;
     await mutation.mutateAsync({ namespace, name, etag, reason, requestId: key }).then(
-      () => close(),
+      () => {
+        flushSync(close);
+        decided();
+      },
       () => undefined, // shown below
     );
     changed();

@@ -64,7 +64,9 @@ function Details({ remediation }: { remediation: Remediation }) {
         <ViewTitle title={`${actionName(action)}: ${workload?.name ?? namespace}`}>
           {actionName(action)} <Untrusted text={workload?.name ?? ""} />
         </ViewTitle>
-        <StateBadge state={remediation.state} />
+        <span role="status">
+          <StateBadge state={remediation.state} />
+        </span>
       </div>
       {message && (
         <p className="text-soft break-words">

@@ -1,5 +1,6 @@
-import { type ReactNode, useEffect, useRef } from "react";
+import type { ReactNode } from "react";
 import { CloseIcon } from "./icons";
+import { useModal } from "./use-modal";
 
 interface Props {
   title: string;
@@ -8,14 +9,9 @@ interface Props {
   wide?: boolean;
 }
 
-// A dialog over the view: the browser keeps the focus in it and gives it back.
+// A dialog over the view.
 export function Modal({ title, close, children, wide = false }: Props) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    const element = dialog.current;
-    element?.showModal();
-    return () => element?.close();
-  }, []);
+  const dialog = useModal();
   return (
     <dialog
       ref={dialog}
