@@ -176,7 +176,7 @@ func (w *world) start(identity string, cut func(*kubetest.Client, func())) *oper
 	require.NoError(w.t, err)
 	actions, err := action.NewSet(
 		&action.ResizeInPlace{Client: client, Minor: func(context.Context) (int, error) { return 37, nil }},
-		&action.RestartPod{Client: client},
+		&action.ResizeTemplate{Client: client}, &action.RestartPod{Client: client}, &action.RolloutRestart{Client: client},
 	)
 	require.NoError(w.t, err)
 	o.engine, err = remediate.New(remediate.Options{

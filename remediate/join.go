@@ -71,7 +71,9 @@ func tooSmall(r *v1alpha1.Remediation, ev *rightsizerv1.Event) *v1alpha1.Target 
 	}
 	for i := range r.Status.Targets {
 		t := &r.Status.Targets[i]
-		if t.UID != ev.GetObject().GetUid() || t.Result != v1alpha1.TargetApplied && t.Result != v1alpha1.TargetConfirmed {
+		ofPod := t.UID == ev.GetObject().GetUid()
+		ofAll := t.Pod == "" && t.UID == r.Spec.Workload.UID
+		if !ofPod && !ofAll || t.Result != v1alpha1.TargetApplied && t.Result != v1alpha1.TargetConfirmed {
 			continue
 		}
 		if _, to := action.SizesOf(t); killed >= to.Limits.MemoryBytes {

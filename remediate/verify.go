@@ -31,7 +31,8 @@ type verification struct {
 	change bool // the status is to be written
 
 	settled, gone, open int
-	stuck, lost         string // why what is open has not settled, or is gone
+	stuck, lost, undone string // why what is open has not settled, is gone, or is not as it was left
+	note                string // what is to be known of what has settled
 	ready               bool
 	restarts, ooms      int32
 }
@@ -88,15 +89,19 @@ func (v *verification) look(ctx context.Context) error {
 			v.gone++
 			v.lost = sight.Message
 			continue
+		case sight.Stage == action.Undone:
+			v.undone = sight.Message
+			continue
 		case t.Result == v1alpha1.TargetConfirmed:
 			v.settled++
+			v.note = t.Message
 			v.count(t, sight, began)
 			v.ready = v.ready && sight.Ready
 		case sight.Stage == action.Settled:
 			v.settled++
 			v.change = true
 			action.SetEnds(t, sight.Ends)
-			v.e.result(v.r, i, v1alpha1.TargetConfirmed, "")
+			v.e.result(v.r, i, v1alpha1.TargetConfirmed, sight.Message)
 			v.ready = v.ready && sight.Ready
 		default:
 			v.open++
@@ -149,6 +154,8 @@ func (v *verification) judge(ctx context.Context) (outcome, error) {
 		executed = s.Time
 	}
 	switch {
+	case v.undone != "":
+		return v.escalate(ctx, ev, v.undone)
 	case v.settled == 0 && v.open == 0:
 		why := v.lost
 		if why == "" {
@@ -219,8 +226,11 @@ func (v *verification) atEnd(ctx context.Context, ev *v1alpha1.VerificationEvide
 }
 
 func (v *verification) succeeded(ctx context.Context, ev *v1alpha1.VerificationEvidence) (outcome, error) {
-	return goOn(v.e.conclude(ctx, v.r, v1alpha1.StateSucceeded,
-		fmt.Sprintf("ready, %d restarts and %d OOM kills in %s", v.restarts, v.ooms, v.terms.Window.Duration), ev))
+	why := fmt.Sprintf("ready, %d restarts and %d OOM kills in %s", v.restarts, v.ooms, v.terms.Window.Duration)
+	if v.note != "" { // there were no pods to look at
+		why = v.note
+	}
+	return goOn(v.e.conclude(ctx, v.r, v1alpha1.StateSucceeded, why, ev))
 }
 
 // pause is when to look again: soon at first, then by the window.

@@ -131,6 +131,8 @@ const (
 	Erred
 	// Gone: the object is not there any more.
 	Gone
+	// Undone: somebody else has changed it since.
+	Undone
 )
 
 // Sight is what the live object shows.

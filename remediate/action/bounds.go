@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/rightsizer/rightsizer/remediate/kube"
 	"github.com/rightsizer/rightsizer/remediate/policy"
 )
 
@@ -23,13 +24,7 @@ func (a *ResizeInPlace) bounded(ctx context.Context, pod *corev1.Pod, at place, 
 		return to, "", err
 	}
 	c := &ceiling{from: from, to: to}
-	for i := range ranges {
-		for _, item := range ranges[i].Spec.Limits {
-			if item.Type == corev1.LimitTypeContainer {
-				c.limitRange(ranges[i].Name, item.Max)
-			}
-		}
-	}
+	c.ranges(ranges)
 	for i := range quotas {
 		c.quota(&quotas[i])
 	}
@@ -44,6 +39,19 @@ func (a *ResizeInPlace) bounded(ctx context.Context, pod *corev1.Pod, at place, 
 	return c.to, strings.Join(c.why, "; "), nil
 }
 
+// within is a size that LimitRanges let new pods have, between from and to, and what
+// bound it.
+func within(ctx context.Context, client *kube.Client, namespace string, from, to policy.Size) (policy.Size, []string, error) {
+	ranges, err := client.LimitRanges(ctx, namespace)
+	if err != nil {
+		return to, nil, err
+	}
+	c := &ceiling{from: from, to: to}
+	c.ranges(ranges)
+	c.order()
+	return c.to, c.why, nil
+}
+
 // ceiling lowers a wanted size, never below what there is.
 type ceiling struct {
 	from, to policy.Size
@@ -56,6 +64,16 @@ func (c *ceiling) lower(value *int64, from, most int64, format string, args ...a
 	}
 	*value = max(most, from)
 	c.why = append(c.why, fmt.Sprintf(format, args...))
+}
+
+func (c *ceiling) ranges(all []corev1.LimitRange) {
+	for i := range all {
+		for _, item := range all[i].Spec.Limits {
+			if item.Type == corev1.LimitTypeContainer {
+				c.limitRange(all[i].Name, item.Max)
+			}
+		}
+	}
 }
 
 func (c *ceiling) limitRange(name string, most corev1.ResourceList) {

@@ -51,7 +51,7 @@ func (a *RestartPod) Plan(ctx context.Context, s *Subject) (*Draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Draft{Action: *s.Want.DeepCopy(), Diff: encoded([]operation{{Op: "remove"}}), Restarts: 1, First: t}
+	d := &Draft{Action: *s.Want.DeepCopy(), Diff: encoded([]operation{{"test", "/metadata/uid", string(pod.UID)}, {Op: "remove"}}), Restarts: 1, First: t}
 	d.RestartsReady = int32(t.Before.Number(v1alpha1.NoteDisruptsReady))
 	if d.Action.Parameters == nil {
 		d.Action.Parameters = map[string]v1alpha1.ParameterValue{}

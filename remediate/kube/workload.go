@@ -41,6 +41,9 @@ type Workload struct {
 	// was; zero where that is not known.
 	RollingOut bool
 	RolledOut  time.Time
+	// Rollout is how its pods are replaced; nil for a kind whose template replaces
+	// none.
+	Rollout *Rollout
 	// Paused says that changes of its template roll nothing out.
 	Paused bool
 }
@@ -67,6 +70,17 @@ func Kinds() []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// Resource is the group and the resource that a kind of workload is served as, as
+// rights name them; empty for a kind that is none.
+func Resource(kind string) (group, resource string) {
+	place := places[kind]
+	group, _, found := strings.Cut(place.version, "/")
+	if !found {
+		group = ""
+	}
+	return group, place.resource
 }
 
 func (c *Client) path(namespace, kind, name string) ([]string, error) {
@@ -121,7 +135,8 @@ func fromDeployment(d *appsv1.Deployment) *Workload {
 	w := base(&d.ObjectMeta)
 	w.Replicas, w.Ready = value(d.Spec.Replicas, 1), d.Status.ReadyReplicas
 	w.Selector, w.Template, w.Paused = d.Spec.Selector, &d.Spec.Template, d.Spec.Paused
-	w.RollingOut = d.Status.ObservedGeneration < d.Generation || d.Status.UpdatedReplicas < w.Replicas || d.Status.Replicas > d.Status.UpdatedReplicas
+	w.Rollout = deploymentRollout(d)
+	w.RollingOut = !w.Rollout.Complete(w.Replicas)
 	for _, condition := range d.Status.Conditions {
 		if condition.Type == appsv1.DeploymentProgressing && condition.Reason == "NewReplicaSetAvailable" {
 			w.RolledOut = condition.LastUpdateTime.Time
@@ -134,7 +149,9 @@ func fromStatefulSet(s *appsv1.StatefulSet) *Workload {
 	w := base(&s.ObjectMeta)
 	w.Replicas, w.Ready = value(s.Spec.Replicas, 1), s.Status.ReadyReplicas
 	w.Selector, w.Template = s.Spec.Selector, &s.Spec.Template
-	w.RollingOut = s.Status.ObservedGeneration < s.Generation || s.Status.UpdateRevision != s.Status.CurrentRevision
+	w.Rollout = statefulSetRollout(s)
+	halfway := !w.Rollout.ByHand && w.Rollout.Kept == 0 && s.Status.UpdateRevision != s.Status.CurrentRevision
+	w.RollingOut = halfway || !w.Rollout.Complete(w.Replicas)
 	return w
 }
 
@@ -142,7 +159,8 @@ func fromDaemonSet(d *appsv1.DaemonSet) *Workload {
 	w := base(&d.ObjectMeta)
 	w.Replicas, w.Ready = d.Status.DesiredNumberScheduled, d.Status.NumberReady
 	w.Selector, w.Template = d.Spec.Selector, &d.Spec.Template
-	w.RollingOut = d.Status.ObservedGeneration < d.Generation || d.Status.UpdatedNumberScheduled < d.Status.DesiredNumberScheduled
+	w.Rollout = daemonSetRollout(d)
+	w.RollingOut = !w.Rollout.Complete(w.Replicas)
 	return w
 }
 

@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
@@ -31,10 +32,11 @@ type API struct {
 	clients      int
 	pods         map[key]*corev1.Pod
 	workloads    map[place]Workload
-	made         int         // highest number of a pod
-	used         map[key]int // how often a pod had a name
-	full         bool        // disruption budgets
-	unready      bool        // replacements
+	seen         map[types.UID]int64 // generations that controllers have seen
+	made         int                 // highest number of a pod
+	used         map[key]int         // how often a pod had a name
+	full         bool                // disruption budgets
+	unready      bool                // replacements
 	remediations map[key]*v1alpha1.Remediation
 	changes      []change // of Remediations, for watches
 	changed      chan struct{}
@@ -56,7 +58,7 @@ type change struct {
 // controllers roll out at once.
 func New() *API {
 	return &API{
-		version: 100, pods: map[key]*corev1.Pod{}, workloads: map[place]Workload{}, used: map[key]int{},
+		version: 100, pods: map[key]*corev1.Pod{}, workloads: map[place]Workload{}, used: map[key]int{}, seen: map[types.UID]int64{},
 		remediations: map[key]*v1alpha1.Remediation{}, changed: make(chan struct{}), settle: true,
 	}
 }

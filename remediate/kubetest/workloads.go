@@ -75,6 +75,7 @@ func (a *API) Put(w Workload) {
 	w.SetUID(types.UID("uid-" + w.GetName()))
 	w.SetGeneration(1)
 	a.keep(w)
+	a.seen[w.GetUID()] = 1
 	for range shapeOf(w).replicas {
 		a.makePod(w, now().Add(-time.Hour), true)
 	}
@@ -124,6 +125,7 @@ func (a *API) update(w Workload) {
 	if s.resource == cronJobs || s.resource == jobs || !a.settle {
 		return
 	}
+	a.seen[w.GetUID()] = w.GetGeneration()
 	pods := a.podsOf(w)
 	if !reflect.DeepEqual(shapeOf(was).template, s.template) {
 		for _, pod := range pods {
@@ -221,10 +223,7 @@ func (a *API) shown(w Workload) Workload {
 			updated++
 		}
 	}
-	observed := w.GetGeneration()
-	if !a.settle {
-		observed--
-	}
+	observed := a.seen[w.GetUID()]
 	switch w := w.(type) {
 	case *appsv1.Deployment:
 		w.Status.ObservedGeneration, w.Status.Replicas, w.Status.ReadyReplicas, w.Status.UpdatedReplicas = observed, total, ready, updated

@@ -73,7 +73,9 @@ func (a *App) actions(client *kube.Client) (*action.Set, error) {
 	version := &serverVersion{client: client}
 	return action.NewSet(
 		&action.ResizeInPlace{Client: client, Minor: version.minor},
+		&action.ResizeTemplate{Client: client},
 		&action.RestartPod{Client: client},
+		&action.RolloutRestart{Client: client},
 	)
 }
 
