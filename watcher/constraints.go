@@ -7,10 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	quantity "k8s.io/apimachinery/pkg/api/resource"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/rightsizer/rightsizer/watcher/convert"
@@ -66,19 +64,11 @@ func (w *Watcher) newConstraints() *constraints {
 func (w *Watcher) watchConstraints(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
-	logger := logr.FromSlogHandler(w.opts.Logger.Handler())
 	for _, h := range w.usage.constraints.watches {
 		c := w.connect(h)
 		c.max = constraintsRetry
 		c.convert = func(obj any) any { return compact(obj) }
-		reflector := cache.NewReflectorWithOptions(c, h.resource.expected, &constraintFeed{w.usage.constraints, h}, cache.ReflectorOptions{
-			Logger: &logger, Name: "watcher/" + h.resource.name, Clock: w.opts.Clock,
-			Backoff: &wait.Backoff{Duration: retryMin, Factor: 2, Jitter: 0.25, Cap: w.opts.RetryMax, Steps: 20},
-		})
-		running.Go(func() {
-			defer c.join()
-			reflector.RunWithContext(ctx)
-		})
+		running.Go(func() { w.reflect(ctx, c, &constraintFeed{w.usage.constraints, h}) })
 	}
 }
 

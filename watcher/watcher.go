@@ -12,8 +12,6 @@ import (
 
 	"github.com/go-logr/logr"
 	"google.golang.org/protobuf/types/known/timestamppb"
-	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
@@ -187,16 +185,15 @@ func (w *Watcher) run(ctx context.Context) error {
 			running.Go(func() { w.watchKubeEvents(ctx, c) })
 			continue
 		}
-		reflector, err := w.reflector(c, h)
+		f, err := w.feedOf(c, h)
 		if err != nil {
 			return err // Before anything that has no sink could start: a mistake of ours.
 		}
 		running.Go(func() {
-			defer c.join()
 			if h.resource.name == podsResource {
 				w.waitForOwners(ctx)
 			}
-			reflector.RunWithContext(ctx)
+			w.reflect(ctx, c, f)
 		})
 	}
 	running.Wait()
@@ -248,22 +245,16 @@ func (w *Watcher) connect(h *watchHealth) *conn {
 	}
 }
 
-func (w *Watcher) reflector(c *conn, h *watchHealth) (*cache.Reflector, error) {
+// feedOf is the store that the reflector of a watch feeds; its objects come
+// compact.
+func (w *Watcher) feedOf(c *conn, h *watchHealth) (*feed, error) {
 	s, err := w.sinkOf(h.resource)
 	if err != nil {
 		return nil, err
 	}
 	f := &feed{w: w, res: h.resource, health: h, sink: s}
 	c.convert = f.convert
-	logger := logr.FromSlogHandler(w.opts.Logger.Handler())
-	return cache.NewReflectorWithOptions(c, h.resource.expected, f, cache.ReflectorOptions{
-		Logger: &logger,
-		Name:   "watcher/" + h.resource.name,
-		Clock:  w.opts.Clock,
-		// Between two lists, when one follows the other. conn waits by itself
-		// while the server cannot be reached.
-		Backoff: &wait.Backoff{Duration: retryMin, Factor: 2, Jitter: 0.25, Cap: w.opts.RetryMax, Steps: 20},
-	}), nil
+	return f, nil
 }
 
 // settle notes that a list is complete, or will not come.

@@ -17,7 +17,8 @@ type output struct {
 	err     error
 }
 
-// buffers are shared by all sessions, so that idle ones hold none.
+// buffers are shared by all sessions, so that idle ones hold none. They grow to
+// batchBytes, and beyond only for a message that is larger by itself.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
 
 func newOutput(s *Session) *output {
@@ -27,7 +28,7 @@ func newOutput(s *Session) *output {
 // free gives the buffer back, but not after a failed write: net/http may still read
 // from it for a stream that is reset, and would send another client's messages.
 func (o *output) free() {
-	if o.err == nil && cap(*o.buf) <= 2*batchBytes {
+	if o.err == nil && cap(*o.buf) <= batchBytes {
 		*o.buf = (*o.buf)[:0]
 		buffers.Put(o.buf)
 	}
@@ -54,11 +55,24 @@ func (o *output) add(frame []byte, err error) {
 		o.err = fmt.Errorf("encode a message: %w", err)
 		return
 	}
+	if len(*o.buf)+len(frame) > batchBytes {
+		if o.err = o.flush(); o.err != nil {
+			return
+		}
+	}
+	o.grow(len(frame))
 	*o.buf = append(*o.buf, frame...)
 	o.count++
-	if len(*o.buf) >= batchBytes {
-		o.err = o.flush()
+}
+
+// grow makes room for n more bytes: by doubling, as append does for small slices
+// alone, so that what is full is a batch and no more.
+func (o *output) grow(n int) {
+	need := len(*o.buf) + n
+	if need <= cap(*o.buf) {
+		return
 	}
+	*o.buf = append(make([]byte, 0, max(need, min(2*cap(*o.buf), batchBytes))), *o.buf...)
 }
 
 // flush writes what was gathered. The caller acknowledges the batch only when it

@@ -27,6 +27,7 @@ func newServe() *cobra.Command {
 	}
 	flags := config.AddFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		keepSmall(os.LookupEnv, config.MemoryLimit(os.DirFS("/")))
 		loaded, err := load(flags)
 		if err != nil {
 			return err
