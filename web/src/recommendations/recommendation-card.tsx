@@ -92,6 +92,7 @@ function DryRun({ recommendation: r }: { recommendation: Recommendation }) {
     <div>
       <DryRunButton
         label="Dry run this"
+        ask
         wanted={{ namespace: r.namespace, kind, name, container: r.container, action }}
       />
     </div>

@@ -9,6 +9,7 @@ import { Modal } from "../ui/modal";
 import { SkeletonRows } from "../ui/skeleton";
 import { Untrusted } from "../ui/untrusted";
 import { ChangeList, Parameters } from "./action";
+import { Ask } from "./ask";
 import { changes } from "./changes";
 import { Patch } from "./patch";
 import { RiskBadge, StateBadge } from "./states";
@@ -25,28 +26,29 @@ export function DryRunAgain({ remediation }: { remediation: Remediation }) {
   const { namespace, workload, container, action } = remediation;
   if (!workload || !action) return null;
   return (
-    <DryRunButton wanted={{ namespace, ...workload, container, action }} label="Dry run it now" />
+    <DryRunButton
+      wanted={{ namespace, kind: workload.kind, name: workload.name, container, action }}
+      label="Dry run it now"
+    />
   );
 }
 
+interface ButtonProps {
+  wanted: Wanted;
+  label: string;
+  ask?: boolean;
+}
+
 // Asks what an action would do now; nothing is kept or changed.
-export function DryRunButton({ wanted, label }: { wanted: Wanted; label: string }) {
+// Where `ask` is set, he who liked what he saw may ask for it.
+export function DryRunButton({ wanted, label, ask = false }: ButtonProps) {
   const [open, setOpen] = useState(false);
   const dryRun = useMutation(RemediationService.method.createRemediation);
 
   function start() {
     setOpen(true);
     dryRun.reset();
-    const { namespace, kind, name, container, action } = wanted;
-    dryRun.mutate({
-      namespace,
-      kind,
-      name,
-      container,
-      action,
-      validateOnly: true,
-      requestId: requestId(),
-    });
+    dryRun.mutate({ ...wanted, validateOnly: true, requestId: requestId() });
   }
 
   return (
@@ -59,7 +61,10 @@ export function DryRunButton({ wanted, label }: { wanted: Wanted; label: string 
           {dryRun.error ? (
             <FailureNotice failure={explain(dryRun.error)} />
           ) : dryRun.data?.remediation ? (
-            <Outcome remediation={dryRun.data.remediation} />
+            <>
+              <Outcome remediation={dryRun.data.remediation} />
+              {ask && <Ask wanted={wanted} />}
+            </>
           ) : (
             <SkeletonRows what="the dry run" rows={4} />
           )}
