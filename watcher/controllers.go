@@ -69,7 +69,7 @@ func (s controllerSink) replace(objs []any, kept map[object.Key]bool, again bool
 // and looks at it; under the lock.
 func (w *Watcher) putController(resource string, c *object.Controller, atStart bool) {
 	before := w.store.Controller(c.UID)
-	detect.AdvanceController(before, c, atStart, w.opts.Thresholds.UnavailableAfter, w.opts.Clock.Now())
+	detect.AdvanceController(before, c, atStart, w.thresholds().UnavailableAfter, w.opts.Clock.Now())
 	w.store.PutController(c)
 	w.lookAtController(resource, before, c, false, atStart)
 }
@@ -79,7 +79,7 @@ func (w *Watcher) putController(resource string, c *object.Controller, atStart b
 func (w *Watcher) dropController(resource string, last *object.Controller) {
 	before := w.store.Controller(last.UID)
 	if before != last { // What is held never changes.
-		detect.AdvanceController(before, last, false, w.opts.Thresholds.UnavailableAfter, w.opts.Clock.Now())
+		detect.AdvanceController(before, last, false, w.thresholds().UnavailableAfter, w.opts.Clock.Now())
 	}
 	w.lookAtController(resource, before, last, true, false)
 	w.store.DeleteController(last.UID)

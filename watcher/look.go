@@ -40,7 +40,7 @@ func look[O any](w *Watcher, g *glance[O]) {
 	}()
 	g.in.Cluster = w.ident.clusterID()
 	g.in.Evidence = w.notes.Of(g.ref.uid)
-	g.in.Thresholds = w.opts.Thresholds
+	g.in.Thresholds = *w.thresholds()
 	g.in.Now = w.opts.Clock.Now()
 	w.findings = w.findings[:0]
 	var blind []string

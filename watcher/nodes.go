@@ -32,7 +32,7 @@ func (s nodeSink) remove(key object.Key, uid string, obj any) {
 	}
 	last := held.Node
 	if n, ok := obj.(*object.Node); ok {
-		detect.AdvanceNode(held.Node, n, false, s.w.opts.Thresholds.NodeStartGrace, s.w.opts.Clock.Now())
+		detect.AdvanceNode(held.Node, n, false, s.w.thresholds().NodeStartGrace, s.w.opts.Clock.Now())
 		last = n
 	}
 	s.w.dropNode(last)
@@ -87,7 +87,7 @@ func (w *Watcher) putNode(n *object.Node, atStart bool) {
 	if before == nil {
 		w.notes.Move(n.Name, n.UID, n.CreateTime) // Kubelets name it so.
 	}
-	detect.AdvanceNode(before, n, atStart, w.opts.Thresholds.NodeStartGrace, w.opts.Clock.Now())
+	detect.AdvanceNode(before, n, atStart, w.thresholds().NodeStartGrace, w.opts.Clock.Now())
 	w.store.PutNode(n)
 	w.lookAtNode(n, false, atStart)
 }
@@ -105,7 +105,7 @@ func (w *Watcher) dropNode(last *object.Node) {
 func (w *Watcher) lookAtNode(n *object.Node, gone, atStart bool) {
 	before := w.machines[n.Name]
 	now := &detect.Machine{Node: n, Load: w.store.NodeLoad(n.Name)}
-	detect.AdvanceMachine(before, now, &w.opts.Thresholds, w.opts.Clock.Now())
+	detect.AdvanceMachine(before, now, w.thresholds(), w.opts.Clock.Now())
 	w.machines[n.Name] = now
 	look(w, &glance[detect.Machine]{
 		resource: nodesResource, ref: ref{kindNode, object.Key{Name: n.Name}, n.UID},

@@ -105,14 +105,14 @@ func (w *Watcher) putPod(pod *object.Pod) *object.Pod {
 }
 
 func (w *Watcher) storePod(before, pod *object.Pod) {
-	detect.Advance(before, pod, w.opts.Thresholds.CrashLoopReset)
+	detect.Advance(before, pod, w.thresholds().CrashLoopReset)
 	w.store.PutPod(pod)
 }
 
 // dropPod looks at a pod's last form and forgets it; under the lock.
 func (w *Watcher) dropPod(before, last *object.Pod) {
 	if before != last {
-		detect.Advance(before, last, w.opts.Thresholds.CrashLoopReset)
+		detect.Advance(before, last, w.thresholds().CrashLoopReset)
 	}
 	if before != nil {
 		w.store.DeletePod(before.Key)

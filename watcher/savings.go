@@ -11,9 +11,9 @@ import (
 func (w *Watcher) price(pod *object.Pod) recommend.Price {
 	node := w.store.Node(pod.Node)
 	if node == nil {
-		return recommend.PriceOf(w.opts.Usage.Price, "", "")
+		return recommend.PriceOf(w.tuned.Load().Price, "", "")
 	}
-	return recommend.PriceOf(w.opts.Usage.Price, store.ProviderOf(node), node.InstanceType)
+	return recommend.PriceOf(w.tuned.Load().Price, store.ProviderOf(node), node.InstanceType)
 }
 
 // Savings sums what the recommendations for these namespaces cost and would cost,

@@ -11,7 +11,7 @@ import (
 // advance takes a reading to the levels of a container, and says whether there is
 // something to tell.
 func (w *Watcher) advance(u *use, c *object.Container, r *meter.Reading) bool {
-	t := &w.opts.Thresholds
+	t := w.thresholds()
 	if u.levels != nil && u.levels.Attempt != c.RestartCount {
 		u.levels = nil // What was told of the attempt before ended with it.
 	}
@@ -58,7 +58,7 @@ func (w *Watcher) advanceNode(u *use, n *object.Node, r *meter.Reading) bool {
 // advanceUse compares CPU and memory with what bounds them; what is not bounded
 // has no level.
 func (w *Watcher) advanceUse(levels *detect.Use, bound object.Resources, r *meter.Reading) (told bool) {
-	t := &w.opts.Thresholds
+	t := w.thresholds()
 	at, high := r.Time.Unix(), float64(t.ExhaustionPercent)/100
 	level := func(l *detect.Level, used float64, of int64, critical float64, hold time.Duration) {
 		if of <= 0 {

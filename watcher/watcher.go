@@ -68,6 +68,8 @@ type Watcher struct {
 	events    []*rightsizerv1.Event // used again and again
 	podGlance glance[object.Pod]    // used again and again
 	problems  line                  // health of the list of problems
+
+	tuned atomic.Pointer[Tuning] // never nil
 }
 
 // identity is what the server said of itself.
@@ -115,6 +117,7 @@ func New(opts Options) (*Watcher, error) {
 		problems:  line{state: healthOK, since: opts.Clock.Now()},
 		notes:     track.NewNotes(),
 	}
+	w.tuned.Store(&Tuning{Thresholds: opts.Thresholds, Price: opts.Usage.Price})
 	w.converter.NodeGroupLabel = opts.Usage.DaemonSetNodeLabel
 	if len(opts.Usage.Sources) > 0 {
 		w.usage.checkpoints.namespace = opts.Usage.CheckpointNamespace
