@@ -55,6 +55,11 @@ type Options struct {
 	Version string
 	// Source says where each setting comes from, for errors about its value.
 	Source config.Source
+	// Input is what the configuration was loaded from. Where it names a file, that is
+	// followed, and its live settings are taken as they change.
+	Input config.Input
+	// SetLogLevel changes the least level to log. Optional.
+	SetLogLevel func(slog.Level)
 	// NewCluster makes the Cluster; nil is the watcher of a real one, found by
 	// the configuration.
 	NewCluster func(Publisher, prometheus.Registerer) (Cluster, error)
@@ -90,6 +95,7 @@ type App struct {
 
 	leader      *leader      // nil beside a Cluster of a test's own
 	remediation *remediation // nil beside a Cluster of a test's own
+	settings    *settings    // nil where no file is followed
 
 	stopping  atomic.Bool
 	listening chan struct{}
@@ -140,6 +146,9 @@ func New(cfg config.Config, opts Options) (*App, error) {
 	if err := errors.Join(a.newAudit(), a.newPolicies(), a.newSinks(), a.newRemediation()); err != nil {
 		return nil, err
 	}
+	if a.settings, err = a.newSettings(); err != nil {
+		return nil, err
+	}
 	a.health = &health{cluster: a.cluster, parts: a.partsHealth, stopping: &a.stopping, started: a.started}
 	return a, nil
 }
@@ -170,7 +179,7 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	steps := []step{servers.ops, {name: "bus", run: a.bus.Run, grace: time.Second}, {name: "watcher", run: a.cluster.Run, grace: 3 * time.Second}}
-	steps = append(steps, slices.Concat(a.auditSteps(), a.policySteps(), a.remediationSteps(), a.sinkSteps())...)
+	steps = append(steps, slices.Concat(a.settingsSteps(), a.auditSteps(), a.policySteps(), a.remediationSteps(), a.sinkSteps())...)
 	steps = append(steps, servers.rest...)
 	close(a.listening)
 	return runSteps(ctx, a.logger, steps, a.beforeStop)

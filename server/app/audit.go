@@ -78,7 +78,7 @@ func (a *App) auditHealth() []*rightsizerv1.ComponentHealth {
 
 // partsHealth is what the server's own parts say of themselves.
 func (a *App) partsHealth() []*rightsizerv1.ComponentHealth {
-	return slices.Concat(a.accessHealth(), a.auditHealth(), a.policyHealth(), a.remediationHealth(), a.sinkHealth())
+	return slices.Concat(a.settingsHealth(), a.accessHealth(), a.auditHealth(), a.policyHealth(), a.remediationHealth(), a.sinkHealth())
 }
 
 // auditHandler serves the audit chain, or says that there is none.

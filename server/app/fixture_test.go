@@ -24,6 +24,7 @@ import (
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/server/auth"
 	"github.com/rightsizer/rightsizer/server/config"
+	"github.com/rightsizer/rightsizer/watcher"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -34,6 +35,24 @@ type fakeCluster struct {
 
 	mu    sync.Mutex
 	ready error
+	tuned []watcher.Tuning
+}
+
+// Tune keeps what it was told.
+func (c *fakeCluster) Tune(t watcher.Tuning) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tuned = append(c.tuned, t)
+	return nil
+}
+
+func (c *fakeCluster) lastTuned() watcher.Tuning {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.tuned) == 0 {
+		return watcher.Tuning{}
+	}
+	return c.tuned[len(c.tuned)-1]
 }
 
 func (c *fakeCluster) set(err error) {
@@ -117,17 +136,21 @@ func start(t *testing.T, cfg config.Config) *operator {
 }
 
 // startWith starts an operator whose callers are decided on by reviews.
-func startWith(t *testing.T, cfg config.Config, reviews auth.Reviews) *operator {
+func startWith(t *testing.T, cfg config.Config, reviews auth.Reviews, change ...func(*Options)) *operator {
 	t.Helper()
 	o := &operator{cluster: &fakeCluster{}, log: &log{}}
-	var err error
-	o.App, err = New(cfg, Options{
+	opts := Options{
 		Logger: slog.New(slog.NewTextHandler(o.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Version: "test", Reviews: reviews,
 		NewCluster: func(p Publisher, _ prometheus.Registerer) (Cluster, error) {
 			o.cluster.publisher = p
 			return o.cluster, nil
 		},
-	})
+	}
+	for _, f := range change {
+		f(&opts)
+	}
+	var err error
+	o.App, err = New(cfg, opts)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

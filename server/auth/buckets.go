@@ -15,12 +15,11 @@ const maxBuckets = 8192
 // Buckets hold each of many to a pace: a token bucket each. Safe for concurrent
 // use.
 type Buckets struct {
+	mu        sync.Mutex
 	perSecond rate.Limit
 	burst     int
-
-	mu     sync.Mutex
-	known  map[string]*list.Element // of *bucket
-	recent *list.List
+	known     map[string]*list.Element // of *bucket
+	recent    *list.List
 }
 
 type bucket struct {
@@ -31,6 +30,18 @@ type bucket struct {
 // NewBuckets makes buckets that hold burst and fill at perSecond.
 func NewBuckets(perSecond, burst int) *Buckets {
 	return &Buckets{perSecond: rate.Limit(perSecond), burst: burst, known: make(map[string]*list.Element), recent: list.New()}
+}
+
+// SetPace changes the pace of everybody, of those as well who are known.
+func (b *Buckets) SetPace(perSecond, burst int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.perSecond, b.burst = rate.Limit(perSecond), burst
+	for element := b.recent.Front(); element != nil; element = element.Next() {
+		limit := element.Value.(*bucket).limit //nolint:forcetypeassert // the list holds nothing else
+		limit.SetLimit(b.perSecond)
+		limit.SetBurst(b.burst)
+	}
 }
 
 // Take takes one from somebody's bucket. Where it is empty it says how long until

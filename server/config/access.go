@@ -80,6 +80,12 @@ func accessSettings() []Setting {
 			"What stands before groups of the issuer in roles.").withDefault("oidc:"),
 		origins("allowed-origins", func(c *Config) *[]string { return &c.AllowedOrigins },
 			"Pages of other origins that may call the API and open WebSockets. The operator's own page always may."),
+	}
+}
+
+// paceSettings hold one caller to a pace.
+func paceSettings() []Setting {
+	return []Setting{
 		number("requests-per-second", 50, 1, 100_000, func(c *Config) *int { return &c.RequestsPerSecond },
 			"Requests, and new filters on WebSockets, that one identity may send in the long run. One more is refused with resource_exhausted."),
 		number("request-burst", 200, 1, 100_000, func(c *Config) *int { return &c.RequestBurst },

@@ -76,6 +76,9 @@ type Input struct {
 	Flags map[string]string
 	// Environ is the environment as os.Environ has it.
 	Environ []string
+	// Contents are those of the file, where somebody has read it already; nil has
+	// Load read it.
+	Contents []byte
 	// MemoryLimit is what this process may take, in bytes; 0 where no limit is
 	// known. See [MemoryLimit].
 	MemoryLimit int64
@@ -84,6 +87,8 @@ type Input struct {
 // Result is what Load found.
 type Result struct {
 	Config Config
+	// File is the path of the file; empty where none was named.
+	File string
 	// Source has the place of each value that is not the default.
 	Source Source
 	// Warnings are about settings that look mistyped but may be meant for
@@ -104,7 +109,8 @@ func Load(in Input) (Result, error) {
 		file, place = l.env["RIGHTSIZER_CONFIG"], "environment RIGHTSIZER_CONFIG"
 	}
 	if file != "" {
-		l.file(file, place)
+		l.result.File = file
+		l.file(file, place, in.Contents)
 	}
 	for i := range l.settings {
 		l.fromEnvironment(&l.settings[i])
@@ -195,8 +201,9 @@ func (l *loader) fromEnvironment(s *Setting) {
 	}
 }
 
-// file reads the settings of a file. place says who named the file.
-func (l *loader) file(path, place string) {
+// file reads the settings of a file. place says who named the file; data is what it
+// holds, nil where that was not read yet.
+func (l *loader) file(path, place string, data []byte) {
 	bad := func(line int, key, value, want string) {
 		at := path
 		if line > 0 {
@@ -204,7 +211,13 @@ func (l *loader) file(path, place string) {
 		}
 		l.problems = append(l.problems, SettingError{Key: key, Place: at, Value: value, Want: want})
 	}
-	data, err := readFile(path)
+	var err error
+	switch {
+	case data == nil:
+		data, err = readFile(path)
+	case len(data) > maxFile:
+		err = errTooLarge
+	}
 	if err != nil {
 		l.problems = append(l.problems, SettingError{Key: ConfigKey, Place: place, Value: path, Want: "cannot be read: " + err.Error()})
 		return
@@ -270,6 +283,8 @@ func (l *loader) keys(path string, root *yaml.Node, bad func(line int, key, valu
 	}
 }
 
+var errTooLarge = fmt.Errorf("larger than %d bytes", maxFile)
+
 func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -281,7 +296,7 @@ func readFile(path string) ([]byte, error) {
 		return nil, unwrapPath(err)
 	}
 	if len(data) > maxFile {
-		return nil, fmt.Errorf("larger than %d bytes", maxFile)
+		return nil, errTooLarge
 	}
 	return data, nil
 }

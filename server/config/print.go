@@ -61,7 +61,7 @@ func yamlScalar(value, kind string) string {
 // Reference is the table of README.md in Markdown.
 func Reference() string {
 	var out strings.Builder
-	out.WriteString("| flag, key | environment | default | values | meaning |\n|---|---|---|---|---|\n")
+	out.WriteString("| flag, key | environment | default | values | in the file | meaning |\n|---|---|---|---|---|---|\n")
 	settings := Settings()
 	for i := range settings {
 		s := &settings[i]
@@ -76,7 +76,14 @@ func Reference() string {
 		if s.Default != "" {
 			value = "`" + s.Default + "`"
 		}
-		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s |\n", flag, env, value, s.Bounds, s.Help)
+		changes := "restart"
+		switch {
+		case s.Live:
+			changes = "live"
+		case s.Key == ConfigKey:
+			changes = "–"
+		}
+		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s | %s |\n", flag, env, value, s.Bounds, changes, s.Help)
 	}
 	return out.String()
 }

@@ -27,6 +27,8 @@ type Setting struct {
 	Help string
 	// AlsoEnv is a second environment variable, asked after the first.
 	AlsoEnv string
+	// Live says that a change of it in the file holds without a restart.
+	Live bool
 
 	// set parses text into the configuration; nil for the path of the file
 	// itself, which is not in the file.

@@ -19,7 +19,16 @@ func Settings() []Setting {
 			Key: ConfigKey, Kind: "file", Bounds: "YAML, at most 1 MiB",
 			Help: "File of settings: one key a line, named like the flags without their dashes. No file is read unless named.",
 		},
-	}, clusterSettings(), serverSettings(), accessSettings(), auditSettings(), behaviourSettings(), exhaustionSettings(), usageSettings(), priceSettings(), incidentSettings(), logSettings())
+	}, clusterSettings(), serverSettings(), accessSettings(), live(paceSettings()), auditSettings(), ringSettings(), live(behaviourSettings()), live(exhaustionSettings()), usageSettings(),
+		live(priceSettings()), incidentSettings(), logSettings())
+}
+
+// live marks settings whose change in the file holds without a restart.
+func live(settings []Setting) []Setting {
+	for i := range settings {
+		settings[i].Live = true
+	}
+	return settings
 }
 
 func clusterSettings() []Setting {
@@ -86,12 +95,17 @@ func serverSettings() []Setting {
 	}
 }
 
-func behaviourSettings() []Setting {
+func ringSettings() []Setting {
 	return []Setting{
 		number("ring-entries", 4096, 16, 1<<20, func(c *Config) *int { return &c.RingEntries },
 			"Events held for streams that resume and for ListEvents; a power of two."),
 		size("ring-bytes", 8<<20, 64<<10, 1<<30, func(c *Config) *int64 { return &c.RingBytes },
 			"Memory that held events may take, with their cached encodings; the oldest go first."),
+	}
+}
+
+func behaviourSettings() []Setting {
+	return []Setting{
 		number[int32]("crash-loop-restarts", 2, 1, 1000, func(c *Config) *int32 { return &c.CrashLoopRestarts },
 			"Restarts in a row that make a crash loop."),
 		span("crash-loop-reset", 10*time.Minute, time.Second, 24*time.Hour, func(c *Config) *time.Duration { return &c.CrashLoopReset },
@@ -141,10 +155,11 @@ func incidentSettings() []Setting {
 }
 
 func logSettings() []Setting {
-	return []Setting{
+	return append(live([]Setting{
 		choice("log-level", "info", []string{"debug", "info", "warn", "error"}, func(c *Config) *string { return &c.LogLevel },
 			"The least level to log."),
+	}),
 		choice("log-format", "auto", []string{"auto", "text", "json"}, func(c *Config) *string { return &c.LogFormat },
 			"Form of the log: text is for people, json one object a line; auto is text on a terminal and json elsewhere."),
-	}
+	)
 }

@@ -105,7 +105,7 @@ func TestABadKubeconfigNamesItsVariable(t *testing.T) {
 // context, the watcher's too.
 func TestClientGoIsQuietBelowInfo(t *testing.T) {
 	var out bytes.Buffer
-	logger := newLogger(&out, config.Config{LogLevel: "debug", LogFormat: "json"}).With(slog.String("component", "watcher"))
+	logger := newLogger(&out, config.Config{LogFormat: "json"}, slog.LevelDebug).With(slog.String("component", "watcher"))
 	ctx, cancel := context.WithCancel(klog.NewContext(t.Context(), logr.FromSlogHandler(logger.Handler())))
 	logger.DebugContext(ctx, "ours")
 	source := &cache.ListWatch{

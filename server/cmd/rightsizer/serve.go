@@ -32,13 +32,15 @@ func newServe() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		logger := newLogger(cmd.ErrOrStderr(), loaded.Config)
+		level := new(slog.LevelVar)
+		level.Set(loaded.Config.Level())
+		logger := newLogger(cmd.ErrOrStderr(), loaded.Config, level)
 		klog.SetSlogLogger(logger.With(slog.String("component", "client-go")))
 		for _, warning := range loaded.Warnings {
 			logger.WarnContext(cmd.Context(), "the configuration looks mistyped", slog.String("warning", warning))
 		}
 		logger.InfoContext(cmd.Context(), "starting", slog.String("version", version))
-		operator, err := app.New(loaded.Config, app.Options{Logger: logger, Version: version, Source: loaded.Source})
+		operator, err := app.New(loaded.Config, app.Options{Logger: logger, Version: version, Source: loaded.Source, Input: input(flags), SetLogLevel: level.Set})
 		if err != nil {
 			return misconfigured(fmt.Errorf("start: %w", err))
 		}
@@ -60,11 +62,13 @@ func misconfigured(err error) error {
 	return err
 }
 
+func input(flags *config.Flags) config.Input {
+	return config.Input{Flags: flags.Given(), Environ: os.Environ(), MemoryLimit: config.MemoryLimit(os.DirFS("/"))}
+}
+
 // load puts the configuration together; a mistake in it is wrong usage.
 func load(flags *config.Flags) (config.Result, error) {
-	loaded, err := config.Load(config.Input{
-		Flags: flags.Given(), Environ: os.Environ(), MemoryLimit: config.MemoryLimit(os.DirFS("/")),
-	})
+	loaded, err := config.Load(input(flags))
 	if err != nil {
 		return loaded, usageError{err}
 	}
@@ -73,13 +77,13 @@ func load(flags *config.Flags) (config.Result, error) {
 
 // newLogger logs for people on a terminal, as JSON anywhere else, unless told
 // otherwise.
-func newLogger(w io.Writer, cfg config.Config) *slog.Logger {
+func newLogger(w io.Writer, cfg config.Config, level slog.Leveler) *slog.Logger {
 	terminal := isTerminal(w)
 	if cfg.LogFormat == "json" || cfg.LogFormat == "auto" && !terminal {
-		return slog.New(quieter{slog.NewJSONHandler(text.JSONWriter(w), &slog.HandlerOptions{Level: cfg.Level()})})
+		return slog.New(quieter{slog.NewJSONHandler(text.JSONWriter(w), &slog.HandlerOptions{Level: level})})
 	}
 	return slog.New(quieter{tint.NewTextHandler(w, &tint.Options{
-		Level: cfg.Level(), TimeFormat: time.TimeOnly, NoColor: !wantsColour(w),
+		Level: level, TimeFormat: time.TimeOnly, NoColor: !wantsColour(w),
 	})})
 }
 

@@ -1,0 +1,239 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/server/config"
+	"github.com/rightsizer/rightsizer/server/follow"
+	"github.com/rightsizer/rightsizer/watcher"
+	"github.com/rightsizer/rightsizer/watcher/recommend"
+)
+
+// Types of the events that tell of the configuration. Each replica tells of its own.
+const (
+	typeConfigChanged = "system.config_changed"
+	typeConfigRefused = "system.config_refused"
+)
+
+// settings follow the file of the configuration. Its live settings are taken as they
+// change; what else changes waits for a restart, and says so.
+type settings struct {
+	app     *App
+	self    string // this process among the replicas
+	files   *follow.Files[config.Result]
+	changes *prometheus.CounterVec
+
+	mu      sync.Mutex
+	inForce config.Config
+	waiting []string // settings whose change waits for a restart
+	told    int      // events so far
+}
+
+// newSettings follows the file that the configuration was loaded from; there may be
+// none.
+func (a *App) newSettings() (*settings, error) {
+	in := a.opts.Input
+	loaded, err := config.Load(in)
+	if err != nil || loaded.File == "" {
+		return nil, nil //nolint:nilnil,nilerr // nothing is followed; whoever made the configuration has judged it
+	}
+	s := &settings{app: a, self: identity(), inForce: a.cfg, changes: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "rightsizer_config_changes_total", Help: "Changes of the file of the configuration, by what became of them.",
+	}, []string{"result"})}
+	s.files, err = follow.New(follow.Options[config.Result]{
+		Paths: []string{loaded.File}, What: "configuration", Logger: a.logger.With(slog.String("component", "config")),
+		Parse: func(contents [][]byte) (config.Result, error) {
+			in := in
+			in.Contents = append([]byte{}, contents[0]...)
+			return config.Load(in)
+		},
+		Changed: s.changed,
+	})
+	if err != nil {
+		return nil, a.wrong(config.ConfigKey, loaded.File, err)
+	}
+	for _, result := range []string{"applied", "refused"} {
+		s.changes.WithLabelValues(result)
+	}
+	return s, errors.Join(a.registry.Register(s.changes), a.registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "rightsizer_config_refused", Help: "1 while the file of the configuration is refused and the former one stays in force.",
+	}, func() float64 {
+		if s.files.Refused() != nil {
+			return 1
+		}
+		return 0
+	})), a.registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "rightsizer_config_restart_pending", Help: "Settings whose change in the file waits for a restart.",
+	}, func() float64 { return float64(len(s.pending())) })))
+}
+
+// changed is told of each change of the file.
+func (s *settings) changed(now config.Result, refused error) {
+	ctx := context.Background()
+	logger := s.app.logger.With(slog.String("component", "config"))
+	if refused != nil { // follow has logged it
+		s.changes.WithLabelValues("refused").Inc()
+		s.tell(typeConfigRefused, rightsizerv1.Severity_SEVERITY_ERROR, "Refused",
+			"The changed configuration is refused and the former one stays in force; the operator's log says why")
+		return
+	}
+	applied, waiting, err := s.take(now.Config)
+	if err != nil { // Load has judged each setting; only a bound that it does not know can be left
+		s.changes.WithLabelValues("refused").Inc()
+		logger.ErrorContext(ctx, "a changed configuration cannot be applied", slog.Any("error", err))
+		return
+	}
+	s.changes.WithLabelValues("applied").Inc()
+	if len(applied) == 0 && len(waiting) == 0 {
+		logger.DebugContext(ctx, "the file of the configuration changed, and no setting with it")
+		return
+	}
+	logger.InfoContext(ctx, "the configuration changed", slog.Any("changes", applied), slog.Any("wait_for_restart", waiting))
+	var parts []string
+	if len(applied) > 0 {
+		parts = append(parts, "The configuration changed: "+strings.Join(applied, ", "))
+	}
+	if len(waiting) > 0 {
+		parts = append(parts, "Waiting for a restart: "+strings.Join(waiting, ", "))
+	}
+	s.tell(typeConfigChanged, rightsizerv1.Severity_SEVERITY_INFO, "Changed", strings.Join(parts, ". "))
+}
+
+// take takes the live settings of next and returns them, and what waits for a restart
+// and did not before, each as it is told.
+func (s *settings) take(next config.Config) (applied, waiting []string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	adopted := config.Adopt(s.inForce, next)
+	if err := s.app.tune(&adopted); err != nil {
+		return nil, nil, err
+	}
+	before := map[string]bool{}
+	for _, key := range s.waiting {
+		before[key] = true
+	}
+	s.waiting = nil
+	for _, change := range config.Changes(&s.inForce, &next) {
+		switch {
+		case change.Live:
+			applied = append(applied, change.String())
+		default:
+			s.waiting = append(s.waiting, change.Key)
+			if !before[change.Key] {
+				waiting = append(waiting, change.String())
+			}
+		}
+	}
+	s.inForce = adopted
+	return applied, waiting, nil
+}
+
+func (s *settings) pending() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiting
+}
+
+// tune brings the live settings to those who heed them.
+func (a *App) tune(cfg *config.Config) error {
+	if tuned, ok := a.cluster.(interface{ Tune(watcher.Tuning) error }); ok {
+		t := watcher.Tuning{Thresholds: thresholds(cfg)}
+		if p := cfg.Price; p.CoreHour > 0 || p.GiBHour > 0 {
+			t.Price = &recommend.Price{CoreHour: p.CoreHour, GiBHour: p.GiBHour}
+		}
+		if err := tuned.Tune(t); err != nil {
+			return err //nolint:wrapcheck // names the threshold
+		}
+	}
+	a.access.pace.SetPace(cfg.RequestsPerSecond, cfg.RequestBurst)
+	if a.opts.SetLogLevel != nil {
+		a.opts.SetLogLevel(cfg.Level())
+	}
+	return nil
+}
+
+// tell publishes what became of the configuration.
+func (s *settings) tell(eventType string, severity rightsizerv1.Severity, reason, message string) {
+	cluster := s.app.cluster.ClusterID()
+	if cluster == "" {
+		return // nobody is told of a cluster that was never reached; the log has it
+	}
+	s.mu.Lock()
+	s.told++
+	ordinal := s.told
+	s.mu.Unlock()
+	sum := sha256.Sum256([]byte(strings.Join([]string{eventType, cluster, s.self, strconv.Itoa(ordinal)}, "\x00")))
+	problem := hex.EncodeToString(sum[:16])
+	now := timestamppb.Now()
+	s.app.bus.Publish(&rightsizerv1.Event{
+		Id: problem, ProblemId: problem, CorrelationId: problem, Phase: rightsizerv1.Phase_PHASE_POINT, Type: eventType, Severity: severity,
+		OccurredTime: now, ObservedTime: now, Cluster: cluster, Object: &rightsizerv1.ObjectRef{Kind: "Operator", Name: "rightsizer"},
+		Reason: reason, Message: cut(message, maxReason),
+	})
+}
+
+// withoutValues is what is wrong, without the values: an address may hold a secret,
+// and health is for more people than the log.
+func withoutValues(err error) string {
+	problems := config.Problems(err)
+	if len(problems) == 0 {
+		return err.Error()
+	}
+	words := make([]string, len(problems))
+	for i, p := range problems {
+		p.Value = ""
+		words[i] = p.Error()
+	}
+	return strings.Join(words, "; ")
+}
+
+// cut shortens text to at most most bytes.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most-len("…")], "") + "…"
+}
+
+func (a *App) settingsSteps() []step {
+	if a.settings == nil {
+		return nil
+	}
+	return []step{{name: "configuration", run: a.settings.run, grace: time.Second}}
+}
+
+func (s *settings) run(ctx context.Context) error {
+	// What changed between the loading and the following.
+	if now := s.files.Current(); len(config.Changes(&s.inForce, &now.Config)) > 0 {
+		s.changed(now, nil)
+	}
+	return s.files.Run(ctx) //nolint:wrapcheck // it says what it is
+}
+
+// settingsHealth says whether the file is in force; nothing where none is followed.
+func (a *App) settingsHealth() []*rightsizerv1.ComponentHealth {
+	if a.settings == nil {
+		return nil
+	}
+	out := &rightsizerv1.ComponentHealth{Component: "configuration", State: rightsizerv1.HealthState_HEALTH_STATE_OK, Since: timestamppb.New(a.started)}
+	if waiting := a.settings.pending(); len(waiting) > 0 {
+		out.Reason = cut("changes wait for a restart: "+strings.Join(waiting, ", "), maxReason)
+	}
+	if refusal := a.settings.files.Refused(); refusal != nil {
+		out.State, out.Since = rightsizerv1.HealthState_HEALTH_STATE_DEGRADED, timestamppb.New(refusal.Since)
+		out.Reason = cut("the changed configuration is refused and the former one stays in force: "+withoutValues(refusal.Why), maxReason)
+	}
+	return []*rightsizerv1.ComponentHealth{out}
+}

@@ -1,0 +1,138 @@
+package app
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"buf.build/go/protovalidate"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/rightsizer/rightsizer/bus"
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/server/config"
+)
+
+// configMap is a folder as the kubelet mounts a ConfigMap: the file is a link into
+// a folder that is swapped as a whole.
+type configMap struct {
+	t   *testing.T
+	dir string
+	n   int
+}
+
+func mountConfigMap(t *testing.T, text string) *configMap {
+	m := &configMap{t: t, dir: t.TempDir()}
+	require.NoError(t, os.Symlink(filepath.Join("..data", "rightsizer.yaml"), m.path()))
+	m.write(text)
+	return m
+}
+
+func (m *configMap) path() string { return filepath.Join(m.dir, "rightsizer.yaml") }
+
+func (m *configMap) write(text string) {
+	m.t.Helper()
+	m.n++
+	version := "..version_" + strconv.Itoa(m.n)
+	require.NoError(m.t, os.Mkdir(filepath.Join(m.dir, version), 0o700))
+	require.NoError(m.t, os.WriteFile(filepath.Join(m.dir, version, "rightsizer.yaml"), []byte(text), 0o600))
+	next := filepath.Join(m.dir, "..data_tmp")
+	require.NoError(m.t, os.Symlink(version, next))
+	require.NoError(m.t, os.Rename(next, filepath.Join(m.dir, "..data")))
+}
+
+// startFrom starts an operator whose configuration is in a ConfigMap.
+func startFrom(t *testing.T, m *configMap, flags map[string]string) (*operator, *atomic.Int64) {
+	t.Helper()
+	in := config.Input{Flags: map[string]string{
+		"config": m.path(), "grpc-bind-address": "127.0.0.1:0", "events-bind-address": "127.0.0.1:0", "metrics-bind-address": "127.0.0.1:0",
+	}}
+	for key, value := range flags {
+		in.Flags[key] = value
+	}
+	loaded, err := config.Load(in)
+	require.NoError(t, err)
+	level := &atomic.Int64{}
+	return startWith(t, loaded.Config, nil, func(o *Options) {
+		o.Input, o.Source = in, loaded.Source
+		o.SetLogLevel = func(l slog.Level) { level.Store(int64(l)) }
+	}), level
+}
+
+// events are those that the operator published, by their type.
+func (o *operator) events(eventType string) []*rightsizerv1.Event {
+	var out []*rightsizerv1.Event
+	_, _ = o.bus.Page(bus.Compile(&rightsizerv1.EventFilter{EventTypes: []string{eventType}}, bus.AllNamespaces()), "", "", false, func(e *bus.Entry) bool {
+		out = append(out, e.Message().GetEvent())
+		return true
+	})
+	return out
+}
+
+func TestTheConfigurationIsFollowed(t *testing.T) {
+	m := mountConfigMap(t, "log-level: info\nexhaustion-after: 1m\nthrottled-percent: 30\n")
+	o, level := startFrom(t, m, map[string]string{"throttled-percent": "40"})
+	metric := func(c assert.TestingT, line string) {
+		_, text := get(t, o.url("http", KeyOps)+"/metrics")
+		assert.Contains(c, text, line+"\n")
+	}
+	metric(t, "rightsizer_config_refused 0")
+
+	m.write("log-level: warn\nexhaustion-after: 2m\nthrottled-percent: 31\nrequests-per-second: 7\nring-entries: 1024\ncluster-name: shop\n")
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		assert.Len(c, o.events("system.config_changed"), 1)
+		metric(c, `rightsizer_config_changes_total{result="applied"} 1`)
+		metric(c, "rightsizer_config_restart_pending 2")
+	}, 10*time.Second, 20*time.Millisecond)
+	changed := o.events("system.config_changed")[0]
+	require.NoError(t, protovalidate.Validate(changed))
+	assert.Equal(t, "The configuration changed: requests-per-second: 50 → 7, exhaustion-after: 1m → 2m, log-level: info → warn. "+
+		"Waiting for a restart: cluster-name, ring-entries: 4096 → 1024", changed.GetMessage())
+	assert.Equal(t, int64(slog.LevelWarn), level.Load())
+	assert.Equal(t, 2*time.Minute, o.cluster.lastTuned().Thresholds.ExhaustionAfter)
+	assert.EqualValues(t, 40, o.cluster.lastTuned().Thresholds.ThrottledPercent, "the flag goes before the file")
+	assert.Contains(t, o.log.String(), "log-level: info → warn")
+	health := o.settingsHealth()[0]
+	assert.Equal(t, rightsizerv1.HealthState_HEALTH_STATE_OK, health.GetState())
+	assert.Equal(t, "changes wait for a restart: cluster-name, ring-entries", health.GetReason())
+
+	m.write("log-level: debug\nsinks: [{name: pager, url: 'https://user:s3cr3t@x/'}]\nexhaustion-after: soon\n")
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		assert.Len(c, o.events("system.config_refused"), 1)
+		metric(c, "rightsizer_config_refused 1")
+	}, 10*time.Second, 20*time.Millisecond)
+	require.NoError(t, protovalidate.Validate(o.events("system.config_refused")[0]))
+	health = o.settingsHealth()[0]
+	require.NoError(t, protovalidate.Validate(health))
+	assert.Equal(t, rightsizerv1.HealthState_HEALTH_STATE_DEGRADED, health.GetState())
+	assert.Contains(t, health.GetReason(), "exhaustion-after ("+m.path()+":3) wants a duration")
+	assert.NotContains(t, health.GetReason(), "s3cr3t")
+	assert.Equal(t, int64(slog.LevelWarn), level.Load(), "all of the former one stays in force")
+	assert.Len(t, o.events("system.config_changed"), 1)
+
+	m.write("log-level: info\n# mended\n")
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		metric(c, "rightsizer_config_refused 0")
+		metric(c, "rightsizer_config_restart_pending 0")
+		assert.Len(c, o.events("system.config_changed"), 2)
+	}, 10*time.Second, 20*time.Millisecond)
+	assert.Equal(t, int64(slog.LevelInfo), level.Load())
+	assert.Empty(t, o.settingsHealth()[0].GetReason())
+
+	m.write("# another comment\nlog-level: info\n")
+	require.EventuallyWithT(t, func(c *assert.CollectT) { metric(c, `rightsizer_config_changes_total{result="applied"} 3`) }, 10*time.Second, 20*time.Millisecond)
+	assert.Len(t, o.events("system.config_changed"), 2, "no setting changed")
+}
+
+func TestNoFileNothingToFollow(t *testing.T) {
+	o := start(t, loopback())
+	assert.Nil(t, o.settings)
+	assert.Empty(t, o.settingsHealth())
+	_, text := get(t, o.url("http", KeyOps)+"/metrics")
+	assert.NotContains(t, text, "rightsizer_config_refused")
+}
