@@ -59,6 +59,7 @@ func TestARestartWaitsForRoomInADisruptionBudget(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := quiet(t, 3)
 			w.api.Room(false)
+			w.spec.Approval.Expiry = v1alpha1.Of(3 * time.Minute)
 			o := w.start("one", nil)
 			defer o.stop()
 			_, err := o.ask(restart("web-1"))
