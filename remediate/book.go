@@ -56,6 +56,8 @@ type held struct {
 	full     *v1alpha1.Remediation
 	shown    []byte // the Remediation of the API, encoded
 	cure     *cure
+	// keeps is the size that it puts into the template, where it follows a cure.
+	keeps    *policy.Size
 	steps    int // transitions that were told
 	problems []string
 	// rollback says that a person has asked for its effect to be taken back.
@@ -68,14 +70,19 @@ type request struct{ by, id, hash string }
 
 // cure is a size that lasts: new pods of the workload are given it.
 type cure struct {
-	decision  objectKey
-	container string
-	// before is the size that new pods begin with, as long as nobody changed it.
+	decision       objectKey
+	uid, container string
+	// before is the size that its pods had, and led those that they had on the way to
+	// size: new pods begin with one of them, as long as nobody changed the template.
 	before, size policy.Size
-	want         v1alpha1.RemediationAction
-	approval     *v1alpha1.ApprovalDecision
-	finished     time.Time
-	oom          bool
+	led          []policy.Size
+	persistence  v1alpha1.Persistence
+	// proven says that its verification went well.
+	proven   bool
+	want     v1alpha1.RemediationAction
+	approval *v1alpha1.ApprovalDecision
+	finished time.Time
+	oom      bool
 }
 
 // book is every Remediation of the cluster.
@@ -133,7 +140,7 @@ func hold(r *v1alpha1.Remediation) *held {
 	h := &held{
 		key: objectKey{r.Namespace, r.Name}, version: version, uid: string(r.UID), workload: workloadOf(r), row: rowOf(r),
 		episode: plan.EpisodeNumber(r.Spec.Episode), created: r.CreationTimestamp.Time, open: plan.Open(r.Status.State),
-		past: guard.FromRemediation(r), cure: cureOf(r), rollback: rollbackAsked(r) != "",
+		past: guard.FromRemediation(r), cure: cureOf(r), keeps: keepsOf(r), rollback: rollbackAsked(r) != "",
 	}
 	if r.Spec.RequestID != "" {
 		h.request = request{by: r.Spec.RequestedBy, id: r.Spec.RequestID, hash: r.Spec.RequestHash}

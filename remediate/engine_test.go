@@ -53,9 +53,6 @@ func newWorld(t *testing.T, replicas int32) *world {
 	in.Verification.Window = v1alpha1.Of(10 * time.Second)
 	in.SetDefaults()
 	w.spec = in
-	memory := func(size string) corev1.ResourceList {
-		return corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(size)}
-	}
 	labels := map[string]string{"app": "web"}
 	w.api.PutDeployment(&appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"},
@@ -64,7 +61,7 @@ func newWorld(t *testing.T, replicas int32) *world {
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: labels},
 				Spec: corev1.PodSpec{Containers: []corev1.Container{{
-					Name: "app", Resources: corev1.ResourceRequirements{Requests: memory("32Mi"), Limits: memory("64Mi")},
+					Name: "app", Resources: corev1.ResourceRequirements{Requests: memoryOf("32Mi"), Limits: memoryOf("64Mi")},
 				}}},
 			},
 		},
@@ -72,6 +69,10 @@ func newWorld(t *testing.T, replicas int32) *world {
 	w.problems = []*rightsizerv1.Event{w.kill("web-0", 64)}
 	w.api.Hook(w.watch)
 	return w
+}
+
+func memoryOf(size string) corev1.ResourceList {
+	return corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(size)}
 }
 
 // kill is the event of an OOM kill at a limit in MiB.

@@ -22,7 +22,7 @@ import (
 const TypeLasts = "remediation.lasts"
 
 // parameterFollows names the decision whose cure is made to last.
-const parameterFollows = "follows"
+const parameterFollows = action.ParameterFollows
 
 // sizesOf is what a Remediation changed, by its first target.
 func sizesOf(r *v1alpha1.Remediation) (from, to policy.Size) {
@@ -37,16 +37,14 @@ func cureOf(r *v1alpha1.Remediation) *cure {
 	if r.Spec.Action.Kind != v1alpha1.ActionResizeInPlace || !plan.Began(r.Status.State) || r.Status.State == v1alpha1.StateRolledBack {
 		return nil
 	}
-	if r.Spec.Persistence != v1alpha1.PersistNewPods && r.Spec.Persistence != "" {
-		return nil
-	}
 	from, to := sizesOf(r)
 	if from == to {
 		return nil
 	}
 	c := &cure{
-		decision: objectKey{r.Namespace, r.Name}, container: r.Spec.Container, before: from, size: to,
+		decision: objectKey{r.Namespace, r.Name}, uid: r.Spec.Workload.UID, container: r.Spec.Container, before: from, size: to,
 		want: r.Spec.Action, oom: r.Spec.Cause != nil && r.Spec.Cause.Type == guard.TypeOOM, finished: startOf(r),
+		persistence: r.Spec.Persistence, proven: r.Status.State == v1alpha1.StateSucceeded,
 	}
 	if a := r.Status.Approval; a != nil && a.Decision == v1alpha1.DecisionApprove {
 		c.approval = a.DeepCopy()
@@ -69,23 +67,28 @@ func (b *book) busy(key workloadKey) bool {
 	return false
 }
 
-// cures lists the latest cure of each container of a workload.
+// cures lists the latest cure of each container of a workload, with the sizes that
+// led to it: a new pod begins with the first of them.
 func (b *book) cures(key workloadKey) []*cure {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	var out []*cure
 	for _, h := range b.items {
-		c := h.cure
-		if c == nil || h.workload != key {
+		if h.cure == nil || h.workload != key {
 			continue
 		}
-		i := slices.IndexFunc(out, func(o *cure) bool { return o.container == c.container })
-		switch {
-		case i < 0:
-			out = append(out, c)
-		case c.finished.After(out[i].finished):
-			out[i] = c
+		i := slices.IndexFunc(out, func(o *cure) bool { return o.container == h.cure.container && o.uid == h.cure.uid })
+		if i < 0 {
+			c := *h.cure
+			c.led = []policy.Size{c.before}
+			out = append(out, &c)
+			continue
 		}
+		led := append(out[i].led, h.cure.before)
+		if h.cure.finished.After(out[i].finished) {
+			*out[i] = *h.cure
+		}
+		out[i].led = led
 	}
 	return out
 }
@@ -127,6 +130,10 @@ func (e *Engine) renew(ctx context.Context, key workloadKey) time.Duration {
 	wake := alarm{}
 	s := &seen{workload: w, policy: e.govern(set, w)}
 	for _, c := range cures {
+		if c.uid != w.UID {
+			continue // another workload had this name
+		}
+		wake.in(e.keepInTemplate(ctx, key, s, c))
 		pod := needs(pods, c)
 		if pod == nil {
 			continue
@@ -142,8 +149,8 @@ func (e *Engine) renew(ctx context.Context, key workloadKey) time.Duration {
 	return wake.soonest
 }
 
-// needs is a pod that began with the size that the cured ones had: where it is
-// another one, somebody has decided anew, and the cure is over.
+// needs is a pod that began with a size that the cured ones had: where it is another
+// one, somebody has decided anew, and the cure is over.
 func needs(pods []corev1.Pod, c *cure) *corev1.Pod {
 	for i := range pods {
 		pod := &pods[i]
@@ -151,7 +158,7 @@ func needs(pods []corev1.Pod, c *cure) *corev1.Pod {
 			continue
 		}
 		size, ok := action.SizeOf(pod, c.container)
-		if ok && size == c.before && size.Limits.MemoryBytes <= c.size.Limits.MemoryBytes {
+		if ok && slices.Contains(c.led, size) && size.Limits.MemoryBytes <= c.size.Limits.MemoryBytes && size != c.size {
 			return pod
 		}
 	}
@@ -167,7 +174,7 @@ func (e *Engine) renewOne(ctx context.Context, key workloadKey, s *seen, c *cure
 		want.Parameters = map[string]v1alpha1.ParameterValue{}
 	}
 	want.Parameters[parameterFollows] = v1alpha1.ParameterValue(c.decision.name)
-	action.SetSize(&want, c.before, c.size)
+	action.SetSize(&want, policy.Size{}, c.size)
 	a, ok := e.opts.Actions.Get(v1alpha1.ActionResizeInPlace)
 	if !ok {
 		return 0
@@ -232,7 +239,12 @@ func (b *book) inherits(r *v1alpha1.Remediation) bool {
 		return false
 	}
 	want := v1alpha1.RemediationAction{}
-	action.SetSize(&want, h.cure.before, h.cure.size)
-	return policy.FromResources(want.Requests) == policy.FromResources(r.Spec.Action.Requests) &&
-		policy.FromResources(want.Limits) == policy.FromResources(r.Spec.Action.Limits)
+	action.SetSize(&want, policy.Size{}, h.cure.size)
+	return partOf(policy.FromResources(r.Spec.Action.Requests), policy.FromResources(want.Requests)) &&
+		partOf(policy.FromResources(r.Spec.Action.Limits), policy.FromResources(want.Limits))
+}
+
+// partOf says whether all that is set, which is what differed, is as in whole.
+func partOf(set, whole policy.Amounts) bool {
+	return (set.CPUMillis == 0 || set.CPUMillis == whole.CPUMillis) && (set.MemoryBytes == 0 || set.MemoryBytes == whole.MemoryBytes)
 }

@@ -181,6 +181,9 @@ func (e *Engine) imagine(ctx context.Context, by Person, w Wish) (*v1alpha1.Reme
 		_, err := e.Rights(want.Kind, w.Kind)
 		return nil, nil, err
 	}
+	if want.Parameters[action.ParameterFollows] != "" {
+		return nil, nil, FieldError{"action.parameters", "follows must not be set: what a decision follows is the operator's own to say"}
+	}
 	if needsContainer(want.Kind) {
 		switch {
 		case w.Container == "":

@@ -192,3 +192,23 @@ func TestAnApprovedRestartIsOfThatPodAlone(t *testing.T) {
 		assert.Empty(t, w.api.Effects())
 	})
 }
+
+// What follows a decision is set at once, so a person cannot say that his wish does.
+func TestNobodySaysWhatHisWishFollows(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := quiet(t, 2)
+		o := w.start("one", nil)
+		defer o.stop()
+		wish := larger(6400)
+		wish.Action.Parameters = map[string]string{"follows": "x"}
+		var err error
+		require.True(t, until(func() bool {
+			_, err = o.engine.Create(context.Background(), somebody, wish)
+			return !isNotKnown(err)
+		}))
+		var field remediate.FieldError
+		require.ErrorAs(t, err, &field)
+		assert.Equal(t, "action.parameters", field.Field())
+	})
+}

@@ -3,6 +3,7 @@ package remediate
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/remediate/action"
 )
 
 const (
@@ -42,14 +44,18 @@ func (e *Engine) tidy(ctx context.Context) {
 	}
 }
 
-// retire deletes Remediations that ended long enough ago and whose cause is not
-// visible any more.
+// retire deletes Remediations that ended long enough ago, whose cause is not visible
+// any more, and whose cure new pods do not need.
 func (e *Engine) retire(ctx context.Context) {
 	visible := map[string]bool{}
 	for _, ev := range e.opts.Cluster.Problems() {
 		visible[ev.GetProblemId()] = true
 	}
+	lasting := map[workloadKey]bool{}
 	for _, h := range e.book.old(e.now().Add(-KeepFinished), visible) {
+		if h.cure != nil && e.lasts(ctx, h, lasting) {
+			continue
+		}
 		err := e.client.DeleteRemediation(ctx, h.key.namespace, h.key.name, h.uid, strconv.FormatUint(h.version, 10))
 		if err != nil && !apierrors.IsNotFound(err) && ctx.Err() == nil {
 			e.logger.WarnContext(ctx, "remediation: an old one was not deleted", slog.String("remediation", h.key.namespace+"/"+h.key.name), slog.Any("error", err))
@@ -57,6 +63,28 @@ func (e *Engine) retire(ctx context.Context) {
 		}
 		e.book.remove(h.key)
 	}
+}
+
+// lasts says whether new pods still begin with a size that led to a cure, so that it
+// has to be kept. What nobody can say is kept. known is what was found before.
+func (e *Engine) lasts(ctx context.Context, h *held, known map[workloadKey]bool) bool {
+	if last, ok := known[h.workload]; ok {
+		return last
+	}
+	w, err := e.client.Workload(ctx, h.workload.namespace, h.workload.kind, h.workload.name)
+	if err != nil {
+		return !apierrors.IsNotFound(err)
+	}
+	last := false
+	for _, c := range e.book.cures(h.workload) {
+		if c.uid != w.UID || w.Template == nil {
+			continue
+		}
+		size, ok := action.SizeOfTemplate(w.Template, c.container)
+		last = last || ok && slices.Contains(c.led, size)
+	}
+	known[h.workload] = last
+	return last
 }
 
 // old lists what ended before, and has no visible cause.

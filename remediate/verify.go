@@ -226,6 +226,7 @@ func (v *verification) atEnd(ctx context.Context, ev *v1alpha1.VerificationEvide
 }
 
 func (v *verification) succeeded(ctx context.Context, ev *v1alpha1.VerificationEvidence) (outcome, error) {
+	v.e.waiting.look(workloadOf(v.r)) // it has to last
 	why := fmt.Sprintf("ready, %d restarts and %d OOM kills in %s", v.restarts, v.ooms, v.terms.Window.Duration)
 	if v.note != "" { // there were no pods to look at
 		why = v.note

@@ -90,6 +90,16 @@ type Subject struct {
 // Manager is the field manager of the decision's effects.
 func (s *Subject) Manager() string { return plan.Manager(s.Decision) }
 
+// clamp is what the policy lets a container have of what is asked for. A size that
+// follows another decision, which led to it in steps, is set at once.
+func (s *Subject) clamp(from policy.Size) (policy.Size, []string) {
+	to := towards(from, &s.Want)
+	if s.Want.Parameters[ParameterFollows] != "" {
+		return s.Policy.Hold(s.Container, from, to)
+	}
+	return s.Policy.Clamp(s.Container, from, to)
+}
+
 // Object is a pod of the workload, or, without a pod's name, what else is written
 // to.
 type Object struct{ Pod, UID string }

@@ -50,7 +50,7 @@ func (a *ResizeInPlace) Plan(ctx context.Context, s *Subject) (*Draft, error) {
 		return nil, err
 	}
 	from := sizeOf(&at.spec.Resources)
-	to, notes := s.Policy.Clamp(s.Container, from, towards(from, &s.Want))
+	to, notes := s.clamp(from)
 	if to, notes, err = a.fitting(ctx, s, pod, at, from, to, notes); err != nil {
 		return nil, err
 	}

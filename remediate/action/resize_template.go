@@ -33,7 +33,7 @@ func (a *ResizeTemplate) Plan(ctx context.Context, s *Subject) (*Draft, error) {
 		return nil, err
 	}
 	from := sizeOf(&at.spec.Resources)
-	to, notes := s.Policy.Clamp(s.Container, from, towards(from, &s.Want))
+	to, notes := s.clamp(from)
 	to, why, err := within(ctx, a.Client, s.Workload.Namespace, from, to)
 	if err != nil {
 		return nil, err

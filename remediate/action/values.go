@@ -214,6 +214,9 @@ func ReplicasOf(t *v1alpha1.Target) (from, to int32) {
 const (
 	// ParameterPod names the pod that an action is for, where it is for one.
 	ParameterPod = "pod"
+	// ParameterFollows names the decision whose cure an action makes last. It is the
+	// operator's own to set.
+	ParameterFollows = "follows"
 	// ParameterExports is the kind of the action that an export stands for.
 	ParameterExports = "exports"
 	// ParameterWebhook names the policy's webhook that is called.

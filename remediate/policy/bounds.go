@@ -60,8 +60,18 @@ func (a Amounts) Resources() *v1alpha1.Resources {
 // next action goes on, and a change to the wrong side is no change. A request is
 // never above its limit.
 func (p *Policy) Clamp(container string, current, want Size) (Size, []string) {
+	return p.clamp(container, current, want, true)
+}
+
+// Hold is Clamp for a size that steps have led to already: it is set at once, within
+// min and max.
+func (p *Policy) Hold(container string, current, want Size) (Size, []string) {
+	return p.clamp(container, current, want, false)
+}
+
+func (p *Policy) clamp(container string, current, want Size, steps bool) (Size, []string) {
 	cpu, memory := boundsFor(&p.Spec.Bounds, container)
-	c := clamping{}
+	c := clamping{steps: steps}
 	out := Size{
 		Requests: Amounts{
 			CPUMillis:   c.value("CPU request", &cpu, current.Requests.CPUMillis, want.Requests.CPUMillis, millis),
@@ -92,7 +102,10 @@ func (p *Policy) ClampReplicas(current, want int32) int32 {
 	return out
 }
 
-type clamping struct{ notes []string }
+type clamping struct {
+	steps bool
+	notes []string
+}
 
 func (c *clamping) note(format string, args ...any) {
 	c.notes = append(c.notes, fmt.Sprintf(format, args...))
@@ -116,6 +129,9 @@ func (c *clamping) value(name string, b *v1alpha1.ResourceBounds, current, want 
 			c.note("%s: left as it is, since the policy's bounds lie on the other side of it", name)
 		}
 		return current
+	}
+	if !c.steps {
+		return out
 	}
 	if most := current + percent(current, b.MaxIncreasePercent); out > most {
 		out = most

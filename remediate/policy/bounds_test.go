@@ -125,3 +125,16 @@ func TestAmounts(t *testing.T) {
 	assert.Nil(t, policy.Amounts{}.Resources())
 	assert.Zero(t, policy.FromResources(nil))
 }
+
+// A size that steps have led to is set at once, within min and max.
+func TestHold(t *testing.T) {
+	t.Parallel()
+	p := bounded(v1alpha1.Bounds{Memory: v1alpha1.ResourceBounds{Max: quantity("400Mi"), MaxIncreasePercent: 100}})
+	for want, held := range map[int64]int64{128: 128, 300: 300, 500: 400} {
+		to, _ := p.Hold("app", memory(64, 64), memory(want, want))
+		assert.Equal(t, memory(held, held), to)
+	}
+	to, notes := p.Clamp("app", memory(64, 64), memory(300, 300))
+	assert.Equal(t, memory(128, 128), to)
+	assert.NotEmpty(t, notes)
+}

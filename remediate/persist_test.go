@@ -1,0 +1,187 @@
+package remediate_test
+
+import (
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/remediate/kubetest"
+	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
+)
+
+// all are the memory limits of all pods of web in MiB.
+func (w *world) all() (out []int64) {
+	for n := range 40 {
+		out = append(out, w.limits(fmt.Sprintf("web-%d", n))...)
+	}
+	return out
+}
+
+// every says whether there are so many pods, all with this limit.
+func (w *world) every(count int, limit int64) func() bool {
+	return func() bool {
+		all := w.all()
+		return len(all) == count && !slices.ContainsFunc(all, func(l int64) bool { return l != limit })
+	}
+}
+
+func (w *world) states(kind v1alpha1.ActionKind) (out []v1alpha1.RemediationState) {
+	for _, r := range w.api.Remediations("shop") {
+		if r.Spec.Action.Kind == kind {
+			out = append(out, r.Status.State)
+		}
+	}
+	return out
+}
+
+// The cure holds as the workload is scaled up, as a pod is deleted and as a rollout
+// happens: in each mode, also before the template has it, and where it never does.
+func TestACureHoldsInEachModeOfPersistence(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		persistence v1alpha1.Persistence
+		template    v1alpha1.Mode
+		limit       int64 // of the template in the end
+		kept        []v1alpha1.RemediationState
+	}{
+		"NewPods":                         {v1alpha1.PersistNewPods, v1alpha1.ModeAuto, 64, nil},
+		"Template":                        {v1alpha1.PersistTemplate, v1alpha1.ModeAuto, 103, []v1alpha1.RemediationState{v1alpha1.StateSucceeded}},
+		"Template, waiting for a person":  {v1alpha1.PersistTemplate, v1alpha1.ModeApprove, 64, []v1alpha1.RemediationState{v1alpha1.StatePendingApproval}},
+		"Template, which is not allowed":  {v1alpha1.PersistTemplate, v1alpha1.ModeRecommend, 64, nil},
+		"Template, which is only dry-run": {v1alpha1.PersistTemplate, v1alpha1.ModeDryRun, 64, []v1alpha1.RemediationState{v1alpha1.StateDryRun}},
+		"Export":                          {v1alpha1.PersistExport, v1alpha1.ModeAuto, 64, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 3)
+				w.spec.Persistence = c.persistence
+				w.spec.Modes = []v1alpha1.ActionMode{{Action: v1alpha1.ActionResizeTemplate, Mode: c.template}}
+				w.spec.Approval.Expiry = v1alpha1.Of(24 * time.Hour)
+				o := w.start("one", nil)
+				defer o.stop()
+				require.True(t, until(w.every(3, 103)))
+				require.True(t, until(func() bool {
+					return slices.Contains(w.states(v1alpha1.ActionResizeInPlace), v1alpha1.StateSucceeded) && slices.Equal(w.states(v1alpha1.ActionResizeTemplate), c.kept)
+				}), "%v", w.states(v1alpha1.ActionResizeTemplate))
+				assert.Equal(t, c.limit, w.templateLimit())
+				require.True(t, until(w.every(3, 103)))
+
+				w.changed(func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(5)) })
+				require.True(t, until(w.every(5, 103)), "scaled up: %v", w.all())
+				w.api.ChangePod("shop", w.first(), func(*corev1.Pod) *corev1.Pod { return nil })
+				w.changed(func(*appsv1.Deployment) {}) // and its successor comes
+				require.True(t, until(w.every(5, 103)), "a pod deleted: %v", w.all())
+				w.changed(func(d *appsv1.Deployment) {
+					d.Spec.Template.Annotations = map[string]string{"version": "2"}
+				})
+				require.True(t, until(w.every(5, 103)), "rolled out: %v", w.all())
+				assert.Equal(t, c.limit, w.templateLimit())
+				assert.Equal(t, c.kept, w.states(v1alpha1.ActionResizeTemplate), "decided once")
+				w.kept()
+			})
+		})
+	}
+}
+
+// first is the first pod that there is.
+func (w *world) first() string {
+	for n := range 40 {
+		if name := fmt.Sprintf("web-%d", n); w.api.Pod("shop", name) != nil {
+			return name
+		}
+	}
+	return ""
+}
+
+// The template is patched once and kept through a kill at any write; the trail
+// names the cure that it follows.
+func TestACureIsPutIntoTheTemplateThroughAKillAtAnyWrite(t *testing.T) {
+	t.Parallel()
+	kills := 0
+	for _, after := range []bool{false, true} {
+		for n := 1; ; n++ {
+			var dead atomic.Bool
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 2)
+				w.spec.Persistence = v1alpha1.PersistTemplate
+				done := func() bool {
+					return slices.Equal(w.states(v1alpha1.ActionResizeTemplate), []v1alpha1.RemediationState{v1alpha1.StateSucceeded})
+				}
+				first := w.start("first", func(c *kubetest.Client, die func()) {
+					c.CutAt(n, after, func() { dead.Store(true); die() })
+				})
+				require.True(t, until(func() bool { return dead.Load() || done() }))
+				first.stop()
+				second := w.start("second", nil)
+				defer second.stop()
+				require.True(t, until(done), "write %d, after %v: %+v", n, after, w.api.Remediations("shop"))
+				assert.EqualValues(t, 2, w.deployment().Generation, "one rollout")
+				made := w.api.Remediations("shop")
+				require.Len(t, made, 2)
+				for _, r := range made {
+					if r.Spec.Action.Kind == v1alpha1.ActionResizeTemplate {
+						assert.Equal(t, "remediation.lasts", r.Spec.Cause.Type)
+						assert.Contains(t, r.Spec.Reason, string(r.Spec.Action.Parameters["follows"]))
+					}
+				}
+				assert.True(t, w.every(2, 103)(), "%v", w.all())
+				w.kept()
+			})
+			if !dead.Load() || t.Failed() {
+				break
+			}
+			kills++
+		}
+	}
+	assert.GreaterOrEqual(t, kills, 20)
+}
+
+// A cure that took several raises is given to a new pod at once, which begins with
+// the size before the first of them.
+func TestALargeCureIsGivenToNewPodsAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.spec.Cooldowns.Raise = v1alpha1.Of(time.Second)
+		o := w.start("one", nil)
+		defer o.stop()
+		for _, step := range []struct{ killed, given int64 }{{64, 103}, {103, 206}, {206, 412}} {
+			if step.killed > 64 {
+				o.events <- w.kill("web-0", step.killed)
+			}
+			require.True(t, until(w.every(1, step.given)), "%v", w.all())
+		}
+		require.True(t, until(w.ended))
+		w.changed(func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(3)) })
+		o.events <- &rightsizerv1.Event{Type: "pod.started", Namespace: "shop", Workload: &rightsizerv1.WorkloadRef{Kind: "Deployment", Name: "web"}}
+		require.True(t, until(w.every(3, 412)), "%v", w.all())
+		w.kept()
+	})
+}
+
+// What has to last is kept as long as it does, and no longer.
+func TestARecordIsKeptAsLongAsItsCureLasts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		o := w.start("one", nil)
+		defer o.stop()
+		require.True(t, until(w.ended))
+		w.problems = nil
+		time.Sleep(8 * 24 * time.Hour)
+		require.Len(t, w.api.Remediations("shop"), 1)
+		w.changed(func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Resources.Limits = memoryOf("128Mi") })
+		time.Sleep(time.Hour)
+		assert.Empty(t, w.api.Remediations("shop"), "somebody else has decided since")
+	})
+}
