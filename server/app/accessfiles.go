@@ -31,7 +31,7 @@ func (x *access) follow(what string, file interface {
 }
 
 // tellOfFiles registers a figure for each file.
-func (x *access) tellOfFiles(registry *prometheus.Registry) error {
+func (x *access) tellOfFiles(registry registry) error {
 	for _, file := range x.files {
 		gauge := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name:        "rightsizer_access_file_refused",

@@ -66,6 +66,14 @@ type Options struct {
 	// Reviews are asked about callers; nil are the real cluster's, none where
 	// NewCluster is set.
 	Reviews auth.Reviews
+
+	registry registry // nil is a new one; tests look into theirs
+}
+
+// registry takes metrics and gives them out.
+type registry interface {
+	prometheus.Registerer
+	prometheus.Gatherer
 }
 
 // App is the operator. Make it with New, run it once with Run.
@@ -73,7 +81,7 @@ type App struct {
 	cfg      config.Config
 	opts     Options
 	logger   *slog.Logger
-	registry *prometheus.Registry
+	registry registry
 	started  time.Time
 	// bodyTimeout is how long a client may take to send a request's body.
 	bodyTimeout time.Duration
@@ -109,11 +117,17 @@ func New(cfg config.Config, opts Options) (*App, error) {
 	if opts.Logger == nil {
 		return nil, errors.New("app: Logger must be set")
 	}
+	if opts.registry == nil {
+		opts.registry = prometheus.NewRegistry()
+	}
 	a := &App{
-		cfg: cfg, opts: opts, logger: opts.Logger, registry: newRegistry(opts.Version), started: time.Now(),
+		cfg: cfg, opts: opts, logger: opts.Logger, registry: opts.registry, started: time.Now(),
 		bodyTimeout: bodyTimeout, listening: make(chan struct{}), listeners: map[string]*listener{},
 	}
 	var err error
+	if err = ownMetrics(a.registry, opts.Version); err != nil {
+		return nil, err
+	}
 	if a.metrics, err = newHTTPMetrics(a.registry); err != nil {
 		return nil, err
 	}
@@ -150,6 +164,9 @@ func New(cfg config.Config, opts Options) (*App, error) {
 		return nil, err
 	}
 	a.health = &health{cluster: a.cluster, parts: a.partsHealth, stopping: &a.stopping, started: a.started}
+	if err := a.registry.Register(state{a}); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
 	return a, nil
 }
 

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"net/http"
 	"runtime/debug"
 
@@ -9,16 +10,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// newRegistry makes the registry with what every process tells of itself.
-func newRegistry(version string) *prometheus.Registry {
-	r := prometheus.NewRegistry()
+// ownMetrics registers what every process tells of itself.
+func ownMetrics(r registry, version string) error {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "rightsizer_build_info", Help: "Always 1; the labels say what runs.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": goVersion()},
 	})
 	build.Set(1)
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build)
-	return r
+	for _, c := range []prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build} {
+		if err := r.Register(c); err != nil {
+			return fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	return nil
 }
 
 func goVersion() string {
@@ -32,7 +36,7 @@ func goVersion() string {
 // answers) and /readyz (requests may be sent here). It is always in clear text
 // and asks nobody who he is, as probes and scrapers expect; it names no object
 // of the cluster.
-func opsHandler(registry *prometheus.Registry, ready func() error) http.Handler {
+func opsHandler(registry registry, ready func() error) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry, MaxRequestsInFlight: 4}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
