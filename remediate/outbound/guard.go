@@ -96,7 +96,7 @@ var never = []struct {
 	{"it is multicast", prefixes("224.0.0.0/4", "ff00::/8")},
 	{"it is reserved", prefixes("192.0.0.0/24", "240.0.0.0/4", "100::/64", "5f00::/16")},
 	// Tunnels that would end at an IPv4 address of the sender's choice.
-	{"it is a tunnel to IPv4", prefixes("2002::/16", "2001::/32", "::/96")},
+	{"it is a tunnel to IPv4", prefixes("2002::/16", "2001::/32", "::/96", "::ffff:0:0:0/96")},
 }
 
 var (

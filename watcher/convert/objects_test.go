@@ -61,7 +61,7 @@ func TestStatefulSetPartition(t *testing.T) {
 // No node, controller or policy makes the conversion or a detector panic, and
 // whatever is told of it fits the schema.
 func FuzzObjects(f *testing.F) {
-	const meta = `metadata: {name: a, namespace: b, uid: u, generation: -1, annotations: {deployment.kubernetes.io/revision: "9"}}` + "\n"
+	const meta = `metadata: {name: a, namespace: b, uid: u, generation: -1, annotations: {deployment.kubernetes.io/revision: "9", deprecated.daemonset.template.generation: "\x1b", metrics.k8s.io/resource-metrics-path: "../../proxy?x=\u202e"}}` + "\n"
 	for _, seed := range []string{
 		meta + `{spec: {unschedulable: true, taints: [{key: k, effect: NoExecute, timeAdded: "2026-01-01T00:00:00Z"}]}, status: {allocatable: {cpu: "-1", pods: "1e30"}, conditions: [{type: MemoryPressure, status: "True"}, {type: Ready}]}}`[1:],
 		meta + `spec: {replicas: 2}` + "\n" + `status: {replicas: -3, availableReplicas: 1, conditions: [{type: Progressing, status: "False", reason: ProgressDeadlineExceeded}, {type: ReplicaFailure, status: "True", message: 'exceeded quota: q, requested: a=1,b=2, used: a=1,b=0, limited: a=1,b=1'}]}`,
