@@ -33,12 +33,13 @@ const mi = 1 << 20
 // world is a cluster with a policy and an audit chain, in which operators live and
 // die.
 type world struct {
-	t        *testing.T
-	api      *kubetest.API
-	spec     v1alpha1.PolicySpec
-	problems []*rightsizerv1.Event
+	t    *testing.T
+	api  *kubetest.API
+	spec v1alpha1.PolicySpec
 
 	mu       sync.Mutex
+	problems []*rightsizerv1.Event
+	later    time.Duration // by which the world's clock goes ahead
 	audit    []*rightsizerv1.AuditRecord
 	auditErr error
 	frozen   string
@@ -163,9 +164,21 @@ func (o *operator) Next(ctx context.Context) ([]*rightsizerv1.Event, bool, error
 	}
 }
 
-func (o *operator) ClusterID() string               { return "cluster" }
-func (o *operator) Synced() bool                    { return true }
-func (o *operator) Problems() []*rightsizerv1.Event { return o.w.problems }
+func (o *operator) ClusterID() string { return "cluster" }
+func (o *operator) Synced() bool      { return true }
+
+func (o *operator) Problems() []*rightsizerv1.Event {
+	o.w.mu.Lock()
+	defer o.w.mu.Unlock()
+	return o.w.problems
+}
+
+// now is the world's time.
+func (w *world) now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Now().Add(w.later)
+}
 
 // start starts an operator that leads, from its first request on; cut, where it is
 // not nil, says how it ends.
@@ -182,7 +195,7 @@ func (w *world) start(identity string, cut func(*kubetest.Client, func())) *oper
 	require.NoError(w.t, err)
 	o.engine, err = remediate.New(remediate.Options{
 		Client: client, Cluster: o, Policies: policies{w}, Audit: o, Actions: actions, Source: o,
-		Publish: func(*rightsizerv1.Event) {}, Identity: identity, Logger: slog.New(slog.DiscardHandler), Workers: 2,
+		Publish: func(*rightsizerv1.Event) {}, Identity: identity, Now: w.now, Logger: slog.New(slog.DiscardHandler), Workers: 2,
 	})
 	require.NoError(w.t, err)
 	if cut != nil {
