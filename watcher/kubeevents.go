@@ -110,7 +110,7 @@ type evidence struct {
 func (w *Watcher) readKubeEvent(e *corev1.Event) (out evidence, ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
-			w.quarantine.panicked("events", object.Key{Namespace: e.Namespace, Name: e.Name}, inConversion, p)
+			w.quarantine.panicked(eventsResource, object.Key{Namespace: e.Namespace, Name: e.Name}, inConversion, p)
 			ok = false
 		}
 	}()

@@ -64,7 +64,7 @@ func (w *Watcher) Synced() bool {
 func (w *Watcher) missing() []string {
 	var out []string
 	for _, h := range w.watches {
-		if h.resource.name == "events" {
+		if h.resource.name == eventsResource {
 			continue // Evidence, from now on: there is no picture to complete.
 		}
 		synced, forbidden, _, _ := h.status()

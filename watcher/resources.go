@@ -49,8 +49,8 @@ const (
 	hidesEvidence   = "what Kubernetes Events alone tell and did not repeat: probes, volumes, sandboxes, refusals, kills on nodes"
 )
 
-// The resources. Pods come last: they are read after the controllers, see
-// Options.OwnerWait.
+// The resources. Pods come last: they are read after the controllers and Kubernetes
+// Events, see Options.OwnerWait.
 func resources() []*resource {
 	return []*resource{
 		{
@@ -98,6 +98,7 @@ func resources() []*resource {
 
 const (
 	podsResource        = "pods"
+	eventsResource      = "events"
 	autoscalersResource = "horizontalpodautoscalers"
 	budgetsResource     = "poddisruptionbudgets"
 )
@@ -108,7 +109,7 @@ const kindNode = "Node"
 
 // kubeEvents are watched without a store, see kubeevents.go.
 func kubeEvents() *resource {
-	return &resource{name: "events", path: "/api/v1/events", expected: &corev1.Event{}, hides: hidesEvidence}
+	return &resource{name: eventsResource, path: "/api/v1/events", expected: &corev1.Event{}, hides: hidesEvidence}
 }
 
 func metadataResource(name, path, kind, hides string) *resource {

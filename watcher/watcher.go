@@ -184,7 +184,7 @@ func (w *Watcher) run(ctx context.Context) error {
 	}
 	for _, h := range w.watches {
 		c := w.connect(h)
-		if h.resource.name == "events" {
+		if h.resource.name == eventsResource {
 			running.Go(func() { w.watchKubeEvents(ctx, c) })
 			continue
 		}
@@ -194,7 +194,7 @@ func (w *Watcher) run(ctx context.Context) error {
 		}
 		running.Go(func() {
 			if h.resource.name == podsResource {
-				w.waitForOwners(ctx)
+				w.waitForContext(ctx)
 			}
 			w.reflect(ctx, c, f)
 		})
@@ -284,15 +284,17 @@ func (w *Watcher) settle() {
 	}
 }
 
-// waitForOwners waits until the controllers are known, or cannot be.
-func (w *Watcher) waitForOwners(ctx context.Context) {
+// waitForContext waits until the controllers are known and what Kubernetes Events
+// said before is read, or cannot be: a pod that waits for its volume, say, waits for
+// nobody knows what to who has not heard of it.
+func (w *Watcher) waitForContext(ctx context.Context) {
 	timer := w.opts.Clock.NewTimer(w.opts.OwnerWait)
 	defer timer.Stop()
 	for {
 		waiting := false
 		for _, h := range w.watches {
 			synced, forbidden, _, _ := h.status()
-			if h.resource.kind != "" && !synced && !forbidden {
+			if (h.resource.kind != "" || h.resource.name == eventsResource) && !synced && !forbidden {
 				waiting = true
 			}
 		}
