@@ -1,9 +1,11 @@
 package stream_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -141,51 +143,102 @@ func TestConnectionsSayWhatWasSent(t *testing.T) {
 	})
 }
 
+// mixed is event n of a stream in which the namespace and the severity change.
+func mixed(n int) *rightsizerv1.Event {
+	ev := event([]string{"a", "b", "c"}[n%3], n)
+	if n%5 == 0 {
+		ev.Severity = rightsizerv1.Severity_SEVERITY_WARNING
+	}
+	return ev
+}
+
 // A client that comes and goes at random ends with what one that stayed has, or
-// knows exactly how much it lost.
+// knows exactly how much it lost; and one whose filter is narrower than its
+// namespaces knows where it may have lost, and at most how much.
 func TestReconnectingAtRandomLosesNothingUntold(t *testing.T) {
 	t.Parallel()
-	overAll(t, bus.Options{Entries: 64}, stream.Options{Heartbeat: 100 * time.Millisecond}, func(t *testing.T, s *server, c streamtest.Client) {
-		t.Helper()
-		const total = 3000
-		r := open(t, c, nil, "")
-		position := r.skip(isSynced).GetPosition()
-		seen, lost := 0, int64(0)
-		go func() { // as fast as one reader that stays can follow
-			stayed := s.bus.Subscribe(bus.Compile(nil, bus.AllNamespaces()), "")
-			defer stayed.Close()
-			room := make([]*bus.Entry, 16)
-			for n := range total {
-				s.bus.Publish(event("a", n))
-				for got := 0; n%16 == 15 && got < 16; {
-					batch, err := stayed.Next(t.Context(), time.Minute, room)
-					if err != nil {
-						return
-					}
-					got += len(batch.Entries)
-				}
-			}
-		}()
-		chance := rand.New(rand.NewPCG(3, 4))
-		for last := -1; last != total-1; {
-			for range chance.IntN(80) {
-				msg := r.next()
-				if msg.GetPosition() != "" {
-					position = msg.GetPosition()
-				}
-				lost += msg.GetLost().GetCount()
-				if ev := msg.GetEvent(); ev != nil {
-					var n int
-					_, err := fmt.Sscanf(ev.GetObject().GetName(), "pod-%d", &n)
-					require.NoError(t, err)
-					require.Greater(t, n, last, "in order, nothing twice")
-					last = n
-					seen++
-				}
-			}
-			r.close()
-			r = open(t, c, nil, position)
+	for name, c := range map[string]struct {
+		filter *rightsizerv1.EventFilter
+		exact  bool
+	}{
+		"everything":  {nil, true},
+		"a namespace": {&rightsizerv1.EventFilter{Namespaces: []string{"b"}}, true},
+		"severe in two namespaces": {&rightsizerv1.EventFilter{
+			Namespaces: []string{"a", "c"}, MinSeverity: rightsizerv1.Severity_SEVERITY_ERROR, EventTypes: []string{"pod.*"},
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			overAll(t, bus.Options{Entries: 64, Remember: 4096}, stream.Options{Heartbeat: 100 * time.Millisecond}, func(t *testing.T, s *server, client streamtest.Client) {
+				t.Helper()
+				comeAndGo(t, s, client, c.filter, c.exact)
+			})
+		})
+	}
+}
+
+// comeAndGo reads a stream of 3,000 events with a filter and hangs up at random.
+func comeAndGo(t *testing.T, s *server, c streamtest.Client, filter *rightsizerv1.EventFilter, exact bool) {
+	t.Helper()
+	const total = 3000
+	passes := bus.Compile(filter, bus.AllNamespaces())
+	var want []int // what passes the filter
+	for n := range total {
+		if passes.MatchesEvent(mixed(n)) {
+			want = append(want, n)
 		}
-		assert.EqualValues(t, total, int64(seen)+lost)
-	})
+	}
+	r := open(t, c, filter, "")
+	position := r.skip(isSynced).GetPosition()
+	go s.publishAtTheirPace(t.Context(), total)
+	chance := rand.New(rand.NewPCG(3, 4))
+	next, lost, told := 0, int64(0), false // place in want of what is due; told of a loss since the last event
+	for next < len(want) {
+		for range chance.IntN(80) {
+			msg := r.next()
+			if msg.GetPosition() != "" {
+				position = msg.GetPosition()
+			}
+			if l := msg.GetLost(); l != nil {
+				require.Equal(t, exact, l.GetExact())
+				lost, told = lost+l.GetCount(), true
+			}
+			ev := msg.GetEvent()
+			if ev == nil {
+				continue
+			}
+			var n int
+			_, err := fmt.Sscanf(ev.GetObject().GetName(), "pod-%d", &n)
+			require.NoError(t, err)
+			at, known := slices.BinarySearch(want, n)
+			require.True(t, known, "%d passes no filter", n)
+			require.GreaterOrEqual(t, at, next, "in order, nothing twice")
+			require.True(t, at == next || told, "%d to %d are lost without a word", next, at)
+			if missed := int64(at - next); exact {
+				require.Equal(t, lost, missed, "as told")
+			} else {
+				require.LessOrEqual(t, missed, lost, "at most as told")
+			}
+			next, lost, told = at+1, 0, false
+		}
+		r.close()
+		r = open(t, c, filter, position)
+	}
+}
+
+// publishAtTheirPace publishes as fast as one reader that stays can follow.
+func (s *server) publishAtTheirPace(ctx context.Context, total int) {
+	stayed := s.bus.Subscribe(bus.Compile(nil, bus.AllNamespaces()), "")
+	defer stayed.Close()
+	room := make([]*bus.Entry, 16)
+	for n := range total {
+		s.bus.Publish(mixed(n))
+		for got := 0; n%16 == 15 && got < 16; {
+			batch, err := stayed.Next(ctx, time.Minute, room)
+			if err != nil {
+				return
+			}
+			got += len(batch.Entries)
+		}
+	}
 }

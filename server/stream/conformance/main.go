@@ -15,6 +15,8 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -49,8 +51,9 @@ func run(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err := receive(in, req); err != nil {
 		return err
 	}
-	if req.GetUseTls() {
-		return errors.New("the configuration does not claim TLS")
+	secure, err := tlsOf(req)
+	if err != nil {
+		return err
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -65,15 +68,22 @@ func run(ctx context.Context, in io.Reader, out io.Writer) error {
 	mux.Handle(path, envelope.Expose(handler))
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
-	server := &http.Server{Handler: mux, Protocols: protocols, ReadHeaderTimeout: time.Minute}
+	server := &http.Server{Handler: mux, Protocols: protocols, ReadHeaderTimeout: time.Minute, TLSConfig: secure}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
+	go func() {
+		if secure != nil {
+			served <- server.ServeTLS(l, "", "")
+		} else {
+			served <- server.Serve(l)
+		}
+	}()
 	address, ok := l.Addr().(*net.TCPAddr)
 	if !ok {
 		return fmt.Errorf("%v is no TCP address", l.Addr())
 	}
-	if err := send(out, &conformancev1.ServerCompatResponse{Host: "127.0.0.1", Port: uint32(address.Port)}); err != nil {
+	if err := send(out, &conformancev1.ServerCompatResponse{Host: "127.0.0.1", Port: uint32(address.Port), PemCert: req.GetServerCreds().GetCert()}); err != nil {
 		return err
 	}
 	select {
@@ -86,6 +96,25 @@ func run(ctx context.Context, in io.Reader, out io.Writer) error {
 	case err := <-served:
 		return err
 	}
+}
+
+// tlsOf is how the suite wants to be spoken to; nil is in clear text.
+func tlsOf(req *conformancev1.ServerCompatRequest) (*tls.Config, error) {
+	if !req.GetUseTls() {
+		return nil, nil //nolint:nilnil // clear text, as said
+	}
+	own, err := tls.X509KeyPair(req.GetServerCreds().GetCert(), req.GetServerCreds().GetKey())
+	if err != nil {
+		return nil, fmt.Errorf("use the suite's certificate: %w", err)
+	}
+	out := &tls.Config{Certificates: []tls.Certificate{own}, MinVersion: tls.VersionTLS13}
+	if trusted := req.GetClientTlsCert(); len(trusted) > 0 {
+		out.ClientAuth, out.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
+		if !out.ClientCAs.AppendCertsFromPEM(trusted) {
+			return nil, errors.New("the suite's client certificate is none")
+		}
+	}
+	return out, nil
 }
 
 // The suite's messages stand behind their size in four bytes, big-endian.
