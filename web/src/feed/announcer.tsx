@@ -6,6 +6,8 @@ import type { FeedState } from "./feed-state";
 // A screen reader hears a sum this often at most, and nothing while nothing
 // comes.
 const every = 15_000;
+// The same sum twice is news only where something stood between.
+const pause = 200;
 
 export function Announcer({ state }: { state: FeedState }) {
   const [text, setText] = useState("");
@@ -14,14 +16,20 @@ export function Announcer({ state }: { state: FeedState }) {
 
   useEffect(() => {
     let told = latest.current.received;
+    let next: ReturnType<typeof setTimeout> | undefined;
     const timer = setInterval(() => {
       const { received, rows, paused } = latest.current;
       // A changed filter starts the count anew.
       const fresh = received - Math.min(told, received);
       told = received;
-      if (fresh > 0 && !paused) setText(summary(fresh, rows));
+      if (fresh === 0 || paused) return;
+      setText("");
+      next = setTimeout(() => setText(summary(fresh, rows)), pause);
     }, every);
-    return () => clearInterval(timer);
+    return () => {
+      clearInterval(timer);
+      clearTimeout(next);
+    };
   }, []);
 
   return (
