@@ -8,6 +8,9 @@ import type { ClusterService } from "@rightsizer/api/cluster_service";
 const began = Date.now();
 const gib = 1024n ** 3n;
 
+// Whether nobody is asked who he is; OPEN=no for pictures without the banner.
+const open = process.env.OPEN !== "no";
+
 const nodes = Array.from({ length: 12 }, (_, number) =>
   create(NodeSchema, {
     name: `node-${String(number).padStart(2, "0")}`,
@@ -61,7 +64,7 @@ export function clusterService(startingSeconds: number): ServiceImpl<typeof Clus
       if (left() <= 0)
         return {
           state: HealthState.OK,
-          open: true,
+          open,
           components: ["kubernetes", "watch/pods", "watch/nodes", "bus", "stream"].map(
             (component) => ({
               component,
@@ -72,7 +75,7 @@ export function clusterService(startingSeconds: number): ServiceImpl<typeof Clus
       const built = Math.round(1380 * (1 - left() / startingSeconds));
       return {
         state: HealthState.STARTING,
-        open: true,
+        open,
         components: [
           {
             component: "kubernetes",

@@ -145,9 +145,13 @@ const places = [
   ["ml", "Job", "train-embeddings-28"],
 ] as const;
 
-// Half of the events are of a few places, the others of all workloads.
+// Half of the events are of a few places, the others of all workloads, of which one
+// has many.
+const troubled = 187;
+
 function placeOf(number: number): readonly [string, string, string] {
-  const workload = number % 2 === 0 ? workloads[(number * 7919) % workloads.length] : undefined;
+  const at = number % 10 === 4 ? troubled : (number * 7919) % workloads.length;
+  const workload = number % 2 === 0 ? workloads[at] : undefined;
   if (!workload) return places[(number * 7) % places.length] ?? places[0];
   return [workload.namespace, workload.ref?.kind ?? "", workload.ref?.name ?? ""];
 }
@@ -184,8 +188,8 @@ function invent(number: number, ms: number, foundAtStart: boolean): Event {
       reason: "CrashLoopBackOff",
       message:
         number % 2
-          ? `container app of ${pod} keeps failing: 6 restarts`
-          : `container app of ${pod} runs again`,
+          ? `Container app of pod ${pod} keeps failing: 6 restarts`
+          : `Container app of pod ${pod} runs again`,
       details: {
         case: "crashLoop",
         value: {
@@ -200,7 +204,7 @@ function invent(number: number, ms: number, foundAtStart: boolean): Event {
     });
   return sampleEvent(number, {
     ...base,
-    message: `container app of ${pod} was OOM-killed at its limit of 128Mi after 41 s`,
+    message: `Container app of pod ${pod} was OOM-killed at its limit of 128 MiB after 41 s`,
     details: {
       case: "oomKilled",
       value: {

@@ -105,7 +105,7 @@ const remediations: Remediation[] = Array.from({ length: 320 }, (_, number) => {
     risk: ((number % 4) + 1) as RiskLevel,
     riskReasons: reasons.slice(0, 2 + (number % 4)),
     diff: sized ? patch(kind, memory) : (others[kind]?.diff ?? ""),
-    policy: `RightSizerPolicy/${workload?.namespace}/memory, generation 3`,
+    policy: `RightSizerPolicy/${workload?.namespace}/memory`,
     requestedBy: number % 6 === 0 ? "ana@example.com" : "",
     decidedBy: state === State.PENDING_APPROVAL ? "" : "ben@example.com",
     message: messageOf(state),

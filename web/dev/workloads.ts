@@ -102,7 +102,14 @@ export function workloadService(): Partial<ServiceImpl<typeof WorkloadService>> 
         })),
         problems:
           workload.openProblems > 0
-            ? [sampleEvent(1, { namespace }), sampleEvent(2, { namespace })]
+            ? [0, 1].map((number) =>
+                sampleEvent(number, {
+                  namespace,
+                  workload: { kind, name },
+                  object: { kind: "Pod", name: `${name}-${number}`, uid: `pod-${number}` },
+                  message: `Container app of pod ${name}-${number} was OOM-killed at its limit of 128 MiB`,
+                }),
+              )
             : [],
         managers:
           kind === "Deployment"

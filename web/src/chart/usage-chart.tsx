@@ -21,7 +21,7 @@ interface Props {
 const height = 190;
 // The plots of a page share their time axis: each has the same margins.
 export const axisWidth = 72;
-export const rightMargin = 12;
+export const rightMargin = 20;
 
 // One plot over time. What it says stands in the figures beside it as well: a
 // canvas tells a screen reader nothing.

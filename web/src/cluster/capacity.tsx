@@ -11,7 +11,7 @@ interface Props {
 // What there is, what is asked for, what is used.
 export function Capacity({ capacity, requested, used }: Props) {
   return (
-    <div className="grid flex-1 gap-x-6 gap-y-2 sm:grid-cols-2">
+    <div className="grid min-w-60 flex-1 gap-x-6 gap-y-2 sm:grid-cols-2">
       <Amount
         name="CPU"
         show={cpu}

@@ -4,19 +4,17 @@ import { explain } from "../api/failure";
 import { count, plural } from "../format/quantity";
 import { Fact } from "../ui/fact";
 import { Untrusted } from "../ui/untrusted";
-import { useMedia } from "../ui/use-media";
 import { When } from "../ui/when";
 import { Capacity } from "./capacity";
 import { HealthList, HealthMark } from "./health-list";
 import { useCluster } from "./use-cluster";
 import { useHealth } from "./use-health";
 
-// The cluster at a glance. It closes, for those who want rows on a small screen.
+// The cluster at a glance.
 export const ClusterHeader = memo(function ClusterHeader() {
   const { data, error } = useCluster();
   const { answer } = useHealth();
   const cluster = data?.cluster;
-  const roomy = useMedia("(min-width: 48rem)");
   if (!cluster)
     return (
       <p className="panel px-3 py-2 text-soft" role="status">
@@ -25,9 +23,6 @@ export const ClusterHeader = memo(function ClusterHeader() {
           : "Loading the cluster"}
       </p>
     );
-  const capacity = (
-    <Capacity capacity={cluster.capacity} requested={cluster.requested} used={cluster.used} />
-  );
   return (
     <section aria-label="Cluster" className="panel px-3 py-2">
       <div className="flex flex-wrap items-center gap-x-6 gap-y-2">
@@ -49,7 +44,7 @@ export const ClusterHeader = memo(function ClusterHeader() {
             )}
           </Fact>
         </dl>
-        {roomy && capacity}
+        <Capacity capacity={cluster.capacity} requested={cluster.requested} used={cluster.used} />
       </div>
       <details className="mt-1.5">
         <summary className="text-soft">
@@ -61,7 +56,6 @@ export const ClusterHeader = memo(function ClusterHeader() {
             "About this cluster"
           )}
         </summary>
-        {!roomy && <div className="mt-2">{capacity}</div>}
         <dl className="mt-2 flex flex-wrap gap-x-5 gap-y-1">
           <Fact name="Id">
             <Untrusted text={cluster.id} className="font-mono text-xs break-all" />

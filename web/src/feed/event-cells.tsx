@@ -23,7 +23,7 @@ export const EventCells = memo(function EventCells({ event, wide }: Props) {
         <Badge title="The cause was there when the operator started">at start</Badge>
       )}
       {event.phase === Phase.RESOLVED && <Badge title="The problem is over">resolved</Badge>}
-      <Untrusted text={event.message || event.reason} />
+      <Untrusted text={rowText(event)} />
     </>
   );
   if (wide)
@@ -76,6 +76,14 @@ export const EventCells = memo(function EventCells({ event, wide }: Props) {
     </div>
   );
 });
+
+// What happened, without the beginning that the other columns say: "Container app of
+// pod web-7c9d8b6f5-x2kq was OOM-killed" is "was OOM-killed" in a row.
+export function rowText({ message, reason, container, object }: Event): string {
+  const start = `${container} of pod ${object?.name} `;
+  const at = container ? message.indexOf(start) : -1;
+  return at === -1 ? message || reason : message.slice(at + start.length);
+}
 
 // Namespace and workload; where there is no workload, the object.
 export function placeOf({ namespace, workload, object }: Event): string {

@@ -25,7 +25,7 @@ export function FilterField({ label, example, value, fault, suggestions, onCommi
   }
 
   return (
-    <div className="flex min-w-0 flex-col gap-0.5">
+    <div className="flex min-w-0 flex-col gap-0.5 max-sm:grow">
       <label htmlFor={id} className="text-xs text-soft">
         {label}
       </label>

@@ -48,7 +48,7 @@ export function clockTime(ms: number): string {
 
 // To the millisecond, in the viewer's zone.
 export function localTime(time: Timestamp): string {
-  return full.format(timestampMs(time));
+  return full.format(timestampMs(time)).replace("GMT", "UTC");
 }
 
 // The same beside the time in UTC, which logs have.

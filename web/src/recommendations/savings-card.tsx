@@ -65,12 +65,15 @@ function Parts({ parts }: { parts: readonly Savings[] }) {
       {top.map(({ scope, currentMonthlyCost: now, recommendedMonthlyCost: then }) => (
         <li
           key={scope}
-          className="grid grid-cols-[minmax(5rem,9rem)_1fr_5rem] items-center gap-x-3 tabular-nums"
+          className="grid grid-cols-[1fr_5rem] items-center gap-x-3 gap-y-1 tabular-nums sm:grid-cols-[minmax(5rem,9rem)_1fr_5rem]"
         >
           <Link to="/recommendations" search={{ namespace: scope }} className="bare-link truncate">
             <Untrusted text={scope} />
           </Link>
-          <span aria-hidden="true" className="relative h-2 rounded-full bg-raised">
+          <span
+            aria-hidden="true"
+            className="relative h-2 rounded-full bg-raised max-sm:order-last max-sm:col-span-2"
+          >
             <span
               className={`absolute inset-y-0 left-0 rounded-full ${then > now ? "bg-warning" : "bg-edge/50"}`}
               style={{ width: `${(100 * Math.max(now, then)) / most}%` }}

@@ -1,5 +1,6 @@
 import type { Remediation } from "@rightsizer/api/remediation";
 import { Link } from "@tanstack/react-router";
+import { visible } from "../format/visible";
 import type { Column } from "../ui/data-table";
 import { Untrusted } from "../ui/untrusted";
 import { Ago, When } from "../ui/when";
@@ -69,10 +70,15 @@ export function inboxColumns(now: number, show: Show): Column<Remediation>[] {
     {
       name: "Asked for by",
       head: "Asked for by",
-      narrow: true,
       cell: ({ requestedBy, policy, createTime }) => (
         <>
-          <Untrusted text={requestedBy || policy || "unknown"} />
+          {requestedBy ? (
+            <Untrusted text={requestedBy} />
+          ) : (
+            <span title={visible(policy)}>
+              policy <Untrusted text={policy.split("/").at(-1) ?? ""} />
+            </span>
+          )}
           <span className="block text-xs text-soft">
             <Ago time={createTime} now={now} />
           </span>

@@ -13,7 +13,7 @@ export function Choice<Value extends string>({ label, options, value, onChange }
       {options.map((option) => (
         <label
           key={option.value}
-          className="flex min-h-8 flex-1 cursor-pointer items-center justify-center gap-1.5 bg-panel px-2.5 whitespace-nowrap has-checked:bg-raised has-checked:font-semibold has-checked:text-accent has-focus-visible:outline-2 has-focus-visible:-outline-offset-2 has-focus-visible:outline-accent"
+          className="flex min-h-[1.875rem] flex-1 cursor-pointer items-center justify-center gap-1.5 bg-panel px-2.5 whitespace-nowrap has-checked:bg-raised has-checked:font-semibold has-checked:text-accent has-focus-visible:outline-2 has-focus-visible:-outline-offset-2 has-focus-visible:outline-accent"
         >
           <input
             type="radio"

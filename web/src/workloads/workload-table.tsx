@@ -40,7 +40,11 @@ export function WorkloadTable({ workloads, order, sortBy }: Props) {
   const columns: Column<Workload>[] = [
     { ...sorted("Workload", "name"), cell: (workload) => <WorkloadLink workload={workload} /> },
     { ...sorted("Open problems", "open_problems"), number: true, cell: problems },
-    { ...sorted("Restarts", "restarts"), number: true, cell: (w) => count(w.restarts) },
+    {
+      ...sorted("Restarts", "restarts"),
+      number: true,
+      cell: (w) => (w.restarts === 0 ? none : count(w.restarts)),
+    },
     { ...plain("Ready", ready), number: true },
     {
       ...sorted("CPU requested", "cpu_requested"),
@@ -57,6 +61,9 @@ export function WorkloadTable({ workloads, order, sortBy }: Props) {
   return <DataTable label="Workloads" columns={columns} rows={workloads} rowKey={keyOf} />;
 }
 
+// What is not there does not draw the eye.
+const none = <span className="text-soft">0</span>;
+
 function plain(name: string, cell: Column<Workload>["cell"]): Column<Workload> {
   return { name, head: name, cell };
 }
@@ -70,7 +77,7 @@ function ready({ readyReplicas, desiredReplicas, pods }: Workload): string {
 }
 
 function problems({ openProblems, worstSeverity }: Workload) {
-  if (openProblems === 0) return "0";
+  if (openProblems === 0) return none;
   return (
     <>
       <SeverityMark severity={worstSeverity} /> {count(openProblems)}
