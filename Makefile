@@ -85,7 +85,7 @@ format: .build/tools.stamp .build/buf.stamp .build/protovalidate.stamp .build/we
 	@cd web && npm run --silent format
 
 .PHONY: test
-test: checkgenerate lint test-go test-conformance test-web test-devcluster fuzz-smoke e2e ## Everything that must pass
+test: checkgenerate lint test-go test-conformance test-web test-feed test-devcluster fuzz-smoke e2e ## Everything that must pass
 	$(call say,all of it passed)
 
 .PHONY: test-go
@@ -107,6 +107,12 @@ test-conformance: .build/buf.stamp ## Connect's own conformance suite on the str
 test-web: web/dist/index.html ## Vitest; what a browser loads first
 	$(call say,vitest)
 	@cd web && npm test --silent && npm run --silent size
+
+.PHONY: test-feed
+test-feed: web/dist/index.html ## The live feed in a browser, a minute of 2,000 events a second
+	@.ci/toolchain chromium
+	$(call say,a minute of the feed under load)
+	@cd web && npm run --silent soak 60
 
 .PHONY: test-devcluster
 test-devcluster: ## The real control plane and its scenarios
@@ -141,10 +147,13 @@ SOAKTIME ?= 10m
 FUZZTIME ?= 1m
 
 .PHONY: soak
-soak: build ## Long passes: leaks, slopes and exactness under faults (SOAKTIME=10m), then fuzzing (FUZZTIME=1m a target)
+soak: build ## Long passes: leaks, slopes and exactness under faults, the feed in a browser (SOAKTIME=10m each), then fuzzing (FUZZTIME=1m a target)
 	$(call say,soaking for $(SOAKTIME))
 	@cd deploy/devcluster && go run ./cmd/devcluster build
 	@cd deploy/e2e && RIGHTSIZER_BIN=$(CURDIR)/bin/rightsizer SOAKTIME=$(SOAKTIME) go test -tags soak -count=1 -timeout=0 -v ./soak
+	@.ci/toolchain chromium
+	$(call say,the feed under load for $(SOAKTIME))
+	@cd web && npm run --silent soak $(SOAKTIME)
 	$(call say,fuzzing each target for $(FUZZTIME))
 	@.ci/fuzz $(FUZZTIME)
 

@@ -1,3 +1,4 @@
+import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
 // One headless page on Debian's Chromium, run to its end; a fault on the page (an
@@ -27,9 +28,17 @@ export async function onPage(url, visit) {
         faults.push(message.text()),
     );
     await page.goto(url);
-    await visit(page);
+    await visit(page, browser);
   } finally {
     await browser.close();
   }
   if (faults.length > 0) throw new Error(`faults on the page:\n${faults.join("\n")}`);
+}
+
+// The next word of whoever started the script: it waits for what he does meanwhile.
+export async function told() {
+  const lines = createInterface({ input: process.stdin });
+  const { value } = await lines[Symbol.asyncIterator]().next();
+  lines.close();
+  return value;
 }
