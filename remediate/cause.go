@@ -205,6 +205,7 @@ func (e *Engine) propose(ctx context.Context, key workloadKey, s *seen, containe
 		}
 		switch {
 		case errors.Is(err, plan.ErrCured):
+			e.stillKilled(ctx, key, s, container, ev)
 			return nil, 0
 		case errors.Is(err, plan.ErrNoLimit):
 			e.refuse(key, container, "no_limit", err.Error())

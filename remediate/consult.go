@@ -85,23 +85,6 @@ func (e *Engine) exportOf(ctx context.Context, r *v1alpha1.Remediation, s *seen)
 	return e.followUp(ctx, r, s, want)
 }
 
-// recreate proposes a new pod in place of one whose resize is not in force.
-func (e *Engine) recreate(ctx context.Context, r *v1alpha1.Remediation, s *seen, why string) {
-	for i := range r.Status.Targets {
-		t := &r.Status.Targets[i]
-		if t.Result != v1alpha1.TargetApplied || t.Pod == "" {
-			continue
-		}
-		want := v1alpha1.RemediationAction{Kind: v1alpha1.ActionRestartPod, Parameters: map[string]v1alpha1.ParameterValue{
-			action.ParameterPod: v1alpha1.ParameterValue(t.Pod), "after": v1alpha1.ParameterValue(r.Name),
-		}}
-		if err := e.followUp(ctx, r, s, want); err != nil {
-			e.logger.WarnContext(ctx, "remediation: no pod is made anew", slog.String("remediation", r.Namespace+"/"+r.Name), slog.String("why", why), slog.Any("error", err))
-		}
-		return // one at a time: the next one follows from what comes of it
-	}
-}
-
 // followUp makes the decision that comes after another one, for the same cause.
 func (e *Engine) followUp(ctx context.Context, r *v1alpha1.Remediation, s *seen, want v1alpha1.RemediationAction) error {
 	if !policy.Acts(s.policy.ModeFor(want.Kind)) {

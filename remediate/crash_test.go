@@ -203,29 +203,3 @@ func TestWhatDoesNotHelpIsRaisedAndThenLeft(t *testing.T) {
 		w.kept()
 	})
 }
-
-// A resize that the kubelet never puts into force is escalated, not forgotten:
-// the API server accepting it is not the end.
-func TestAResizeThatIsNeverInForceIsEscalated(t *testing.T) {
-	t.Parallel()
-	for _, reason := range []string{corev1.PodReasonDeferred, corev1.PodReasonInfeasible} {
-		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, 1)
-			w.api.Settle(false)
-			o := w.start("one", nil)
-			defer o.stop()
-			require.True(t, until(func() bool { return len(w.api.Effects()) == 1 }))
-			w.api.ChangePod("shop", "web-0", func(p *corev1.Pod) *corev1.Pod {
-				p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{
-					Type: corev1.PodResizePending, Status: corev1.ConditionTrue, Reason: reason, Message: "Node didn't have enough resource: memory", ObservedGeneration: p.Generation,
-				})
-				return p
-			})
-			require.True(t, until(w.ended))
-			made := w.api.Remediations("shop")[0]
-			assert.Equal(t, v1alpha1.StateEscalated, made.Status.State)
-			assert.Contains(t, made.Status.Message, "enough resource", reason)
-			assert.Len(t, w.api.Effects(), 1, "memory that was given after a kill is not taken back")
-		})
-	}
-}

@@ -48,8 +48,14 @@ type world struct {
 
 // newWorld has a Deployment web of some replicas in namespace shop, whose first pod
 // was OOM-killed, and the Auto policy.
-func newWorld(t *testing.T, replicas int32) *world {
+func newWorld(t *testing.T, replicas int32, nodes ...corev1.Node) *world {
+	return newWorldOf(t, replicas, "32Mi", nodes...)
+}
+
+// newWorldOf is newWorld with another memory request.
+func newWorldOf(t *testing.T, replicas int32, request string, nodes ...corev1.Node) *world {
 	w := &world{t: t, api: kubetest.New()}
+	w.api.PutNodes(nodes...)
 	in := v1alpha1.PolicySpec{Mode: v1alpha1.ModeAuto}
 	in.Verification.Window = v1alpha1.Of(10 * time.Second)
 	in.SetDefaults()
@@ -62,7 +68,7 @@ func newWorld(t *testing.T, replicas int32) *world {
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: labels},
 				Spec: corev1.PodSpec{Containers: []corev1.Container{{
-					Name: "app", Resources: corev1.ResourceRequirements{Requests: memoryOf("32Mi"), Limits: memoryOf("64Mi")},
+					Name: "app", Resources: corev1.ResourceRequirements{Requests: memoryOf(request), Limits: memoryOf("64Mi")},
 				}}},
 			},
 		},
@@ -167,10 +173,17 @@ func (o *operator) Next(ctx context.Context) ([]*rightsizerv1.Event, bool, error
 func (o *operator) ClusterID() string { return "cluster" }
 func (o *operator) Synced() bool      { return true }
 
-func (o *operator) Problems() []*rightsizerv1.Event {
+// Problems are those of pods that are still there.
+func (o *operator) Problems() (out []*rightsizerv1.Event) {
 	o.w.mu.Lock()
-	defer o.w.mu.Unlock()
-	return o.w.problems
+	all := o.w.problems
+	o.w.mu.Unlock()
+	for _, ev := range all {
+		if o.w.api.Pod("shop", ev.GetObject().GetName()) != nil {
+			out = append(out, ev)
+		}
+	}
+	return out
 }
 
 // now is the world's time.

@@ -57,35 +57,40 @@ func (e *Engine) keepInTemplate(ctx context.Context, key workloadKey, s *seen, c
 		ProblemID: v1alpha1.EventID(hash(TypeLasts, c.decision.name)), Type: TypeLasts, Time: &now,
 	}
 	r.Spec.Reason = plan.Cut(fmt.Sprintf("%s has proven itself, and the template is to have it", c.decision.name), 1024)
-	return e.propose1(ctx, key, r, &own)
+	made, after, err := e.follow(ctx, key, r, &own)
+	switch {
+	case err != nil:
+		e.logger.WarnContext(ctx, "remediation: a cure was not put into the template", slog.String("workload", key.String()), slog.Any("error", err))
+		return retryLater
+	case made == nil:
+		return after
+	}
+	return e.drive(ctx, made, &own)
 }
 
-// propose1 makes the decision unless a guard stops it, and carries it as far as it
-// goes.
-func (e *Engine) propose1(ctx context.Context, key workloadKey, r *v1alpha1.Remediation, s *seen) time.Duration {
+// follow makes a decision that follows another one, unless a guard stops it; nil
+// where it made none, with when it is worth trying again: 0 is never. Errors are
+// those of create, or say that too little is known.
+func (e *Engine) follow(ctx context.Context, key workloadKey, r *v1alpha1.Remediation, s *seen) (*v1alpha1.Remediation, time.Duration, error) {
 	facts, err := e.facts(ctx, r, s)
 	if err != nil {
-		return retryLater
+		return nil, 0, err
 	}
 	verdict := guard.Ask(facts)
 	switch verdict.Outcome() {
 	case guard.Stop:
 		d := verdict.Decisive()
 		e.refuse(key, r.Spec.Container, d.Guard, d.String())
-		return 0
+		return nil, 0, nil
 	case guard.Wait:
-		if !verdict.Needs(guard.Approve) {
-			return e.until(verdict)
+		if !verdict.Needs(guard.Approve) && r.Spec.Action.Kind != v1alpha1.ActionRestartPod {
+			return nil, e.until(verdict), nil
 		}
 	default:
 	}
 	r.Spec.DryRun = verdict.Outcome() == guard.DryRun
 	made, err := e.create(ctx, r)
-	if err != nil {
-		e.logger.WarnContext(ctx, "remediation: a cure was not put into the template", slog.String("workload", key.String()), slog.Any("error", err))
-		return retryLater
-	}
-	return e.drive(ctx, made, s)
+	return made, 0, err
 }
 
 // keeps says whether a decision of a row to make a size last stands: it is open, it

@@ -33,6 +33,7 @@ type verification struct {
 	settled, gone, open int
 	stuck, lost, undone string // why what is open has not settled, is gone, or is not as it was left
 	note                string // what is to be known of what has settled
+	never               bool   // of what is open, something never settles where it is
 	ready               bool
 	restarts, ooms      int32
 }
@@ -106,6 +107,7 @@ func (v *verification) look(ctx context.Context) error {
 		default:
 			v.open++
 			v.stuck = stageText(sight)
+			v.never = v.never || sight.Stage == action.Infeasible
 			if text := plan.Cut(v.stuck, 1024); t.Message != text {
 				t.Message, v.change = text, true
 			}
@@ -162,6 +164,8 @@ func (v *verification) judge(ctx context.Context) (outcome, error) {
 			why = "the pods that were changed are gone; new ones are looked after by its persistence"
 		}
 		return goOn(v.e.conclude(ctx, v.r, v1alpha1.StateSucceeded, why, ev))
+	case v.never: // the kubelet does not try again
+		return v.failed(ctx, ev, v.stuck)
 	case v.open > 0 && v.now.Sub(executed) > v.terms.ReadyWithin.Duration:
 		return v.failed(ctx, ev, fmt.Sprintf("it did not take effect within %s: %s", v.terms.ReadyWithin.Duration, v.stuck))
 	case v.ooms > v.terms.MaxOOMKills:
@@ -265,13 +269,17 @@ func (v *verification) failed(ctx context.Context, ev *v1alpha1.VerificationEvid
 }
 
 func (v *verification) escalate(ctx context.Context, ev *v1alpha1.VerificationEvidence, why string) (outcome, error) {
-	next, err := v.e.conclude(ctx, v.r, v1alpha1.StateEscalated, why, ev)
-	if err == nil && v.open > 0 {
-		// kubernetes#138760: what was patched is not in force. Another node, or a
-		// new pod, may help; the policy says who decides.
-		v.e.recreate(ctx, v.r, v.s, why)
+	if v.open > 0 {
+		// What was patched is not in force: the node has no room, or never had, or
+		// the kubelet got lost (kubernetes#138760). A new pod may help. It is asked
+		// for before this ends, so that a crash between the two loses nothing.
+		what, err := v.e.recreate(ctx, v.r, v.s)
+		if err != nil {
+			return outcome{}, err
+		}
+		why += what
 	}
-	return goOn(next, err)
+	return goOn(v.e.conclude(ctx, v.r, v1alpha1.StateEscalated, why, ev))
 }
 
 // gave says that a Remediation raised memory because of an OOM kill.

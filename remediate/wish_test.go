@@ -3,6 +3,8 @@ package remediate_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -147,4 +149,16 @@ func (w *world) phase(pod string, phase corev1.PodPhase) {
 		p.Status.Phase = phase
 		return p
 	})
+}
+
+// story is what became of everything, for a person who reads a failure.
+func (w *world) story() string {
+	var out strings.Builder
+	for _, r := range w.api.Remediations("shop") {
+		fmt.Fprintf(&out, "\n%s %s episode %s %s: %s", r.CreationTimestamp.UTC().Format(time.TimeOnly), r.Spec.Action.Kind, r.Spec.Episode, r.Status.State, r.Status.Message)
+		for i := range r.Status.Targets {
+			fmt.Fprintf(&out, "\n    %s %s %s", r.Status.Targets[i].Pod, r.Status.Targets[i].Result, r.Status.Targets[i].Message)
+		}
+	}
+	return out.String()
 }

@@ -2,6 +2,7 @@ package action
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -11,15 +12,15 @@ import (
 	"github.com/rightsizer/rightsizer/remediate/policy"
 )
 
-// bounded is the largest step between from and to that LimitRanges, quotas and the
-// node leave room for, and what bound it. It is asked after the API server has
+// bounded is the largest step between from and to that LimitRanges and quotas leave
+// room for, and what bound it. It is asked after the API server has
 // refused the whole step.
-func (a *ResizeInPlace) bounded(ctx context.Context, pod *corev1.Pod, at place, from, to policy.Size) (policy.Size, string, error) {
-	ranges, err := a.Client.LimitRanges(ctx, pod.Namespace)
+func (a *ResizeInPlace) bounded(ctx context.Context, namespace string, from, to policy.Size) (policy.Size, string, error) {
+	ranges, err := a.Client.LimitRanges(ctx, namespace)
 	if err != nil {
 		return to, "", err
 	}
-	quotas, err := a.Client.Quotas(ctx, pod.Namespace)
+	quotas, err := a.Client.Quotas(ctx, namespace)
 	if err != nil {
 		return to, "", err
 	}
@@ -28,13 +29,27 @@ func (a *ResizeInPlace) bounded(ctx context.Context, pod *corev1.Pod, at place, 
 	for i := range quotas {
 		c.quota(&quotas[i])
 	}
-	if pod.Spec.NodeName != "" {
-		node, err := a.Client.Node(ctx, pod.Spec.NodeName)
-		if err != nil {
-			return to, "", err
-		}
-		c.node(node, pod, at.spec.Name)
+	c.order()
+	return c.to, strings.Join(c.why, "; "), nil
+}
+
+// onNode is the largest step between from and to that the pod's node could give at
+// all, and what bound it. The API server does not ask that; the kubelet would find
+// it infeasible.
+func (a *ResizeInPlace) onNode(ctx context.Context, pod *corev1.Pod, at place, from, to policy.Size) (policy.Size, string, error) {
+	more := to.Requests.CPUMillis > from.Requests.CPUMillis || to.Requests.MemoryBytes > from.Requests.MemoryBytes
+	if !more || pod.Spec.NodeName == "" {
+		return to, "", nil
 	}
+	node, err := a.Client.Node(ctx, pod.Spec.NodeName)
+	if err = judge(err); errors.Is(err, ErrGone) {
+		return to, "", nil // what becomes of its pods is decided elsewhere
+	}
+	if err != nil {
+		return to, "", err
+	}
+	c := &ceiling{from: from, to: to}
+	c.node(node, pod, at.spec.Name)
 	c.order()
 	return c.to, strings.Join(c.why, "; "), nil
 }

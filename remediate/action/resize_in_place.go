@@ -128,16 +128,26 @@ func (a *ResizeInPlace) allowed(ctx context.Context, s *Subject, pod *corev1.Pod
 }
 
 // fitting asks the server by a dry run whether it takes the size, and once more
-// for a smaller step where a LimitRange, a quota or the node is in the way.
+// for a smaller step where a LimitRange or a quota is in the way. What its node
+// could never give is not asked for.
 func (a *ResizeInPlace) fitting(ctx context.Context, s *Subject, pod *corev1.Pod, at place, from, to policy.Size, notes []string) (policy.Size, []string, error) {
 	if err := a.allowed(ctx, s, pod, at, from, to); err != nil {
 		return to, notes, noted(err, notes)
 	}
-	err := a.resize(ctx, pod.Namespace, pod.Name, patchOf(pod, at, to), kube.Write{Manager: "rightsizer", DryRun: true})
+	onNode, why, err := a.onNode(ctx, pod, at, from, to)
+	switch {
+	case err != nil:
+		return to, notes, err
+	case onNode == from:
+		return to, notes, because(ErrUnsupported, "not on this node: %s", why)
+	case onNode != to && a.allowed(ctx, s, pod, at, from, onNode) == nil:
+		to, notes = onNode, append(notes, why)
+	}
+	err = a.resize(ctx, pod.Namespace, pod.Name, patchOf(pod, at, to), kube.Write{Manager: "rightsizer", DryRun: true})
 	if !errors.Is(err, ErrRefused) {
 		return to, append(notes, "the API server takes it: server-side dry run"), err
 	}
-	smaller, why, boundErr := a.bounded(ctx, pod, at, from, to)
+	smaller, why, boundErr := a.bounded(ctx, pod.Namespace, from, to)
 	if boundErr != nil || smaller == to || smaller == from {
 		return to, notes, err
 	}

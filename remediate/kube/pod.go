@@ -150,3 +150,15 @@ func (c *Client) TellEvent(ctx context.Context, event *corev1.Event) error {
 	}
 	return nil
 }
+
+// maxNodes is how many nodes are looked at.
+const maxNodes = 2000
+
+// Nodes lists the nodes of the cluster, at most 2,000.
+func (c *Client) Nodes(ctx context.Context) ([]corev1.Node, error) {
+	var out corev1.NodeList
+	if err := c.list(ctx, &out, metav1.ListOptions{Limit: maxNodes}, "/api/v1/nodes"); err != nil {
+		return nil, fmt.Errorf("list the nodes: %w", err)
+	}
+	return out.Items, nil
+}

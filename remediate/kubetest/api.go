@@ -32,6 +32,8 @@ type API struct {
 	clients      int
 	pods         map[key]*corev1.Pod
 	workloads    map[place]Workload
+	nodes        []corev1.Node
+	short        map[string]string   // why kubelets do not put a resize into force, by node
 	seen         map[types.UID]int64 // generations that controllers have seen
 	made         int                 // highest number of a pod
 	used         map[key]int         // how often a pod had a name
@@ -58,7 +60,7 @@ type change struct {
 // controllers roll out at once.
 func New() *API {
 	return &API{
-		version: 100, pods: map[key]*corev1.Pod{}, workloads: map[place]Workload{}, used: map[key]int{}, seen: map[types.UID]int64{},
+		version: 100, pods: map[key]*corev1.Pod{}, workloads: map[place]Workload{}, used: map[key]int{}, seen: map[types.UID]int64{}, short: map[string]string{},
 		remediations: map[key]*v1alpha1.Remediation{}, changed: make(chan struct{}), settle: true,
 	}
 }
@@ -70,6 +72,14 @@ func (a *API) Hook(hook func(Write, []*v1alpha1.Remediation)) { a.locked(func() 
 // Settle says whether kubelets put resizes into force, and controllers roll out,
 // from now on.
 func (a *API) Settle(now bool) { a.locked(func() { a.settle = now }) }
+
+// PutNodes stores nodes. Pods that are stored from then on are on the first of them,
+// pods that controllers make later on the last.
+func (a *API) PutNodes(nodes ...corev1.Node) { a.locked(func() { a.nodes = nodes }) }
+
+// Short says that the kubelet of a node does not put resizes into force from now on,
+// with the reason of PodResizePending; empty ends it.
+func (a *API) Short(node, reason string) { a.locked(func() { a.short[node] = reason }) }
 
 func (a *API) locked(do func()) {
 	a.mu.Lock()

@@ -155,6 +155,10 @@ func (a *API) route(req *http.Request, path []string, by int) (any, error) {
 		return map[string]string{"major": "1", "minor": "37"}, nil
 	case w.Resource == "" && path[len(path)-1] == resourceRemediations:
 		return a.listRemediations(), nil
+	case w.Resource == "" && path[len(path)-2] == "nodes":
+		return a.node(path[len(path)-1])
+	case w.Resource == "" && path[len(path)-1] == "nodes":
+		return corev1.NodeList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "NodeList"}, Items: a.nodes}, nil
 	case w.Resource == "events":
 		return corev1.Event{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Event"}}, nil
 	case w.Resource == deployments, w.Resource == statefulSets, w.Resource == daemonSets, w.Resource == cronJobs, w.Resource == jobs:
@@ -202,6 +206,18 @@ func found[T any](in map[key]*T, w Write, typed metav1.TypeMeta, set func(*T, me
 	return &copied, nil
 }
 
+// node reads a node; a.mu is held.
+func (a *API) node(name string) (any, error) {
+	for i := range a.nodes {
+		if a.nodes[i].Name == name {
+			node := a.nodes[i]
+			node.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Node"}
+			return &node, nil
+		}
+	}
+	return nil, notFound("nodes", name)
+}
+
 func (a *API) listPods(namespace, selector string) (any, error) {
 	chosen, err := labels.Parse(selector)
 	if err != nil {
@@ -244,7 +260,13 @@ func (a *API) resize(w Write, patch []byte, dry bool) (any, error) {
 	next.ManagedFields = append(next.ManagedFields, metav1.ManagedFieldsEntry{
 		Manager: w.Manager, Operation: metav1.ManagedFieldsOperationUpdate, Subresource: "resize", Time: &at,
 	})
-	if a.settle {
+	if why := a.short[next.Spec.NodeName]; why != "" {
+		next.Status.ObservedGeneration = next.Generation
+		next.Status.Conditions = append(next.Status.Conditions, corev1.PodCondition{
+			Type: corev1.PodResizePending, Status: corev1.ConditionTrue, Reason: why, ObservedGeneration: next.Generation,
+			Message: "Node didn't have enough resource: memory",
+		})
+	} else if a.settle {
 		next.Status.ObservedGeneration = next.Generation
 		for i := range next.Status.ContainerStatuses {
 			next.Status.ContainerStatuses[i].Resources = next.Spec.Containers[i].Resources.DeepCopy()

@@ -193,6 +193,12 @@ func (a *API) makePod(w Workload, created time.Time, ready bool) {
 			Name: c.Name, Ready: ready, Resources: c.Resources.DeepCopy(), State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
 		})
 	}
+	switch n := len(a.nodes); {
+	case n > 0 && a.seen[w.GetUID()] == 1 && now().Sub(created) > time.Minute: // stored with it
+		pod.Spec.NodeName = a.nodes[0].Name
+	case n > 0:
+		pod.Spec.NodeName = a.nodes[n-1].Name
+	}
 	pod.ResourceVersion = a.next()
 	a.pods[k] = pod
 }
