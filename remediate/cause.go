@@ -36,7 +36,7 @@ func (e *Engine) take(ev *rightsizerv1.Event) {
 		return
 	}
 	key := workloadKey{ev.GetNamespace(), w.GetKind(), w.GetName()}
-	if ev.GetType() == guard.TypeOOM {
+	if ev.GetType() == guard.TypeOOM || ev.GetType() == guard.TypeAtMaximum && ev.GetPhase() != rightsizerv1.Phase_PHASE_RESOLVED {
 		e.waiting.cause(key, ev)
 		return
 	}
@@ -184,19 +184,32 @@ func (e *Engine) govern(set *policy.Set, w *kube.Workload) *policy.Policy {
 // cures are the kinds of actions that give memory, the first choice first.
 var cures = []v1alpha1.ActionKind{v1alpha1.ActionResizeInPlace, v1alpha1.ActionResizeTemplate}
 
+// answers are the kinds of actions that are an answer to a cause, the first choice
+// first.
+func answers(ev *rightsizerv1.Event) []v1alpha1.ActionKind {
+	if ev.GetType() == guard.TypeAtMaximum {
+		return []v1alpha1.ActionKind{v1alpha1.ActionScale}
+	}
+	return cures
+}
+
 // propose makes a decision and carries it as far as it goes.
 func (e *Engine) propose(ctx context.Context, key workloadKey, s *seen, container string, events []*rightsizerv1.Event) ([]*rightsizerv1.Event, time.Duration) {
 	ev := events[len(events)-1]
 	var why []string
-	for _, kind := range cures {
+	for _, kind := range answers(ev) {
 		if !policy.Acts(s.policy.ModeFor(kind)) {
 			why = append(why, fmt.Sprintf("%s: %s goes no further than %s", kind, s.policy, s.policy.ModeFor(kind)))
 			continue
 		}
-		subject, err := e.cureFor(key, s, container, kind, ev)
+		a, ok := e.opts.Actions.Get(kind)
+		if !ok {
+			why = append(why, string(kind)+": there is no such action here")
+			continue
+		}
+		subject, err := e.answer(key, s, container, kind, ev)
 		if err == nil {
 			var draft *action.Draft
-			a, _ := e.opts.Actions.Get(kind)
 			if draft, err = a.Plan(ctx, subject); err == nil {
 				own := *s
 				own.draft = draft
@@ -221,6 +234,27 @@ func (e *Engine) propose(ctx context.Context, key workloadKey, s *seen, containe
 		e.refuse(key, container, "no_action", strings.Join(why, "; "))
 	}
 	return nil, 0
+}
+
+// answer is the subject of an action that answers a cause.
+func (e *Engine) answer(key workloadKey, s *seen, container string, kind v1alpha1.ActionKind, ev *rightsizerv1.Event) (*action.Subject, error) {
+	if ev.GetType() == guard.TypeAtMaximum {
+		return roomFor(s, ev)
+	}
+	return e.cureFor(key, s, container, kind, ev)
+}
+
+// roomFor is the subject of an action that lets an autoscaler go further: by half,
+// as far as the policy says. Where it says nothing, how far is a person's to say.
+func roomFor(s *seen, ev *rightsizerv1.Event) (*action.Subject, error) {
+	if s.policy.Spec.Bounds.MaxReplicas == nil {
+		return nil, fmt.Errorf("%w: bounds.maxReplicas of %s is not set, so that nobody has said how far", action.ErrUnsupported, s.policy)
+	}
+	most := ev.GetHpa().GetMaxReplicas()
+	return &action.Subject{
+		Workload: s.workload, Policy: s.policy,
+		Want: v1alpha1.RemediationAction{Kind: v1alpha1.ActionScale, Replicas: new(most + max(most/2, 1))},
+	}, nil
 }
 
 // cureFor is the subject of an action that gives a killed container more memory.

@@ -2,8 +2,11 @@ package remediate
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/rightsizer/rightsizer/remediate/action"
 	"github.com/rightsizer/rightsizer/remediate/guard"
@@ -12,30 +15,53 @@ import (
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
 
-// consult tells the policy's webhooks of what is about to be done, and asks those
-// whose answer decides. stop says that the step ends here.
+// consult asks the policy's webhooks whose answer decides, and has the others told,
+// before something is done. stop says that the step ends here. What only tells
+// somebody asks by itself.
 func (e *Engine) consult(ctx context.Context, r *v1alpha1.Remediation, s *seen) (out outcome, stop bool, err error) {
-	if len(s.policy.Spec.Webhooks) == 0 || e.opts.Webhooks == nil {
+	if r.Spec.Action.Kind == v1alpha1.ActionExport {
 		return outcome{}, false, nil
 	}
 	for i := range s.policy.Spec.Webhooks {
 		hook := &s.policy.Spec.Webhooks[i]
-		answer, callErr := e.opts.Webhooks.Call(ctx, s.policy.Ref.Namespace, hook, r.Name, Proto(r))
-		switch {
-		case hook.Answer == v1alpha1.WebhookIgnore:
-			if callErr != nil {
-				e.logger.WarnContext(ctx, "remediation: a webhook was not told", slog.String("webhook", hook.Name), slog.Any("error", callErr))
-			}
-		case callErr != nil:
-			out, err := e.holdBack(ctx, r, "waits: webhook "+hook.Name+" gave no answer: "+callErr.Error())
+		if hook.Answer == v1alpha1.WebhookIgnore || calledBy(r, hook) || approvedBy(r, hook) {
+			continue
+		}
+		switch answer, err := e.call(ctx, r, s, hook); {
+		case err != nil:
+			out, err := e.holdBack(ctx, r, "waits: webhook "+hook.Name+" gave no answer: "+err.Error())
 			return out, true, err
 		case answer.Veto:
-			out, err := goOn(e.move(ctx, r, v1alpha1.StateRejected, "webhook "+hook.Name, "vetoed: "+answer.Reason))
+			out, err := goOn(e.move(ctx, r, v1alpha1.StateRejected, hookName(hook), "vetoed: "+answer.Reason))
 			return out, true, err
 		}
 	}
+	e.tellHooks(r, s)
 	return outcome{}, false, nil
 }
+
+// calledBy says that to call this webhook is what was decided on.
+func calledBy(r *v1alpha1.Remediation, hook *v1alpha1.Webhook) bool {
+	return r.Spec.Action.Kind == v1alpha1.ActionWebhook && string(r.Spec.Action.Parameters[action.ParameterWebhook]) == hook.Name
+}
+
+// approvedBy says that this webhook has approved it.
+func approvedBy(r *v1alpha1.Remediation, hook *v1alpha1.Webhook) bool {
+	return r.Status.Approval != nil && r.Status.Approval.User == hookName(hook)
+}
+
+// hookName is who a webhook is among those who decide. No user of Kubernetes'
+// has it: their prefixes are system:.
+func hookName(hook *v1alpha1.Webhook) string { return "webhook:" + hook.Name }
+
+func (e *Engine) call(ctx context.Context, r *v1alpha1.Remediation, s *seen, hook *v1alpha1.Webhook) (action.Answer, error) {
+	if e.opts.Webhooks == nil {
+		return action.Answer{}, errNoWebhooks
+	}
+	return e.opts.Webhooks.Call(ctx, action.Consult, s.policy.Ref.Namespace, hook, Proto(r))
+}
+
+var errNoWebhooks = errors.New("no webhook can be called here")
 
 // holdBack notes why it waits.
 func (e *Engine) holdBack(ctx context.Context, r *v1alpha1.Remediation, why string) (outcome, error) {
@@ -55,39 +81,55 @@ func (e *Engine) holdBack(ctx context.Context, r *v1alpha1.Remediation, why stri
 	return outcome{after: retryLater}, err
 }
 
-// advised asks the webhooks that may approve in a person's place; it is the one
-// that did, or empty.
-func (e *Engine) advised(ctx context.Context, r *v1alpha1.Remediation, s *seen) string { //nolint:unused // a webhook's verdict, before the API asks for it
-	if e.opts.Webhooks == nil {
-		return ""
-	}
+// advised asks the webhooks that may approve in a person's place. by is the one
+// that decided; empty where none did, and then a person does.
+func (e *Engine) advised(ctx context.Context, r *v1alpha1.Remediation, s *seen) (answer action.Answer, by string) {
 	for i := range s.policy.Spec.Webhooks {
 		hook := &s.policy.Spec.Webhooks[i]
 		if hook.Answer != v1alpha1.WebhookDecide {
 			continue
 		}
-		answer, err := e.opts.Webhooks.Call(ctx, s.policy.Ref.Namespace, hook, r.Name, Proto(r))
-		if err == nil && answer.Approve {
-			return "webhook:" + hook.Name
+		answer, err := e.call(ctx, r, s, hook)
+		switch {
+		case err != nil:
+			e.logger.WarnContext(ctx, "remediation: a webhook did not decide", slog.String("webhook", hook.Name), slog.Any("error", err))
+		case answer.Approve || answer.Veto:
+			return answer, hookName(hook)
 		}
 	}
-	return ""
+	return action.Answer{}, ""
 }
 
-// exportOf makes an export of what cannot or must not be changed here.
-func (e *Engine) exportOf(ctx context.Context, r *v1alpha1.Remediation, s *seen) error {
-	want := *r.Spec.Action.DeepCopy()
-	if want.Parameters == nil {
-		want.Parameters = map[string]v1alpha1.ParameterValue{}
+// needsApproval lets a webhook decide, or waits for a person.
+func (e *Engine) needsApproval(ctx context.Context, r *v1alpha1.Remediation, s *seen, why string) (outcome, error) {
+	answer, by := e.advised(ctx, r, s)
+	switch {
+	case by == "":
+		return goOn(e.move(ctx, r, v1alpha1.StatePendingApproval, e.opts.Identity, why))
+	case answer.Veto:
+		return goOn(e.move(ctx, r, v1alpha1.StateRejected, by, "vetoed: "+answer.Reason))
 	}
-	want.Parameters[action.ParameterExports] = v1alpha1.ParameterValue(want.Kind)
-	want.Kind = v1alpha1.ActionExport
-	return e.followUp(ctx, r, s, want)
+	said := "approved by " + by + because(answer.Reason)
+	if err := e.record(ctx, r, v1alpha1.StateApproved, by, said, nil); err != nil {
+		return outcome{}, err
+	}
+	return goOn(e.write(ctx, r, func(status *v1alpha1.RemediationStatus) error {
+		now := e.now()
+		if status.State == "" {
+			if err := plan.Move(status, v1alpha1.StateProposed, e.proposer(r), e.occasion(r), now); err != nil {
+				return err
+			}
+		}
+		status.Approval = &v1alpha1.ApprovalDecision{
+			Decision: v1alpha1.DecisionApprove, User: by, Generation: r.Generation, Reason: plan.Cut(answer.Reason, 1024), Time: new(metav1.NewMicroTime(now)),
+		}
+		return plan.Move(status, v1alpha1.StateApproved, by, said, now)
+	}))
 }
 
 // followUp makes the decision that comes after another one, for the same cause.
 func (e *Engine) followUp(ctx context.Context, r *v1alpha1.Remediation, s *seen, want v1alpha1.RemediationAction) error {
-	if !policy.Acts(s.policy.ModeFor(want.Kind)) {
+	if !policy.Acts(s.policy.ModeFor(want.Kind)) && r.Spec.RequestedBy == "" {
 		return nil
 	}
 	a, ok := e.opts.Actions.Get(want.Kind)
@@ -95,7 +137,7 @@ func (e *Engine) followUp(ctx context.Context, r *v1alpha1.Remediation, s *seen,
 		return nil
 	}
 	subject := &action.Subject{
-		Container: r.Spec.Container, Want: want, Workload: s.workload, Policy: s.policy, Namespace: r.Namespace, Diff: r.Spec.Diff,
+		Container: r.Spec.Container, Want: want, Workload: s.workload, Policy: s.policy,
 		Pod: string(want.Parameters[action.ParameterPod]),
 	}
 	draft, err := a.Plan(ctx, subject)

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/remediate/action"
 	"github.com/rightsizer/rightsizer/remediate/plan"
 	"github.com/rightsizer/rightsizer/remediate/policy"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
@@ -53,6 +54,7 @@ func Proto(r *v1alpha1.Remediation) *rightsizerv1.Remediation {
 		Diff: plan.Cut(r.Spec.Diff, 16384), Policy: policyName(r.Spec.Policy), RequestedBy: r.Spec.RequestedBy,
 		Message: plan.Cut(r.Status.Message, 1024), CreateTime: timestamppb.New(r.CreationTimestamp.Time),
 		UpdateTime: timestamppb.New(updated(r)), DryRun: r.Spec.DryRun,
+		Patch: action.Patch(r),
 	}
 	for _, reason := range r.Spec.RiskReasons {
 		out.RiskReasons = append(out.RiskReasons, string(reason))

@@ -2,6 +2,7 @@ package remediate_test
 
 import (
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -20,12 +21,26 @@ import (
 // comes to the same end, and never makes a second effect.
 func TestAKillAtAnyWriteHasNoSecondEffect(t *testing.T) {
 	t.Parallel()
-	kills := 0
+	kills := killedAtEachWrite(t, func(t *testing.T) *world { return newWorld(t, 4) }, func(w *world, when string) {
+		made := w.api.Remediations("shop")
+		require.Len(w.t, made, 1, "a record is never lost, and never doubled")
+		assert.Equal(w.t, v1alpha1.StateSucceeded, made[0].Status.State, "%s: %s", when, made[0].Status.Message)
+		assert.Equal(w.t, []int64{103, 103, 103, 103}, w.limits("web-0", "web-1", "web-2", "web-3"), when)
+		assert.Len(w.t, w.api.Effects(), 4, when)
+	})
+	assert.GreaterOrEqual(t, kills, 20)
+}
+
+// killedAtEachWrite lets an operator be killed at its first write, then in a new
+// world at its second one, and so on, before and after each; its successor brings
+// things to their end, which check looks at. It returns how often one was killed.
+func killedAtEachWrite(t *testing.T, arrange func(*testing.T) *world, check func(w *world, when string)) (kills int) {
+	t.Helper()
 	for _, after := range []bool{false, true} {
 		for n := 1; ; n++ {
 			var killed atomic.Bool
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, 4)
+				w := arrange(t)
 				first := w.start("first", func(c *kubetest.Client, die func()) {
 					c.CutAt(n, after, func() { killed.Store(true); die() })
 				})
@@ -33,12 +48,9 @@ func TestAKillAtAnyWriteHasNoSecondEffect(t *testing.T) {
 				first.stop()
 				second := w.start("second", nil)
 				defer second.stop()
-				require.True(t, until(w.ended), "write %d, after %v: %+v", n, after, w.api.Remediations("shop"))
-				made := w.api.Remediations("shop")
-				require.Len(t, made, 1, "a record is never lost, and never doubled")
-				assert.Equal(t, v1alpha1.StateSucceeded, made[0].Status.State, "write %d, after %v: %s", n, after, made[0].Status.Message)
-				assert.Equal(t, []int64{103, 103, 103, 103}, w.limits("web-0", "web-1", "web-2", "web-3"))
-				assert.Len(t, w.api.Effects(), 4)
+				when := fmt.Sprintf("killed at write %d, after it %v", n, after)
+				require.True(t, until(w.ended), "%s: %+v", when, w.api.Remediations("shop"))
+				check(w, when)
 				w.kept()
 			})
 			if !killed.Load() || t.Failed() {
@@ -48,7 +60,7 @@ func TestAKillAtAnyWriteHasNoSecondEffect(t *testing.T) {
 		}
 	}
 	t.Logf("killed at %d points", kills)
-	assert.GreaterOrEqual(t, kills, 20)
+	return kills
 }
 
 // Two that both believe to lead share one decision, whoever is first, and each pod

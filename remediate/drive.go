@@ -204,7 +204,9 @@ func (e *Engine) revisit(ctx context.Context, r *v1alpha1.Remediation, planned b
 func (e *Engine) subject(r *v1alpha1.Remediation, s *seen) *action.Subject {
 	sub := &action.Subject{
 		Decision: r.Name, Container: r.Spec.Container, Want: r.Spec.Action, Workload: s.workload, Policy: s.policy,
-		Diff: r.Spec.Diff, Namespace: r.Namespace,
+	}
+	if told(r) {
+		sub.Record = Proto(r)
 	}
 	if c := r.Spec.Cause; c != nil {
 		sub.Pod = c.Pod
@@ -247,7 +249,7 @@ func (e *Engine) proposed(ctx context.Context, r *v1alpha1.Remediation, s *seen)
 	case verdict.Needs(guard.Approve):
 		for _, v := range verdict.Verdicts {
 			if v.Outcome == guard.Approve {
-				return goOn(e.move(ctx, r, v1alpha1.StatePendingApproval, e.opts.Identity, v.String()))
+				return e.needsApproval(ctx, r, s, v.String())
 			}
 		}
 	case verdict.Outcome() == guard.Wait:
@@ -352,10 +354,15 @@ func (e *Engine) cleared(ctx context.Context, r *v1alpha1.Remediation, s *seen) 
 // handOut makes an export of what somebody else's manifests own, in place of the
 // change itself.
 func (e *Engine) handOut(ctx context.Context, r *v1alpha1.Remediation, s *seen, d guard.Verdict) (outcome, error) {
+	why := "not carried out, and not exported: "
 	if r.Spec.Action.Kind != v1alpha1.ActionExport {
-		if err := e.exportOf(ctx, r, s); err != nil {
+		made, err := e.export(ctx, r, s)
+		if err != nil {
 			return outcome{}, err
 		}
+		if made {
+			why = "exported instead: "
+		}
 	}
-	return goOn(e.move(ctx, r, v1alpha1.StateAborted, e.opts.Identity, "exported instead: "+d.String()))
+	return goOn(e.move(ctx, r, v1alpha1.StateAborted, e.opts.Identity, why+d.String()))
 }

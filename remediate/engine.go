@@ -16,7 +16,6 @@ import (
 	"github.com/rightsizer/rightsizer/remediate/guard"
 	"github.com/rightsizer/rightsizer/remediate/kube"
 	"github.com/rightsizer/rightsizer/remediate/policy"
-	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
 
 // Policies are the policies of the cluster as they are now.
@@ -67,17 +66,6 @@ type Usage interface {
 	Usage(namespace, kind, name, container string) (Measured, bool)
 }
 
-// Answer is what a webhook says of a decision.
-type Answer struct {
-	Approve, Veto bool
-	Reason        string
-}
-
-// Webhooks tells somebody else of a decision, or asks. ID is the idempotency key.
-type Webhooks interface {
-	Call(ctx context.Context, policyNamespace string, hook *v1alpha1.Webhook, id string, remediation *rightsizerv1.Remediation) (Answer, error)
-}
-
 // Source is where events come from.
 type Source interface {
 	// Next waits for events. missed says that some were lost before these, so that
@@ -113,7 +101,9 @@ type Options struct {
 	// Recommender, Usage and Webhooks may be nil.
 	Recommender Recommender
 	Usage       Usage
-	Webhooks    Webhooks
+	Webhooks    action.Webhooks
+	// Announcer writes Kubernetes Events; nil writes none.
+	Announcer Announcer
 	// Identity names this replica.
 	Identity string
 	// Limits are the guards' thresholds; the zero value is their default.
@@ -158,6 +148,8 @@ type Engine struct {
 	metrics *metrics
 	waiting *waiting
 	refused refusals
+	calls   chan call
+	resting rests
 	state   condition
 
 	// gate is held while guards are asked and what they let through is noted.
@@ -173,7 +165,7 @@ func New(opts Options) (*Engine, error) {
 	if err := opts.complete(); err != nil {
 		return nil, err
 	}
-	e := &Engine{opts: opts, client: opts.Client, logger: opts.Logger}
+	e := &Engine{opts: opts, client: opts.Client, logger: opts.Logger, calls: make(chan call, maxCalls)}
 	var err error
 	if e.metrics, err = newMetrics(opts.Registerer); err != nil {
 		return nil, fmt.Errorf("remediate: %w", err)
@@ -190,7 +182,7 @@ func (e *Engine) now() time.Time { return e.opts.Now() }
 func (e *Engine) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { e.book.run(ctx) })
-	wg.Go(func() { e.teller.run(ctx) })
+	wg.Go(func() { e.runCalls(ctx) })
 	wg.Wait()
 	return nil
 }

@@ -21,6 +21,8 @@ import (
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/remediate"
 	"github.com/rightsizer/rightsizer/remediate/action"
+	"github.com/rightsizer/rightsizer/remediate/announce"
+	"github.com/rightsizer/rightsizer/remediate/guard"
 	"github.com/rightsizer/rightsizer/remediate/kube"
 	"github.com/rightsizer/rightsizer/remediate/kubetest"
 	"github.com/rightsizer/rightsizer/remediate/plan"
@@ -43,6 +45,10 @@ type world struct {
 	audit    []*rightsizerv1.AuditRecord
 	auditErr error
 	frozen   string
+	measured bool // whether usage is
+	notices  []announce.Notice
+	calls    []made // of webhooks
+	answers  func(purpose action.Purpose, hook string) (action.Answer, error)
 	violated []string // promises that were broken
 }
 
@@ -170,6 +176,51 @@ func (o *operator) Next(ctx context.Context) ([]*rightsizerv1.Event, bool, error
 	}
 }
 
+// Say implements remediate.Announcer.
+func (o *operator) Say(n announce.Notice) error {
+	o.w.mu.Lock()
+	defer o.w.mu.Unlock()
+	o.w.notices = append(o.w.notices, n)
+	return nil
+}
+
+// made is a call of a webhook that came through, of a decision.
+type made struct {
+	purpose            action.Purpose
+	hook, id, workload string
+}
+
+// Call implements action.Webhooks.
+func (o *operator) Call(_ context.Context, purpose action.Purpose, policyNamespace string, hook *v1alpha1.Webhook, r *rightsizerv1.Remediation) (action.Answer, error) {
+	assert.Equal(o.w.t, "shop", policyNamespace)
+	o.w.mu.Lock()
+	defer o.w.mu.Unlock()
+	if err := o.ctx.Err(); err != nil {
+		return action.Answer{}, err
+	}
+	var answer action.Answer
+	if o.w.answers != nil {
+		var err error
+		if answer, err = o.w.answers(purpose, hook.Name); err != nil {
+			return answer, err
+		}
+	}
+	o.w.calls = append(o.w.calls, made{purpose, hook.Name, r.GetName(), r.GetWorkload().GetName()})
+	return answer, nil
+}
+
+// called lists the calls of webhooks that came through.
+func (w *world) called() []made {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.calls)
+}
+
+// Usage implements remediate.Usage.
+func (o *operator) Usage(_, _, _, _ string) (remediate.Measured, bool) {
+	return remediate.Measured{Usage: guard.Usage{Time: time.Now()}}, o.w.measured
+}
+
 func (o *operator) ClusterID() string { return "cluster" }
 func (o *operator) Synced() bool      { return true }
 
@@ -204,11 +255,13 @@ func (w *world) start(identity string, cut func(*kubetest.Client, func())) *oper
 	actions, err := action.NewSet(
 		&action.ResizeInPlace{Client: client, Minor: func(context.Context) (int, error) { return 37, nil }},
 		&action.ResizeTemplate{Client: client}, &action.RestartPod{Client: client}, &action.RolloutRestart{Client: client},
+		&action.Scale{Client: client},
+		&action.Export{Client: client, Hooks: o}, &action.Webhook{Client: client, Hooks: o},
 	)
 	require.NoError(w.t, err)
 	o.engine, err = remediate.New(remediate.Options{
 		Client: client, Cluster: o, Policies: policies{w}, Audit: o, Actions: actions, Source: o,
-		Publish: func(*rightsizerv1.Event) {}, Identity: identity, Now: w.now, Logger: slog.New(slog.DiscardHandler), Workers: 2,
+		Usage: o, Webhooks: o, Announcer: o, Publish: func(*rightsizerv1.Event) {}, Identity: identity, Now: w.now, Logger: slog.New(slog.DiscardHandler), Workers: 2,
 	})
 	require.NoError(w.t, err)
 	if cut != nil {

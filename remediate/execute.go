@@ -126,6 +126,9 @@ func (e *Engine) executing(ctx context.Context, r *v1alpha1.Remediation, s *seen
 			return outcome{}, err
 		}
 	}
+	if left := e.resting.left(objectKey{r.Namespace, r.Name}, e.now()); left > 0 {
+		return wait(left)
+	}
 	if r.Status.Holder != e.opts.Identity {
 		taken, err := e.write(ctx, r, func(status *v1alpha1.RemediationStatus) error {
 			status.Holder = plan.Cut(e.opts.Identity, 253)
@@ -290,7 +293,7 @@ func (e *Engine) effect(ctx context.Context, r *v1alpha1.Remediation, i int, s *
 		case errors.Is(err, action.ErrBusy):
 			e.metrics.effects.WithLabelValues(string(a.Kind()), "busy").Inc()
 			t.Message = plan.Cut(err.Error(), 1024)
-			return r, retryLater, nil
+			return r, e.later(r, err), nil
 		case action.Known(err):
 			e.metrics.effects.WithLabelValues(string(a.Kind()), "refused").Inc()
 			return e.result(r, i, v1alpha1.TargetFailed, err.Error()), 0, nil
@@ -300,6 +303,46 @@ func (e *Engine) effect(ctx context.Context, r *v1alpha1.Remediation, i int, s *
 		}
 	}
 	return e.result(r, i, v1alpha1.TargetFailed, "the object changed again and again"), 0, nil
+}
+
+// later is when what could not be done now is tried again: the longer it is tried,
+// the more rarely.
+func (e *Engine) later(r *v1alpha1.Remediation, err error) time.Duration {
+	after, _ := action.Retry(err)
+	pause := min(max(e.now().Sub(startOf(r))/4, retryLater, after), 5*time.Minute)
+	if r.Spec.ExpireTime != nil {
+		pause = min(pause, max(r.Spec.ExpireTime.Sub(e.now()), time.Second))
+	}
+	e.resting.until(objectKey{r.Namespace, r.Name}, e.now().Add(pause))
+	return pause
+}
+
+// rests is what is left alone for a while, whatever happens meanwhile. It holds no
+// more than there are open Remediations.
+type rests struct {
+	mu   sync.Mutex
+	over map[objectKey]time.Time
+}
+
+func (r *rests) until(key objectKey, at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over == nil {
+		r.over = map[objectKey]time.Time{}
+	}
+	r.over[key] = at
+}
+
+// left is how long it is still left alone; 0 is not at all.
+func (r *rests) left(key objectKey, now time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at, ok := r.over[key]
+	if ok && now.Before(at) {
+		return at.Sub(now)
+	}
+	delete(r.over, key)
+	return 0
 }
 
 // reconsider looks at everything again before an effect that was intended earlier:

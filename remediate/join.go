@@ -13,7 +13,7 @@ import (
 // join lets causes join the open decision for the same container. It returns true
 // where there is none, or where the causes show that it was not enough.
 func (e *Engine) join(ctx context.Context, s *seen, container string, events []*rightsizerv1.Event) bool {
-	for _, kind := range cures {
+	for _, kind := range answers(events[len(events)-1]) {
 		open, _ := e.book.row(row{s.workload.UID, container, kind})
 		if open != nil {
 			return e.joinTo(ctx, s, open, events)

@@ -140,6 +140,24 @@ func (e *Engine) usage(key workloadKey, container string) (Measured, bool) {
 	return e.opts.Usage.Usage(key.namespace, key.kind, key.name, container)
 }
 
+// sampled is how far back all containers of a workload were measured: the oldest of
+// their latest samples; zero where one has none.
+func (e *Engine) sampled(w *kube.Workload) (oldest time.Time) {
+	if w.Template == nil {
+		return time.Time{}
+	}
+	for i := range w.Template.Spec.Containers {
+		u, ok := e.usage(workloadKey{w.Namespace, w.Kind, w.Name}, w.Template.Spec.Containers[i].Name)
+		if !ok || u.Time.IsZero() {
+			return time.Time{}
+		}
+		if oldest.IsZero() || u.Time.Before(oldest) {
+			oldest = u.Time
+		}
+	}
+	return oldest
+}
+
 // errOpen: another decision of the row is open already.
 var errOpen = errors.New("another decision for the same is open")
 
@@ -237,8 +255,13 @@ func (e *Engine) facts(ctx context.Context, r *v1alpha1.Remediation, s *seen) (g
 		}
 	}
 	f.Workload.Budgets = s.budgets
+	if d.Owner != nil {
+		f.Workload.GitOps = *d.Owner
+	}
 	if u, ok := e.usage(workloadKey{w.Namespace, w.Kind, w.Name}, r.Spec.Container); ok {
 		f.Usage = u.Usage
+	} else if r.Spec.Container == "" {
+		f.Usage.Time = e.sampled(w)
 	}
 	if s.lastOOM.After(f.Usage.LastOOM) {
 		f.Usage.LastOOM = s.lastOOM

@@ -134,6 +134,7 @@ func (e *Engine) renew(ctx context.Context, key workloadKey) time.Duration {
 			continue // another workload had this name
 		}
 		wake.in(e.keepInTemplate(ctx, key, s, c))
+		e.handOver(ctx, s, c)
 		pod := needs(pods, c)
 		if pod == nil {
 			continue
@@ -201,7 +202,7 @@ func (e *Engine) renewOne(ctx context.Context, key workloadKey, s *seen, c *cure
 		ProblemID: v1alpha1.EventID(hash(TypeLasts, c.decision.name)), Type: TypeLasts, Pod: pod.Name, Time: &at,
 	}
 	if c.approval != nil {
-		r.Spec.Reason = plan.Cut(fmt.Sprintf("follows %s, which %s approved with persistence NewPods", c.decision.name, c.approval.User), 1024)
+		r.Spec.Reason = plan.Cut(fmt.Sprintf("follows %s, which %s approved", c.decision.name, c.approval.User), 1024)
 	}
 	facts, err := e.facts(ctx, r, &own)
 	if err != nil {

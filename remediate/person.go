@@ -207,7 +207,7 @@ func (e *Engine) imagine(ctx context.Context, by Person, w Wish) (*v1alpha1.Reme
 	}
 	s := &seen{workload: live, policy: e.govern(set, live)}
 	subject := &action.Subject{
-		Container: w.Container, Want: want, Workload: live, Policy: s.policy, Namespace: w.Namespace,
+		Container: w.Container, Want: want, Workload: live, Policy: s.policy,
 		Pod: string(want.Parameters[action.ParameterPod]),
 	}
 	if s.draft, err = a.Plan(ctx, subject); err != nil {

@@ -1,51 +1,32 @@
 package remediate
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
-	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/remediate/announce"
+	"github.com/rightsizer/rightsizer/remediate/kube"
 	"github.com/rightsizer/rightsizer/remediate/plan"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
 
-// maxTold is how many Kubernetes Events wait to be made.
-const maxTold = 256
+// Announcer writes Kubernetes Events, without waiting for them.
+type Announcer interface {
+	Say(n announce.Notice) error
+}
 
 // teller tells what happens: as events on the bus, which every replica publishes
 // with the same ids, and as Kubernetes Events, which the leader makes.
-type teller struct {
-	e     *Engine
-	queue chan *corev1.Event
-}
+type teller struct{ e *Engine }
 
-func newTeller(e *Engine) *teller { return &teller{e: e, queue: make(chan *corev1.Event, maxTold)} }
-
-// run makes Kubernetes Events until ctx ends.
-func (t *teller) run(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case ev := <-t.queue:
-			if err := t.e.client.TellEvent(ctx, ev); err != nil && ctx.Err() == nil {
-				t.e.metrics.dropped.WithLabelValues("kubernetes_event").Inc()
-				t.e.logger.DebugContext(ctx, "a Kubernetes Event was not made", slog.Any("error", err))
-			}
-		}
-	}
-}
+func newTeller(e *Engine) *teller { return &teller{e: e} }
 
 // changed tells the transitions after the first told. At start the last one of what
 // is open is told as found.
@@ -136,40 +117,40 @@ func sentence(r *v1alpha1.Remediation, step *v1alpha1.Transition) string {
 
 // kubernetes makes Events on the workload and on the policy.
 func (t *teller) kubernetes(r *v1alpha1.Remediation, step *v1alpha1.Transition) {
-	kind := corev1.EventTypeNormal
-	if severityOf(step.To) > rightsizerv1.Severity_SEVERITY_INFO {
-		kind = corev1.EventTypeWarning
-	}
-	message := plan.Cut("Remediation "+r.Name+": "+sentence(r, step), 1024)
 	w := &r.Spec.Workload
-	t.tell(&corev1.ObjectReference{
-		APIVersion: w.APIVersion, Kind: w.Kind, Namespace: r.Namespace, Name: string(w.Name), UID: types.UID(w.UID),
-	}, r.Namespace, kind, "Remediation"+string(step.To), message, step.Time.Time)
-	if p := r.Spec.Policy; p != nil && p.Namespace != "" {
-		t.tell(&corev1.ObjectReference{
-			APIVersion: v1alpha1.GroupVersion.String(), Kind: p.Kind, Namespace: p.Namespace, Name: string(p.Name), UID: types.UID(p.UID),
-		}, r.Namespace, kind, "Remediation"+string(step.To), message, step.Time.Time)
-	} else if p != nil {
-		t.tell(&corev1.ObjectReference{
-			APIVersion: v1alpha1.GroupVersion.String(), Kind: p.Kind, Name: string(p.Name), UID: types.UID(p.UID),
-		}, "default", kind, "Remediation"+string(step.To), message, step.Time.Time)
+	record := announce.Object{APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.KindRemediation, Namespace: r.Namespace, Name: r.Name, UID: string(r.UID)}
+	n := announce.Notice{
+		Regarding: announce.Object{APIVersion: w.APIVersion, Kind: w.Kind, Namespace: r.Namespace, Name: string(w.Name), UID: w.UID},
+		Related:   &record,
+		Warning:   severityOf(step.To) > rightsizerv1.Severity_SEVERITY_INFO,
+		Reason:    "Remediation" + string(step.To), Action: camel(string(r.Spec.Action.Kind)),
+		Note: "Remediation " + r.Name + ": " + sentence(r, step),
+	}
+	t.say(n)
+	if p := r.Spec.Policy; p != nil {
+		n.Regarding = announce.Object{APIVersion: v1alpha1.GroupVersion.String(), Kind: p.Kind, Namespace: p.Namespace, Name: string(p.Name), UID: p.UID}
+		t.say(n)
 	}
 }
 
-func (t *teller) tell(about *corev1.ObjectReference, namespace, kind, reason, message string, at time.Time) {
-	now := metav1.NewTime(at)
-	ev := &corev1.Event{
-		TypeMeta:       metav1.TypeMeta{APIVersion: "v1", Kind: "Event"},
-		ObjectMeta:     metav1.ObjectMeta{Namespace: namespace, GenerateName: plan.Cut(about.Name, 200) + "."},
-		InvolvedObject: *about, Reason: plan.Cut(reason, 128), Message: message, Type: kind,
-		FirstTimestamp: now, LastTimestamp: now, Count: 1,
-		Source: corev1.EventSource{Component: "rightsizer"}, ReportingController: "rightsizer.dev/operator", ReportingInstance: plan.Cut(t.e.opts.Identity, 128),
+func (t *teller) say(n announce.Notice) {
+	if t.e.opts.Announcer == nil {
+		return
 	}
-	select {
-	case t.queue <- ev:
-	default:
-		t.e.metrics.dropped.WithLabelValues("kubernetes_event").Inc()
+	if err := t.e.opts.Announcer.Say(n); err != nil {
+		t.e.logger.Warn("a Kubernetes Event was not made", slog.Any("error", err))
 	}
+}
+
+// camel is a kind of action as a word: resize_in_place → ResizeInPlace.
+func camel(kind string) string {
+	var out strings.Builder
+	for part := range strings.SplitSeq(kind, "_") {
+		if part != "" {
+			out.WriteString(strings.ToUpper(part[:1]) + part[1:])
+		}
+	}
+	return out.String()
 }
 
 // hash identifies by fields, the length in front of each; 32 hexadecimal digits.
@@ -183,6 +164,8 @@ func hash(fields ...string) string {
 
 // refusal tells that nothing is done about a cause, as a Kubernetes Event.
 func (t *teller) refusal(key workloadKey, container, why, text string) {
-	t.tell(&corev1.ObjectReference{Kind: key.kind, Namespace: key.namespace, Name: key.name}, key.namespace, corev1.EventTypeWarning,
-		"RemediationRefused", plan.Cut(fmt.Sprintf("container %s: nothing is done (%s): %s", container, why, text), 1024), t.e.now())
+	t.say(announce.Notice{
+		Regarding: announce.Object{APIVersion: kube.APIVersion(key.kind), Kind: key.kind, Namespace: key.namespace, Name: key.name}, Warning: true,
+		Reason: "RemediationRefused", Action: "Remediate", Note: fmt.Sprintf("container %s: nothing is done (%s): %s", container, why, text),
+	})
 }

@@ -45,8 +45,11 @@ func (e *Engine) verifying(ctx context.Context, r *v1alpha1.Remediation) (outcom
 	if !ok {
 		return goOn(e.conclude(ctx, r, v1alpha1.StateEscalated, "there is no action of its kind any more, so nobody can verify it", nil))
 	}
+	if told(r) && rollbackAsked(r) == "" {
+		return goOn(e.conclude(ctx, r, v1alpha1.StateSucceeded, handedOut(r), nil))
+	}
 	s, err := e.revisit(ctx, r, false)
-	if errors.Is(err, errChanged) && !outlives(r) {
+	if errors.Is(err, errChanged) {
 		return goOn(e.conclude(ctx, r, v1alpha1.StateSucceeded, "the workload is gone: nothing remains to be verified", nil))
 	}
 	if err != nil {
@@ -66,10 +69,18 @@ func (e *Engine) verifying(ctx context.Context, r *v1alpha1.Remediation) (outcom
 	return v.judge(ctx)
 }
 
-// outlives says that there is something to see of an action though its workload is
-// gone.
-func outlives(r *v1alpha1.Remediation) bool {
+// told says that an action only tells somebody else: there is nothing to verify of
+// it in the cluster.
+func told(r *v1alpha1.Remediation) bool {
 	return r.Spec.Action.Kind == v1alpha1.ActionExport || r.Spec.Action.Kind == v1alpha1.ActionWebhook
+}
+
+// handedOut is what became of such an action.
+func handedOut(r *v1alpha1.Remediation) string {
+	if r.Spec.Action.Kind == v1alpha1.ActionWebhook {
+		return "webhook " + string(r.Spec.Action.Parameters[action.ParameterWebhook]) + " was called"
+	}
+	return "the patch is handed out: rightsizer remediations get " + r.Name + " -n " + r.Namespace + " -o patch"
 }
 
 // look looks at each target.
@@ -234,6 +245,9 @@ func (v *verification) succeeded(ctx context.Context, ev *v1alpha1.VerificationE
 	why := fmt.Sprintf("ready, %d restarts and %d OOM kills in %s", v.restarts, v.ooms, v.terms.Window.Duration)
 	if v.note != "" { // there were no pods to look at
 		why = v.note
+	}
+	if v.r.Spec.Persistence == v1alpha1.PersistExport {
+		v.e.waiting.look(workloadOf(v.r))
 	}
 	return goOn(v.e.conclude(ctx, v.r, v1alpha1.StateSucceeded, why, ev))
 }

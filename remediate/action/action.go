@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/remediate/kube"
 	"github.com/rightsizer/rightsizer/remediate/plan"
 	"github.com/rightsizer/rightsizer/remediate/policy"
@@ -79,8 +80,9 @@ type Subject struct {
 	Workload *kube.Workload
 	// Pod and PodUID are what the cause is about; empty where it is about none.
 	Pod, PodUID string
-	// Namespace is the Remediation's, Diff the change that was decided on.
-	Namespace, Diff string
+	// Record is the decision as the API shows it, for what hands it to somebody else;
+	// nil while it is planned.
+	Record *rightsizerv1.Remediation
 	// Live is that pod where it was read a moment ago; nil is to be read.
 	Live *corev1.Pod
 	// Policy governs the workload.
@@ -114,6 +116,9 @@ type Draft struct {
 	// likewise.
 	From, To                 policy.Size
 	FromReplicas, ToReplicas int32
+	// Owner names the tool that owns the manifest of what is written to, where that
+	// is not the workload; empty for none. Nil is the workload's own.
+	Owner *string
 	// Restarts is how many pods the first effect restarts, evicts or replaces,
 	// RestartsReady how many of these are ready.
 	Restarts, RestartsReady int32

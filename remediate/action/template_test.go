@@ -80,7 +80,7 @@ func subject(t *testing.T, client *kube.Client, kind string, limit int64) *actio
 	w, err := client.Workload(t.Context(), "shop", kind, "x")
 	require.NoError(t, err)
 	return &action.Subject{
-		Decision: "0123456789", Container: "app", Workload: w, Policy: policy.Default(), Namespace: "shop",
+		Decision: "0123456789", Container: "app", Workload: w, Policy: policy.Default(),
 		Want: v1alpha1.RemediationAction{Limits: policy.Amounts{MemoryBytes: limit * mi}.Resources()},
 	}
 }
@@ -154,7 +154,8 @@ func TestATemplateOfEachKind(t *testing.T) {
 			}
 			require.NoError(t, err)
 			assert.Equal(t, []int32{c.disrupted, c.missing}, []int32{draft.Restarts, draft.RestartsReady})
-			assert.EqualValues(t, []int64{64 * mi, 96 * mi}, []int64{draft.From.Limits.MemoryBytes, draft.To.Limits.MemoryBytes})
+			assert.EqualValues(t, 64*mi, draft.From.Limits.MemoryBytes)
+			assert.EqualValues(t, 96*mi, draft.To.Limits.MemoryBytes)
 			assert.JSONEq(t, `[{"op":"test","path":"`+c.path+`/spec/containers/0/resources/limits/memory","value":"64Mi"},
 				{"op":"replace","path":"`+c.path+`/spec/containers/0/resources/limits/memory","value":"96Mi"}]`, draft.Diff)
 			before := len(api.Effects())

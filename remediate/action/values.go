@@ -83,6 +83,8 @@ func number(v *v1alpha1.TargetValues, name string, value int64) { v.SetNumber(na
 const (
 	numberEnds       = "ends"
 	numberGeneration = "generation"
+	numberFields     = "fields"
+	numberRunning    = "running"
 )
 
 // SetEnds notes how often the container had ended as the effect was in force.
@@ -207,7 +209,11 @@ func ReplicasOf(t *v1alpha1.Target) (from, to int32) {
 		}
 		return *v.Replicas
 	}
-	return read(t.Before), read(t.Desired)
+	from, to = read(t.Before), read(t.Desired)
+	if running := numbered(t.Before, numberRunning); running > 0 {
+		from = int32(running) // a bound was moved
+	}
+	return from, to
 }
 
 // Parameters of actions.

@@ -27,8 +27,13 @@ type Past struct {
 	CPU, Memory, Replicas Direction
 }
 
-// TypeOOM is the type of event that tells of an OOM kill.
-const TypeOOM = "pod.oom_killed"
+// Types of events that something is done about.
+const (
+	// TypeOOM tells of an OOM kill.
+	TypeOOM = "pod.oom_killed"
+	// TypeAtMaximum tells of an autoscaler that wants more replicas than it may have.
+	TypeAtMaximum = "hpa.at_maximum"
+)
 
 // FromRemediation reads a Remediation, which it does not keep.
 func FromRemediation(r *v1alpha1.Remediation) Past {
@@ -56,6 +61,10 @@ func FromRemediation(r *v1alpha1.Remediation) Past {
 		}
 		if !p.Started.IsZero() {
 			p.Disruptions = max(p.Disruptions, 1)
+		}
+		if p.Replicas == Lower { // each replica that was taken away
+			t := &r.Status.Targets[0]
+			p.Disruptions = max(p.Disruptions, int32(replicas(t.Before)-replicas(t.Desired)))
 		}
 	}
 	return p

@@ -99,6 +99,15 @@ func (c *Client) Autoscalers(ctx context.Context, namespace string) ([]autoscali
 	return out.Items, nil
 }
 
+// Autoscaler reads one HorizontalPodAutoscaler.
+func (c *Client) Autoscaler(ctx context.Context, namespace, name string) (*autoscalingv2.HorizontalPodAutoscaler, error) {
+	hpa, err := get[autoscalingv2.HorizontalPodAutoscaler](ctx, c, "/apis/autoscaling/v2/namespaces", namespace, "horizontalpodautoscalers", name)
+	if err != nil {
+		return nil, fmt.Errorf("read autoscaler %s/%s: %w", namespace, name, err)
+	}
+	return hpa, nil
+}
+
 // PatchAutoscaler patches an autoscaler by a JSON merge patch with its
 // preconditions.
 func (c *Client) PatchAutoscaler(ctx context.Context, namespace, name string, patch []byte, w Write) (*autoscalingv2.HorizontalPodAutoscaler, error) {
@@ -136,19 +145,6 @@ func (c *Client) Node(ctx context.Context, name string) (*corev1.Node, error) {
 		return nil, fmt.Errorf("read node %s: %w", name, err)
 	}
 	return node, nil
-}
-
-// TellEvent makes a Kubernetes Event.
-func (c *Client) TellEvent(ctx context.Context, event *corev1.Event) error {
-	body, err := json.Marshal(event)
-	if err != nil {
-		return fmt.Errorf("encode: %w", err)
-	}
-	req := c.rest.Post().AbsPath("/api/v1/namespaces", event.Namespace, "events").SetHeader("Content-Type", asJSON).Body(body)
-	if err := do(ctx, req, nil); err != nil {
-		return fmt.Errorf("make an Event: %w", err)
-	}
-	return nil
 }
 
 // maxNodes is how many nodes are looked at.

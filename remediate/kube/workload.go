@@ -44,6 +44,10 @@ type Workload struct {
 	// Rollout is how its pods are replaced; nil for a kind whose template replaces
 	// none.
 	Rollout *Rollout
+	// Existing is how many pods its status counts, and Observed whether that status
+	// is about its latest generation; both for what can be scaled.
+	Existing int32
+	Observed bool
 	// Paused says that changes of its template roll nothing out.
 	Paused bool
 }
@@ -82,6 +86,9 @@ func Resource(kind string) (group, resource string) {
 	}
 	return group, place.resource
 }
+
+// APIVersion is that of a kind; empty for one that cannot be read.
+func APIVersion(kind string) string { return places[kind].version }
 
 func (c *Client) path(namespace, kind, name string) ([]string, error) {
 	place, ok := places[kind]
@@ -137,6 +144,7 @@ func fromDeployment(d *appsv1.Deployment) *Workload {
 	w.Selector, w.Template, w.Paused = d.Spec.Selector, &d.Spec.Template, d.Spec.Paused
 	w.Rollout = deploymentRollout(d)
 	w.RollingOut = !w.Rollout.Complete(w.Replicas)
+	w.Existing, w.Observed = d.Status.Replicas, d.Status.ObservedGeneration >= d.Generation
 	for _, condition := range d.Status.Conditions {
 		if condition.Type == appsv1.DeploymentProgressing && condition.Reason == "NewReplicaSetAvailable" {
 			w.RolledOut = condition.LastUpdateTime.Time
@@ -152,6 +160,7 @@ func fromStatefulSet(s *appsv1.StatefulSet) *Workload {
 	w.Rollout = statefulSetRollout(s)
 	halfway := !w.Rollout.ByHand && w.Rollout.Kept == 0 && s.Status.UpdateRevision != s.Status.CurrentRevision
 	w.RollingOut = halfway || !w.Rollout.Complete(w.Replicas)
+	w.Existing, w.Observed = s.Status.Replicas, s.Status.ObservedGeneration >= s.Generation
 	return w
 }
 
@@ -168,6 +177,7 @@ func fromReplicaSet(r *appsv1.ReplicaSet) *Workload {
 	w := base(&r.ObjectMeta)
 	w.Replicas, w.Ready = value(r.Spec.Replicas, 1), r.Status.ReadyReplicas
 	w.Selector, w.Template = r.Spec.Selector, &r.Spec.Template
+	w.Existing, w.Observed = r.Status.Replicas, r.Status.ObservedGeneration >= r.Generation
 	return w
 }
 
@@ -219,19 +229,6 @@ func (c *Client) PatchWorkload(ctx context.Context, w *Workload, patch []byte, h
 	return out, nil
 }
 
-// Scale reads a workload's scale.
-func (c *Client) Scale(ctx context.Context, w *Workload) (*autoscalingv1.Scale, error) {
-	path, err := c.path(w.Namespace, w.Kind, w.Name)
-	if err != nil {
-		return nil, err
-	}
-	out, err := get[autoscalingv1.Scale](ctx, c, append(path, "scale")...)
-	if err != nil {
-		return nil, fmt.Errorf("read the scale of %s: %w", w, err)
-	}
-	return out, nil
-}
-
 // SetScale writes a workload's scale; its UID and resource version are the
 // preconditions.
 func (c *Client) SetScale(ctx context.Context, w *Workload, scale *autoscalingv1.Scale, how Write) (*autoscalingv1.Scale, error) {
@@ -269,14 +266,19 @@ var owners = map[string]string{
 
 // GitOps names the tool that owns the workload's manifests; empty where none is
 // known.
-func (w *Workload) GitOps() string {
+func (w *Workload) GitOps() string { return owner(w.Labels, w.Annotations, w.Managers) }
+
+// GitOps names the tool that owns an object's manifest; empty where none is known.
+func GitOps(m *metav1.ObjectMeta) string { return owner(m.Labels, m.Annotations, m.ManagedFields) }
+
+func owner(labels, annotations map[string]string, managers []metav1.ManagedFieldsEntry) string {
 	for _, m := range marks {
-		if w.Annotations[m.key] != "" || w.Labels[m.key] != "" {
+		if annotations[m.key] != "" || labels[m.key] != "" {
 			return m.tool
 		}
 	}
-	for i := range w.Managers {
-		if tool := owners[strings.ToLower(w.Managers[i].Manager)]; tool != "" {
+	for i := range managers {
+		if tool := owners[strings.ToLower(managers[i].Manager)]; tool != "" {
 			return tool
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -39,6 +40,7 @@ type API struct {
 	used         map[key]int         // how often a pod had a name
 	full         bool                // disruption budgets
 	unready      bool                // replacements
+	autoscalers  map[key]*autoscalingv2.HorizontalPodAutoscaler
 	remediations map[key]*v1alpha1.Remediation
 	changes      []change // of Remediations, for watches
 	changed      chan struct{}
@@ -61,6 +63,7 @@ type change struct {
 func New() *API {
 	return &API{
 		version: 100, pods: map[key]*corev1.Pod{}, workloads: map[place]Workload{}, used: map[key]int{}, seen: map[types.UID]int64{}, short: map[string]string{},
+		autoscalers:  map[key]*autoscalingv2.HorizontalPodAutoscaler{},
 		remediations: map[key]*v1alpha1.Remediation{}, changed: make(chan struct{}), settle: true,
 	}
 }
@@ -167,7 +170,7 @@ func (a *API) store(r *v1alpha1.Remediation, kind string) {
 	a.changed = make(chan struct{})
 }
 
-// Writes lists what was written so far, but for Kubernetes Events.
+// Writes lists what was written so far.
 func (a *API) Writes() []Write {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -81,7 +81,7 @@ func (c *Client) gate(req *http.Request) (before, after bool) {
 	if c.cut {
 		return true, false
 	}
-	writes := req.Method != http.MethodGet && !strings.HasSuffix(req.URL.Path, "/events") && req.URL.Query().Get("dryRun") == ""
+	writes := req.Method != http.MethodGet && req.URL.Query().Get("dryRun") == ""
 	if c.left < 0 || !writes {
 		return false, false
 	}
@@ -159,14 +159,16 @@ func (a *API) route(req *http.Request, path []string, by int) (any, error) {
 		return a.node(path[len(path)-1])
 	case w.Resource == "" && path[len(path)-1] == "nodes":
 		return corev1.NodeList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "NodeList"}, Items: a.nodes}, nil
-	case w.Resource == "events":
-		return corev1.Event{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Event"}}, nil
 	case w.Resource == deployments, w.Resource == statefulSets, w.Resource == daemonSets, w.Resource == cronJobs, w.Resource == jobs:
 		return a.workload(req.Method, w, body, dry)
 	case w.Resource == replicaSets:
 		return a.replicaSet(w)
 	case w.Resource == "pods/eviction":
 		return a.evict(w, body, dry)
+	case w.Resource == resourceScale:
+		return a.scale(w, body, dry)
+	case w.Resource == resourceAutoscalers:
+		return a.autoscaler(req.Method, w, body, dry)
 	case w.Resource == "pods" && w.Name == "":
 		return a.listPods(w.Namespace, q.Get("labelSelector"))
 	case w.Resource == "pods":

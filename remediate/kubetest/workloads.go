@@ -158,7 +158,7 @@ func (a *API) podsOf(w Workload) []*corev1.Pod {
 // makePod makes a pod of a workload; a.mu is held.
 func (a *API) makePod(w Workload, created time.Time, ready bool) {
 	s := shapeOf(w)
-	name := ""
+	var name string
 	for n := 0; ; n++ { // a StatefulSet's keep their names, others have new ones
 		name = fmt.Sprintf("%s-%d", w.GetName(), n)
 		a.made = max(a.made, n+1)

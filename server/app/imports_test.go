@@ -30,7 +30,8 @@ var allowed = map[string][]string{
 	"remediate":             {"gen", "remediate/plan", "remediate/policy", "remediate/guard", "remediate/action", "remediate/kube"},
 	"remediate/plan":        {"remediate/policy"},
 	"remediate/kube":        {"remediate/policy"},
-	"remediate/action":      {"remediate/plan", "remediate/policy", "remediate/kube"},
+	"remediate/action":      {"gen", "remediate/plan", "remediate/policy", "remediate/kube"},
+	"remediate/webhook":     {"gen", "remediate/action", "remediate/outbound", "remediate/policy"},
 	"remediate/policy":      {"gen", "deploy/admission"},
 	"deploy/admission":      {}, // the text alone
 	"remediate/guard":       {"gen", "remediate/policy"},

@@ -54,8 +54,13 @@ func (f *frames) send(path, token, contentType, body string) uint32 {
 	f.t.Helper()
 	f.head.Reset()
 	for _, h := range [][2]string{
-		{":method", "POST"}, {":scheme", "http"}, {":authority", f.host}, {":path", path},
-		{"content-type", contentType}, {"te", "trailers"}, {"authorization", "Bearer " + token},
+		{":method", "POST"},
+		{":scheme", "http"},
+		{":authority", f.host},
+		{":path", path},
+		{"content-type", contentType},
+		{"te", "trailers"},
+		{"authorization", "Bearer " + token},
 	} {
 		require.NoError(f.t, f.enc.WriteField(hpack.HeaderField{Name: h[0], Value: h[1]}))
 	}

@@ -2,8 +2,11 @@ package app
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -11,13 +14,17 @@ import (
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/remediate"
 	"github.com/rightsizer/rightsizer/remediate/action"
+	"github.com/rightsizer/rightsizer/remediate/announce"
 	"github.com/rightsizer/rightsizer/remediate/kube"
+	"github.com/rightsizer/rightsizer/remediate/webhook"
 )
 
 // remediation is the part that repairs, with who may.
 type remediation struct {
-	engine *remediate.Engine
-	client *kube.Client
+	engine    *remediate.Engine
+	client    *kube.Client
+	hooks     *webhook.Caller
+	announcer *announce.Announcer
 }
 
 // newRemediation makes the part that repairs; there is none beside a Cluster of a
@@ -35,7 +42,15 @@ func (a *App) newRemediation() error {
 		return fmt.Errorf("remediation: %w", err)
 	}
 	logger := a.logger.With(slog.String("component", "remediation"))
-	actions, err := a.actions(client)
+	announcer, err := announce.New(announce.Options{Config: config, Replica: a.leader.me, Logger: logger, Registerer: a.registry})
+	if err != nil {
+		return err
+	}
+	hooks, err := a.newWebhooks()
+	if err != nil {
+		return err
+	}
+	actions, err := a.actions(client, hooks)
 	if err != nil {
 		return err
 	}
@@ -44,13 +59,13 @@ func (a *App) newRemediation() error {
 	engine, err := remediate.New(remediate.Options{
 		Client: client, Cluster: a.cluster, Policies: a.policies, Audit: a.audit, Actions: actions,
 		Source: newBusSource(a.bus), Publish: a.bus.Publish,
-		Recommender: recommender, Usage: usage,
+		Recommender: recommender, Usage: usage, Webhooks: hooks, Announcer: announcer,
 		Identity: a.leader.me, Logger: logger, Registerer: a.registry,
 	})
 	if err != nil {
 		return err
 	}
-	a.remediation = &remediation{engine: engine, client: client}
+	a.remediation = &remediation{engine: engine, client: client, hooks: hooks, announcer: announcer}
 	return nil
 }
 
@@ -69,14 +84,40 @@ func (a *App) elects() bool {
 
 // actions is the one ordered list of what can be done. An installation adds actions
 // of its own at its end.
-func (a *App) actions(client *kube.Client) (*action.Set, error) {
+func (a *App) actions(client *kube.Client, hooks action.Webhooks) (*action.Set, error) {
 	version := &serverVersion{client: client}
 	return action.NewSet(
 		&action.ResizeInPlace{Client: client, Minor: version.minor},
 		&action.ResizeTemplate{Client: client},
 		&action.RestartPod{Client: client},
 		&action.RolloutRestart{Client: client},
+		&action.Scale{Client: client},
+		&action.Export{Client: client, Hooks: hooks},
+		&action.Webhook{Client: client, Hooks: hooks},
 	)
+}
+
+// newWebhooks is what calls the webhooks of policies.
+func (a *App) newWebhooks() (*webhook.Caller, error) {
+	opts := webhook.Options{
+		Guard: a.outbound, Secrets: a.cfg.WebhookSecrets, OperatorNamespace: operatorNamespace(a.cfg.OperatorNamespace),
+		Cluster: a.cluster.ClusterID, UserAgent: "rightsizer/" + a.opts.Version,
+	}
+	if file := a.cfg.WebhookCAFile; file != "" {
+		pem, err := os.ReadFile(file)
+		if err != nil {
+			return nil, a.wrong("webhook-ca-file", file, err)
+		}
+		opts.RootCAs = x509.NewCertPool()
+		if !opts.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, a.wrong("webhook-ca-file", file, errors.New("it has no certificates in PEM"))
+		}
+	}
+	made, err := webhook.New(opts)
+	if err != nil {
+		return nil, a.wrong("webhook-secrets", a.cfg.WebhookSecrets, err)
+	}
+	return made, nil
 }
 
 // serverVersion is the API server's minor version, asked for again now and then:
@@ -115,8 +156,10 @@ func (a *App) remediationSteps() []step {
 	}
 	r := a.remediation
 	return []step{
+		{name: "kubernetes events", run: r.announcer.Run, grace: time.Second},
 		{name: "remediations", run: func(ctx context.Context) error {
 			defer r.client.Close()
+			defer r.hooks.Close()
 			return r.engine.Run(ctx)
 		}, grace: 2 * time.Second},
 		{name: "remediation", run: func(ctx context.Context) error { return a.leader.run(ctx, r.engine.Lead) }, grace: joinWithin},
@@ -144,7 +187,7 @@ const sourceIdle = time.Minute
 func newBusSource(b *bus.Bus) *busSource {
 	return &busSource{
 		bus: b, room: make([]*bus.Entry, 64),
-		filter: bus.Compile(&rightsizerv1.EventFilter{EventTypes: []string{"pod.*", "deployment.*", "statefulset.*", "daemonset.*", "usage.*", "resource.*"}}, bus.AllNamespaces()),
+		filter: bus.Compile(&rightsizerv1.EventFilter{EventTypes: []string{"pod.*", "deployment.*", "statefulset.*", "daemonset.*", "usage.*", "resource.*", "hpa.*"}}, bus.AllNamespaces()),
 	}
 }
 

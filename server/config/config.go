@@ -20,7 +20,10 @@ type Config struct {
 	LeaderElect       string
 	// OutboundNetworks are what sinks and webhooks may call beside public addresses.
 	OutboundNetworks []string
-	Sinks            []Sink
+	// WebhookSecrets is the folder of the secrets of policies' webhooks,
+	// WebhookCAFile what vouches for these.
+	WebhookSecrets, WebhookCAFile string
+	Sinks                         []Sink
 
 	EnableGRPC     bool
 	GRPCAddress    string

@@ -58,6 +58,10 @@ func auditSettings() []Setting {
 			"Whether only the holder of the Lease rightsizer, in operator-namespace, changes workloads; auto: inside a cluster. With more than one replica it must be on."),
 		networks("outbound-networks", func(c *Config) *[]string { return &c.OutboundNetworks },
 			"Networks that sinks and webhooks may call beside public addresses. Loopback wants a network of its own; link-local and metadata addresses are never called."),
+		text("webhook-secrets", "folder", 4096, func(c *Config) *string { return &c.WebhookSecrets },
+			"Folder of the secrets that policies name for their webhooks, as NAMESPACE/NAME/KEY, such as mounted Secrets; read at each call. Secrets of the cluster are never read. Unset: none."),
+		text("webhook-ca-file", "file", 4096, func(c *Config) *string { return &c.WebhookCAFile },
+			"Certificates in PEM that vouch for webhooks of policies; unset are the system's. Read at start."),
 		sinksSetting(),
 	}
 }

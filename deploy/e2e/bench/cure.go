@@ -220,29 +220,38 @@ func watchLimits(ctx context.Context, cluster *controlPlane) (*limits, <-chan er
 	if err != nil {
 		return nil, nil, fmt.Errorf("list pods: %w", err)
 	}
-	w, err := cluster.kube.CoreV1().Pods("").Watch(ctx, metav1.ListOptions{ResourceVersion: now.ResourceVersion})
-	if err != nil {
-		return nil, nil, fmt.Errorf("watch pods: %w", err)
-	}
 	given, ended := &limits{first: map[string]time.Time{}}, make(chan error, 1)
 	go func() {
-		defer w.Stop()
-		for event := range w.ResultChan() {
-			at := time.Now()
-			pod, ok := event.Object.(*corev1.Pod)
-			if !ok {
-				ended <- fmt.Errorf("watch pods: %w", apierrors.FromObject(event.Object))
-				return
-			}
-			given.see(pod, at)
+		version, err := now.ResourceVersion, error(nil)
+		for err == nil && ctx.Err() == nil { // a busy API server ends watches; what was missed is told late, and counts as late
+			version, err = given.follow(ctx, cluster, version)
 		}
-		if ctx.Err() == nil {
-			ended <- errors.New("the API server ended the watch of pods: measure again")
-			return
+		if ctx.Err() != nil {
+			err = nil
 		}
-		ended <- nil
+		ended <- err
 	}()
 	return given, ended, nil
+}
+
+// follow watches pods from a version on until the watch ends, and returns how far it
+// came.
+func (l *limits) follow(ctx context.Context, cluster *controlPlane, version string) (string, error) {
+	w, err := cluster.kube.CoreV1().Pods("").Watch(ctx, metav1.ListOptions{ResourceVersion: version})
+	if err != nil {
+		return version, fmt.Errorf("watch pods: %w", err)
+	}
+	defer w.Stop()
+	for event := range w.ResultChan() {
+		at := time.Now()
+		pod, ok := event.Object.(*corev1.Pod)
+		if !ok {
+			return version, fmt.Errorf("watch pods: %w", apierrors.FromObject(event.Object))
+		}
+		version = pod.ResourceVersion
+		l.see(pod, at)
+	}
+	return version, nil
 }
 
 // judgeCures prints the figures and holds what is promised.

@@ -172,7 +172,7 @@ type WebhookAnswer string
 
 // What the answer of a webhook decides.
 const (
-	// WebhookIgnore: it is told, and its answer decides nothing.
+	// WebhookIgnore: it is told, for a minute at most, and its answer decides nothing.
 	WebhookIgnore WebhookAnswer = "Ignore"
 	// WebhookVeto: its answer may stop the action.
 	WebhookVeto WebhookAnswer = "Veto"
@@ -199,7 +199,8 @@ type Webhook struct {
 	URL string `json:"url"`
 
 	// Secret that the messages are signed with: of the policy's own namespace,
-	// for a ClusterRightSizerPolicy of the operator's. Unset, they are not
+	// for a ClusterRightSizerPolicy of the operator's. It is read from the
+	// operator's folder webhook-secrets, never from the API. Unset, they are not
 	// signed, and their answer decides nothing.
 	// +optional
 	SecretRef *SecretKeyRef `json:"secretRef,omitempty"`

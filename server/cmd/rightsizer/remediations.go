@@ -166,19 +166,23 @@ type remediationOptions struct {
 	reason    string
 	etag      string
 	output    string
+	also      []string // forms of the output besides those that all have
 }
+
+// formPatch is the patch that an export hands out.
+const formPatch = "patch"
 
 func (o *remediationOptions) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVarP(&o.namespace, "namespace", "n", "", "namespace of the remediation; through a cluster the kubeconfig's own unless set")
 	o.connectFlags.add(cmd)
 	completeNamespaces(cmd, &o.connectFlags)
-	addForm(cmd, &o.output)
+	addForm(cmd, &o.output, o.also...)
 }
 
 // about is one call about one remediation.
 func (o *remediationOptions) about(cmd *cobra.Command, name string, call func(ctx context.Context, s rightsizerv1connect.RemediationServiceClient, namespace, name string) (*rightsizerv1.Remediation, error)) error {
-	if err := checkForm(o.output); err != nil {
+	if err := checkForm(o.output, o.also...); err != nil {
 		return usageError{err}
 	}
 	to, err := o.connect(cmd)
@@ -213,8 +217,10 @@ func newRemediationsGet() *cobra.Command {
 	o := &remediationOptions{}
 	cmd := &cobra.Command{
 		Use: "get NAME -n NAMESPACE", Short: "Show one repair with its diff, its risk and what became of it", Args: oneName,
-		Example: "  rightsizer remediations get 3f09c1a2b4d5e6f70819 -n production",
+		Example: "  rightsizer remediations get 3f09c1a2b4d5e6f70819 -n production\n" +
+			"  rightsizer remediations get 3f09c1a2b4d5e6f70819 -n production -o patch > patches/checkout.yaml",
 	}
+	o.also = []string{formPatch}
 	o.add(cmd)
 	cmd.ValidArgsFunction = completeRemediations(o)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -278,9 +284,26 @@ func newDecide(v verb) *cobra.Command {
 	return cmd
 }
 
+// writePatch writes the patch that an export hands out.
+func writePatch(w io.Writer, r *rightsizerv1.Remediation) error {
+	if r.GetPatch() == "" {
+		return fmt.Errorf("remediation %s is no export: its action is %s, and its change is in the diff of -o json", r.GetName(), r.GetAction().GetKind())
+	}
+	for line := range strings.Lines(r.GetPatch()) {
+		if _, err := fmt.Fprintln(w, text.Escape(strings.TrimSuffix(line, "\n"))); err != nil {
+			return err //nolint:wrapcheck // nothing to add
+		}
+	}
+	return nil
+}
+
 // show writes one repair; as a table a line for each thing that there is to know.
 func (o *remediationOptions) show(w io.Writer, r *rightsizerv1.Remediation) error {
-	if o.output != "table" {
+	switch o.output {
+	case "table":
+	case formPatch:
+		return writePatch(w, r)
+	default:
 		return writeMessages(w, o.output, r)
 	}
 	var lines [][2]string

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -15,20 +16,27 @@ import (
 	"github.com/rightsizer/rightsizer/server/text"
 )
 
-// checkForm refuses an -o that there is not.
-func checkForm(form string) error {
-	switch form {
-	case "table", "json", "yaml":
+// checkForm refuses an -o that there is not; also are forms that a command has
+// besides.
+func checkForm(form string, also ...string) error {
+	if slices.Contains(forms(also), form) {
 		return nil
-	default:
-		return fmt.Errorf("--output: wants table, json or yaml, not %s", codec.Quote(form))
 	}
+	return fmt.Errorf("--output: wants %s, not %s", eitherOf(forms(also)), codec.Quote(form))
+}
+
+func forms(also []string) []string { return append([]string{"table", "json", "yaml"}, also...) }
+
+// eitherOf is a list of choices as a sentence has it.
+func eitherOf(list []string) string {
+	last := len(list) - 1
+	return strings.Join(list[:last], ", ") + " or " + list[last]
 }
 
 // addForm adds -o.
-func addForm(cmd *cobra.Command, form *string) {
-	cmd.Flags().StringVarP(form, "output", "o", "table", "form of the output: table, json or yaml")
-	completeValues(cmd, "output", "table", "json", "yaml")
+func addForm(cmd *cobra.Command, form *string, also ...string) {
+	cmd.Flags().StringVarP(form, "output", "o", "table", "form of the output: "+eitherOf(forms(also)))
+	completeValues(cmd, "output", forms(also)...)
 }
 
 // writeValue writes what has no message of its own, as one line of JSON or as YAML.

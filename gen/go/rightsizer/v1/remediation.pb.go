@@ -234,7 +234,11 @@ type Remediation struct {
 	// When an approval will come too late; unset where none is waited for.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// True for a dry run.
-	DryRun        bool `protobuf:"varint,22,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	DryRun bool `protobuf:"varint,22,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// For an export: its diff as a strategic merge patch in YAML for the manifest
+	// of the object, as Kustomize and `kubectl patch --patch-file` take it. At most
+	// 16 KiB.
+	Patch         string `protobuf:"bytes,23,opt,name=patch,proto3" json:"patch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -423,6 +427,13 @@ func (x *Remediation) GetDryRun() bool {
 	return false
 }
 
+func (x *Remediation) GetPatch() string {
+	if x != nil {
+		return x.Patch
+	}
+	return ""
+}
+
 // RemediationAction is what is to be done.
 type RemediationAction struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -592,7 +603,7 @@ var File_rightsizer_v1_remediation_proto protoreflect.FileDescriptor
 
 const file_rightsizer_v1_remediation_proto_rawDesc = "" +
 	"\n" +
-	"\x1frightsizer/v1/remediation.proto\x12\rrightsizer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1brightsizer/v1/cluster.proto\x1a\x19rightsizer/v1/event.proto\"\x91\b\n" +
+	"\x1frightsizer/v1/remediation.proto\x12\rrightsizer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1brightsizer/v1/cluster.proto\x1a\x19rightsizer/v1/event.proto\"\xb2\b\n" +
 	"\vRemediation\x12'\n" +
 	"\tnamespace\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\tnamespace\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
@@ -623,7 +634,8 @@ const file_rightsizer_v1_remediation_proto_rawDesc = "" +
 	"updateTime\x12;\n" +
 	"\vexpire_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12\x17\n" +
-	"\adry_run\x18\x16 \x01(\bR\x06dryRun\"\xfe\x02\n" +
+	"\adry_run\x18\x16 \x01(\bR\x06dryRun\x12\x1f\n" +
+	"\x05patch\x18\x17 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x01R\x05patch\"\xfe\x02\n" +
 	"\x11RemediationAction\x12.\n" +
 	"\x04kind\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[a-z][a-z0-9_]*$R\x04kind\x124\n" +
 	"\brequests\x18\x02 \x01(\v2\x18.rightsizer.v1.ResourcesR\brequests\x120\n" +

@@ -1,0 +1,64 @@
+package remediate_test
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/rightsizer/rightsizer/remediate/announce"
+	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
+)
+
+// Each change of state is told on the workload and on the policy, once.
+func TestKubernetesEventsTellOfTheWorkloadAndThePolicy(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		o := w.start("one", nil)
+		defer o.stop()
+		require.True(t, until(w.ended))
+		made := w.api.Remediations("shop")[0]
+		told := map[announce.Object][]string{}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for _, n := range w.notices {
+			told[n.Regarding] = append(told[n.Regarding], n.Reason)
+			assert.Equal(t, "ResizeInPlace", n.Action)
+			assert.Contains(t, n.Note, made.Name)
+			assert.Equal(t, made.Name, n.Related.Name)
+		}
+		want := make([]string, 0, len(made.Status.Transitions))
+		for _, step := range made.Status.Transitions {
+			want = append(want, "Remediation"+string(step.To))
+		}
+		require.Contains(t, want, "RemediationSucceeded")
+		assert.Equal(t, map[announce.Object][]string{
+			{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "web", UID: "uid-web"}:                              want,
+			{APIVersion: "rightsizer.dev/v1alpha1", Kind: "RightSizerPolicy", Namespace: "shop", Name: "default", UID: "uid-policy"}: want,
+		}, told)
+	})
+}
+
+// What is not done is told on the workload, as a warning.
+func TestKubernetesEventsTellWhatIsNotDone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.spec.Mode = v1alpha1.ModeRecommend
+		w.spec.Modes = []v1alpha1.ActionMode{{Action: v1alpha1.ActionScale, Mode: v1alpha1.ModeAuto}}
+		o := w.start("one", nil)
+		defer o.stop()
+		require.True(t, until(func() bool {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return len(w.notices) > 0
+		}))
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		assert.Equal(t, "RemediationRefused", w.notices[0].Reason)
+		assert.True(t, w.notices[0].Warning)
+		assert.Equal(t, "apps/v1", w.notices[0].Regarding.APIVersion)
+	})
+}
