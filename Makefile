@@ -13,7 +13,7 @@ BUF     := .tools/node_modules/.bin/buf
 BIN     := .tools/bin
 CONTROLLER_GEN = $(BIN)/controller-gen paths=./remediate/policy/v1alpha1
 # Modules of their own, beside the root: each is vetted and tested like it.
-MODULES := . deploy/devcluster deploy/e2e bus/bench server/bench watcher/recommend/bench
+MODULES := . deploy/devcluster deploy/e2e deploy/manifests bus/bench server/bench watcher/recommend/bench
 # Where schema breakage is measured from; empty before the first release.
 RELEASE := $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null)
 say = @printf '\033[1m== %s\033[0m\n' "$(1)" >&2
@@ -46,13 +46,15 @@ bin/devcluster:
 # ---- generated code --------------------------------------------------------
 
 .PHONY: generate
-generate: .build/protovalidate.stamp .build/buf.stamp .build/controller-gen.stamp ## Go and TypeScript from proto/, DeepCopy and CRDs from remediate/policy/v1alpha1
+generate: .build/protovalidate.stamp .build/buf.stamp .build/controller-gen.stamp ## Go and TypeScript from proto/, DeepCopy and CRDs from remediate/policy/v1alpha1, manifests from the chart
 	$(call say,generating gen/)
 	@$(BUF) format -w
 	@find gen -name '*.go' -delete; rm -rf gen/ts/src
 	@$(BUF) generate
 	$(call say,generating DeepCopy and deploy/crd/)
 	@$(CONTROLLER_GEN) object crd output:object:dir=remediate/policy/v1alpha1 output:crd:dir=deploy/crd
+	$(call say,generating deploy/install.yaml and deploy/kustomize/ from deploy/helm/)
+	@cd deploy/manifests && go run ./cmd/manifests generate ../..
 
 .PHONY: checkgenerate
 checkgenerate: .build/protovalidate.stamp .build/buf.stamp .build/controller-gen.stamp ## Fails when generated code, CRDs or the schema's format are stale, or the schema breaks the last release
@@ -66,6 +68,7 @@ checkgenerate: .build/protovalidate.stamp .build/buf.stamp .build/controller-gen
 	@for f in .build/fresh/object/*.go; do diff $$f remediate/policy/v1alpha1/$${f##*/} || stale=1; done; \
 	for f in .build/fresh/crd/*.yaml; do diff $$f deploy/crd/$${f##*/} || stale=1; done; \
 	[ -z "$${stale:-}" ] || { echo "DeepCopy or deploy/crd/ are stale: run 'make generate' and commit it" >&2; exit 1; }
+	@cd deploy/manifests && go run ./cmd/manifests check ../..
 	@if [ -n "$(RELEASE)" ]; then .ci/breaking $(RELEASE) $(BUF); else echo "buf breaking: no v* tag yet, nothing to break" >&2; fi
 
 # ---- checks ----------------------------------------------------------------
@@ -85,7 +88,7 @@ format: .build/tools.stamp .build/buf.stamp .build/protovalidate.stamp .build/we
 	@cd web && npm run --silent format
 
 .PHONY: test
-test: checkgenerate lint test-go test-conformance test-web test-feed test-devcluster fuzz-smoke e2e ## Everything that must pass
+test: checkgenerate lint test-go test-conformance test-web test-feed test-devcluster test-manifests fuzz-smoke e2e ## Everything that must pass
 	$(call say,all of it passed)
 
 .PHONY: test-go
@@ -118,6 +121,12 @@ test-feed: web/dist/index.html ## The live feed in a browser, a minute of 2,000 
 test-devcluster: ## The real control plane and its scenarios
 	$(call say,devcluster; its first build takes minutes)
 	@cd deploy/devcluster && go run ./cmd/devcluster build && go test -race -timeout=15m ./...
+
+.PHONY: test-manifests
+test-manifests: ## The chart by Helm 3 and 4, kustomize, install.yaml: rendered, and installed on a real control plane
+	$(call say,what is installed)
+	@cd deploy/devcluster && go run ./cmd/devcluster build
+	@cd deploy/manifests && go test -count=1 -timeout=10m ./...
 
 .PHONY: e2e
 e2e: build .build/tools.stamp .build/web.stamp ## The binary against a real control plane, over every protocol, and in a browser
@@ -161,6 +170,12 @@ soak: build ## Long passes: leaks, slopes and exactness under faults, the feed i
 sbom: build ## bin/rightsizer.cdx.json: what is in the binary, as CycloneDX
 	$(call say,software bill of materials)
 	@go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0 bin -json -output bin/rightsizer.cdx.json bin/rightsizer
+
+.PHONY: image
+image: web/dist/index.html ## The image for amd64 and arm64, built and run without a container engine (root, Debian's buildah)
+	@.ci/toolchain go curl
+	$(call say,image)
+	@.ci/image $(VERSION)
 
 .PHONY: clean
 clean: ## Removes what make made
