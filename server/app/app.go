@@ -91,9 +91,10 @@ type App struct {
 	hub     *stream.Hub
 	health  *health
 	metrics *httpMetrics
-	// inflight bounds the requests of all listeners of the API.
-	inflight *inflight
-	audit    *audit.Log // nil beside a Cluster of a test's own
+	// connections and inflight bound what all listeners of the API have together.
+	connections *auth.Slots
+	inflight    *inflight
+	audit       *audit.Log // nil beside a Cluster of a test's own
 
 	policies *live.Store     // nil beside a Cluster of a test's own
 	outbound *outbound.Guard // judges every address that somebody else names
@@ -131,6 +132,7 @@ func New(cfg config.Config, opts Options) (*App, error) {
 	if a.metrics, err = newHTTPMetrics(a.registry); err != nil {
 		return nil, err
 	}
+	a.connections = auth.NewSlots(cfg.MaxConnections)
 	a.inflight = newInflight(a.metrics.capped.WithLabelValues("requests"))
 	if a.bus, err = bus.New(bus.Options{Entries: cfg.RingEntries, Bytes: cfg.RingBytes}); err != nil {
 		return nil, fmt.Errorf("event ring: %w", err)

@@ -258,11 +258,12 @@ func TestConnectionsAreCappedAndNoAddressTakesThemAll(t *testing.T) {
 	o := start(t, cfg)
 	for _, key := range []string{KeyAPI, KeyEvents} {
 		address := o.Addr(key).String()
+		var open []net.Conn
 		from := func(local string) net.Conn {
 			dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(local)}}
 			conn, err := dialer.DialContext(t.Context(), "tcp", address)
 			require.NoError(t, err)
-			t.Cleanup(func() { _ = conn.Close() })
+			open = append(open, conn)
 			return conn
 		}
 		counted := func(n int) {
@@ -290,6 +291,13 @@ func TestConnectionsAreCappedAndNoAddressTakesThemAll(t *testing.T) {
 		from("127.0.0.2")
 		counted(4)
 		closed(from("127.0.0.3"))
+		elsewhere := map[string]string{KeyAPI: KeyEvents, KeyEvents: KeyAPI}[key]
+		address = o.Addr(elsewhere).String()
+		closed(from("127.0.0.3")) // the listeners share them
+		for _, conn := range open {
+			_ = conn.Close()
+		}
+		counted(0)
 	}
 	status, _ := get(t, o.url("http", KeyOps)+"/healthz")
 	assert.Equal(t, http.StatusOK, status, "health still answers")

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/rightsizer/rightsizer/server/auth"
 	"github.com/rightsizer/rightsizer/server/config"
 	"github.com/rightsizer/rightsizer/server/tlsconf"
 )
@@ -50,7 +51,7 @@ func (a *App) listen() (_ *servers, err error) {
 	}()
 	out := &servers{ops: idle("ops listener")}
 	if a.cfg.MetricsAddress != config.Off {
-		l, err := a.listenOn(KeyOps, a.cfg.MetricsAddress, opsConnections)
+		l, err := a.listenOn(KeyOps, a.cfg.MetricsAddress, auth.NewSlots(opsConnections))
 		if err != nil {
 			return nil, err
 		}
@@ -148,7 +149,7 @@ func (a *App) newAPIServer(handler http.Handler) *http.Server {
 
 // secured binds an address with the transport that its exposure asks for.
 func (a *App) secured(key, address string, e exposure, files *tls.Config) (net.Listener, error) {
-	l, err := a.listenOn(key, address, a.cfg.MaxConnections)
+	l, err := a.listenOn(key, address, a.connections)
 	if err != nil {
 		return nil, err
 	}

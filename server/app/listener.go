@@ -24,15 +24,15 @@ type listener struct {
 	open    prometheus.Gauge
 }
 
-// listenOn binds an address for most connections at a time; key is the flag that
-// names it.
-func (a *App) listenOn(key, address string, most int) (*listener, error) {
+// listenOn binds an address whose connections take these slots, which addresses may
+// share; key is the flag that names it.
+func (a *App) listenOn(key, address string, slots *auth.Slots) (*listener, error) {
 	bound, err := net.Listen("tcp", address) //nolint:noctx // bound for the life of the process
 	if err != nil {
 		return nil, fmt.Errorf("--%s (%s): cannot listen on %s: %w", key, a.opts.Source.Place(key), address, err)
 	}
 	l := &listener{
-		Listener: bound, slots: auth.NewSlots(most),
+		Listener: bound, slots: slots,
 		refused: a.metrics.refused.WithLabelValues(key), open: a.metrics.connections.WithLabelValues(key),
 	}
 	a.listeners[key] = l

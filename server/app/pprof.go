@@ -6,6 +6,7 @@ import (
 	"net/http/pprof"
 	"time"
 
+	"github.com/rightsizer/rightsizer/server/auth"
 	"github.com/rightsizer/rightsizer/server/config"
 )
 
@@ -23,7 +24,7 @@ func (a *App) listenPprof(out *servers) error {
 	if a.cfg.PprofAddress == config.Off {
 		return nil
 	}
-	l, err := a.listenOn(KeyPprof, a.cfg.PprofAddress, profileConnections)
+	l, err := a.listenOn(KeyPprof, a.cfg.PprofAddress, auth.NewSlots(profileConnections))
 	if err != nil {
 		return err
 	}
