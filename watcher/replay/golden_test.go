@@ -219,11 +219,13 @@ func TestEventsOfRecordings(t *testing.T) {
 	})
 }
 
-// unseen are the types that no recording shows, and why. Tables of statuses show
-// each of them in the tests of detect and of the watcher.
+// unseen are the types that no recording shows, and why. Each of them is told by a
+// whole watcher in TestStoriesOfObjects, and against a real API server, to which
+// statuses and Events are written by hand, in the end-to-end tests
+// (TestWhatIsWrittenByHandBecomesEvents).
 var unseen = map[string]string{
 	"cronjob.missed":              "the controller must be away for a schedule",
-	"daemonset.unavailable":       "needs two minutes of a node that is not ready",
+	"daemonset.unavailable":       "needs two minutes of pods that are not there",
 	"node.system_oom":             "the node problem detector, or a node that runs out of memory",
 	"pod.dns_failed":              "a node with more than three name servers",
 	"pod.failed":                  "a pod that fails beside Jobs and evictions",

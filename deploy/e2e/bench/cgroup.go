@@ -20,6 +20,7 @@ const sampling = 5 * time.Millisecond
 // gauge measures the memory of one process.
 type gauge struct {
 	dir     string // its cgroup; empty where there is none of its own
+	cpuDir  string // that of its CPU, where that is limited
 	copied  string // the program that runs in it
 	v2      bool
 	pid     int
@@ -31,8 +32,8 @@ type gauge struct {
 }
 
 // newGauge makes a cgroup, where this process may: v2's, else v1's; with a limit
-// in MiB, 0 for none.
-func newGauge(limit int64) *gauge {
+// in MiB and one in thousandths of a core, 0 for none.
+func newGauge(limit, millicores int64) *gauge {
 	g := &gauge{stop: make(chan struct{})}
 	name := fmt.Sprintf("rightsizer-bench-%d", os.Getpid())
 	for _, root := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/memory"} {
@@ -44,6 +45,7 @@ func newGauge(limit int64) *gauge {
 			if _, err := os.Stat(filepath.Join(dir, usage)); err == nil {
 				g.dir, g.v2 = dir, v2
 				g.restrict(limit)
+				g.restrictCPU(name, millicores)
 				return g
 			}
 		}
@@ -66,6 +68,71 @@ func (g *gauge) restrict(limit int64) {
 	}
 }
 
+// cpuPeriod is that of quotas, in microseconds: the kernel's default, which kubelets
+// keep.
+const cpuPeriod = 100_000
+
+// restrictCPU has the kernel stop the process for the rest of a period whose quota
+// it has used up.
+func (g *gauge) restrictCPU(name string, millicores int64) {
+	if millicores == 0 {
+		return
+	}
+	quota := strconv.FormatInt(millicores*cpuPeriod/1000, 10)
+	dir, file, value := g.dir, "cpu.max", quota+" "+strconv.Itoa(cpuPeriod)
+	if !g.v2 {
+		dir, file, value = filepath.Join("/sys/fs/cgroup/cpu", name), "cpu.cfs_quota_us", quota
+		_ = os.Mkdir(dir, 0o755) //nolint:gosec // as above
+	}
+	if err := os.WriteFile(filepath.Join(dir, file), []byte(value), 0o600); err != nil {
+		say("no limit of CPU: %v", err)
+		return
+	}
+	g.cpuDir = dir
+}
+
+// throttling is what a quota of CPU did so far: of how many periods in which the
+// process ran it was stopped in how many, and for how long, over all its threads.
+type throttling struct {
+	periods, throttled int64
+	stood, used        time.Duration
+}
+
+func (t throttling) since(before throttling) throttling {
+	return throttling{t.periods - before.periods, t.throttled - before.throttled, t.stood - before.stood, t.used - before.used}
+}
+
+// throttling is zero where CPU is not limited.
+func (g *gauge) throttling() throttling {
+	if g.cpuDir == "" {
+		return throttling{}
+	}
+	stat := filepath.Join(g.cpuDir, "cpu.stat")
+	t := throttling{periods: fieldOf(stat, "nr_periods"), throttled: fieldOf(stat, "nr_throttled"), stood: time.Duration(fieldOf(stat, "throttled_time"))}
+	if g.v2 {
+		t.stood = time.Duration(fieldOf(stat, "throttled_usec")) * time.Microsecond
+	}
+	t.used = processorTime(g.pid)
+	return t
+}
+
+// processorTime is what a process has used, by its stat file, whose 14th and 15th
+// field are ticks of 10 ms.
+func processorTime(pid int) time.Duration {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(raw), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(fields[11], 10, 64)
+	system, _ := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
 // how says what the figures are.
 func (g *gauge) how() string {
 	switch {
@@ -85,7 +152,13 @@ func (g *gauge) command(ctx context.Context, path string, args ...string) *exec.
 		return exec.CommandContext(ctx, path, args...) //nolint:gosec // the program that -bin names
 	}
 	g.copied = fmt.Sprintf("%s.bench-%d", path, os.Getpid())
-	enter := []string{"-c", `echo $$ > "$0" && cp "$1" "$2" && shift && exec "$@"`, filepath.Join(g.dir, "cgroup.procs"), path, g.copied}
+	enter := []string{"-c", `until [ "$1" = -- ]; do echo $$ > "$1" || exit; shift; done; shift; cp "$1" "$2" && shift && exec "$@"`, "sh"}
+	for _, dir := range []string{g.dir, g.cpuDir} {
+		if dir != "" {
+			enter = append(enter, filepath.Join(dir, "cgroup.procs"))
+		}
+	}
+	enter = append(enter, "--", path, g.copied)
 	return exec.CommandContext(ctx, "/bin/sh", append(enter, args...)...) //nolint:gosec // as above, its name quoted
 }
 
@@ -166,7 +239,10 @@ func (g *gauge) end() {
 	close(g.stop)
 	g.stopped.Wait()
 	if g.dir != "" {
-		_, _ = os.Remove(g.dir), os.Remove(g.copied) // an empty folder and a copy are all that would be left
+		_, _ = os.Remove(g.dir), os.Remove(g.copied) // empty folders and a copy are all that would be left
+		if g.cpuDir != g.dir && g.cpuDir != "" {
+			_ = os.Remove(g.cpuDir)
+		}
 	}
 }
 

@@ -92,6 +92,7 @@ type course struct {
 	pods    []*corev1.Pod
 	index   map[string]int // by name
 	journal *journal
+	both    bool         // each change kills both containers, not the first alone
 	reached float64      // changes a second
 	dropped atomic.Int32 // how often the bare watch had to be opened again
 }
@@ -174,8 +175,9 @@ func (c *course) write(ctx context.Context) error {
 func (c *course) change(ctx context.Context, n int) error {
 	pod, kills := c.pods[n%len(c.pods)], int32(n/len(c.pods)+1)
 	status := status(pod, kills, time.Now())
-	other := &status.ContainerStatuses[1]
-	other.RestartCount, other.LastTerminationState = 0, corev1.ContainerState{}
+	if other := &status.ContainerStatuses[1]; !c.both {
+		other.RestartCount, other.LastTerminationState = 0, corev1.ContainerState{}
+	}
 	c.journal.sent[n].Store(c.journal.now())
 	err := c.cluster.report(ctx, pod, status)
 	c.journal.answered[n].Store(c.journal.now())

@@ -2,6 +2,7 @@
 //
 //	go run ./bench memory    pods → MiB, each step with streaming lists and without
 //	go run ./bench latency   from a status write to a WebSocket client, beside a bare watch
+//	go run ./bench limits    100 events a second to 20 subscribers within 100m CPU and 128 MiB
 //	go run ./bench cure      from the status write of an OOM kill to the accepted resize
 //
 // The binary is bin/rightsizer of the repository (another with -bin). The
@@ -35,10 +36,12 @@ type settings struct {
 	streams  int
 	memLimit string // GOMEMLIMIT of the operator
 	limit    int64  // of the operator's cgroup in MiB, 0 for none
-	profiles string // memory: folder for heap profiles, empty for none
-	only     string // memory: one variant alone
-	rates    []int  // latency: status changes a second
-	span     time.Duration
+	// millicores limit its CPU, 0 for not.
+	millicores int64
+	profiles   string // memory: folder for heap profiles, empty for none
+	only       string // memory: one variant alone
+	rates      []int  // latency: status changes a second
+	span       time.Duration
 }
 
 // memoryBound is what the deployment grants: the limit of its container.
@@ -56,7 +59,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("want memory, latency or cure")
+		return errors.New("want memory, latency, limits or cure")
 	}
 	s := settings{}
 	flags := flag.NewFlagSet("bench "+args[0], flag.ContinueOnError)
@@ -66,11 +69,11 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&s.binary, "bin", "../../bin/rightsizer", "the operator; built there when it is missing")
 	flags.IntVar(&s.nodes, "nodes", 100, "nodes of the cluster")
 	flags.IntVar(&s.streams, "streams", 50, "memory: open streams, half of them WebSockets")
-	flags.StringVar(&s.memLimit, "gomemlimit", "100MiB", "GOMEMLIMIT of the operator, empty for none")
+	flags.StringVar(&s.memLimit, "gomemlimit", "100MiB", "GOMEMLIMIT of the operator, empty for none; limits has none, since it follows from its limit")
 	flags.Int64Var(&s.limit, "limit", 0, "limit of the operator's cgroup in MiB; none by default, so that it shows what it would take")
 	flags.StringVar(&s.profiles, "profiles", "", "memory: folder for heap profiles, three for each run")
 	flags.StringVar(&s.only, "only", "", "memory: stream or pages alone")
-	flags.DurationVar(&s.span, "span", 20*time.Second, "latency, cure: how long each rate is held")
+	flags.DurationVar(&s.span, "span", 20*time.Second, "latency, limits, cure: how long each rate is held")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
@@ -92,10 +95,12 @@ func run(ctx context.Context, args []string) error {
 		return memory(ctx, &s)
 	case "latency":
 		return latency(ctx, &s)
+	case "limits":
+		return withinLimits(ctx, &s)
 	case "cure":
 		return cure(ctx, &s)
 	}
-	return fmt.Errorf("%q is neither memory, latency nor cure", args[0])
+	return fmt.Errorf("%q is neither memory, latency, limits nor cure", args[0])
 }
 
 // numbers reads a list such as 1000,5000: positive and rising.

@@ -206,7 +206,7 @@ func printFootprints(s *settings, people *population, rows []footprint) {
 
 // newGaugeName says how memory is measured on this machine.
 func newGaugeName() string {
-	g := newGauge(0)
+	g := newGauge(0, 0)
 	defer g.end()
 	return strings.TrimSpace(g.how())
 }

@@ -79,7 +79,7 @@ func serve(ctx context.Context, s *settings, cluster *controlPlane, flags ...str
 		}
 	}
 	o := &operator{
-		gauge: newGauge(s.limit), exited: make(chan struct{}),
+		gauge: newGauge(s.limit, s.millicores), exited: make(chan struct{}),
 		url: "http://" + addresses[0], metrics: "http://" + addresses[2],
 	}
 	args := append([]string{
