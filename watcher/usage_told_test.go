@@ -27,13 +27,13 @@ type counters struct {
 func (c *counters) metrics() any {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	text := ""
+	var text strings.Builder
 	for name, value := range map[string]int{
 		"container_cpu_cfs_periods_total": c.periods, "container_cpu_cfs_throttled_periods_total": c.throttled, "container_oom_events_total": c.kills,
 	} {
-		text += fmt.Sprintf("%s{container=\"app\",namespace=\"shop\",pod=\"web-1\"} %d %d\n", name, value, time.Now().UnixMilli())
+		fmt.Fprintf(&text, "%s{container=\"app\",namespace=\"shop\",pod=\"web-1\"} %d %d\n", name, value, time.Now().UnixMilli())
 	}
-	return text
+	return text.String()
 }
 
 // summary is /stats/summary of a kubelet on cgroup v2.

@@ -92,12 +92,12 @@ func (r *recorder) describe(t *testing.T) map[string]metric {
 				kind = seen
 			}
 			var labels []string
-			for _, pair := range strings.Split(parts[3], ",") {
+			for pair := range strings.SplitSeq(parts[3], ",") {
 				if key, _, ok := strings.Cut(pair, "="); ok {
 					labels = append(labels, "`"+key+"`")
 				}
 			}
-			for _, key := range strings.Split(parts[4], ",") {
+			for key := range strings.SplitSeq(parts[4], ",") {
 				if key != "" {
 					labels = append(labels, "`"+key+"`")
 				}

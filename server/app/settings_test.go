@@ -2,6 +2,7 @@ package app
 
 import (
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -52,9 +53,7 @@ func startFrom(t *testing.T, m *configMap, flags map[string]string) (*operator, 
 	in := config.Input{Flags: map[string]string{
 		"config": m.path(), "grpc-bind-address": "127.0.0.1:0", "events-bind-address": "127.0.0.1:0", "metrics-bind-address": "127.0.0.1:0",
 	}}
-	for key, value := range flags {
-		in.Flags[key] = value
-	}
+	maps.Copy(in.Flags, flags)
 	loaded, err := config.Load(in)
 	require.NoError(t, err)
 	level := &atomic.Int64{}

@@ -92,11 +92,7 @@ func stillSince(in *PodInput) int64 {
 
 // ofStart says that the note tells what holds up the start of a pod.
 func (n *Note) ofStart() bool {
-	switch n.Topic {
-	case topicMount, topicAttach, topicSandbox, topicNetwork:
-		return true
-	}
-	return false
+	return n.Topic == topicMount || n.Topic == topicAttach || n.Topic == topicSandbox || n.Topic == topicNetwork
 }
 
 // waitingFor names the first container that has not started.
