@@ -35,16 +35,18 @@ function waiting(over: Fields = {}): Remediation {
   });
 }
 
-function show(remediation: Remediation, fault?: Code) {
+// `now` is what is there by then, where that is not what is shown.
+function show(remediation: Remediation, now = remediation) {
   const approved: ApproveRemediationRequest[] = [];
   const rejected: RejectRemediationRequest[] = [];
   const transport = createRouterTransport(({ service }) => {
     service(RemediationService, {
       approveRemediation: (request) => {
         approved.push(request);
-        if (fault) throw new ConnectError("etag is 8 now", fault);
+        if (request.etag !== now.etag) throw new ConnectError("another etag", Code.Aborted);
         return { remediation };
       },
+      getRemediation: () => ({ remediation: now }),
       rejectRemediation: (request) => {
         rejected.push(request);
         return { remediation };
@@ -111,14 +113,28 @@ test("saying no wants a reason, and no typing", async () => {
   await waitFor(() => expect(rejected).toHaveLength(1));
 });
 
-test("what changed meanwhile is said, and nothing is closed", async () => {
-  show(waiting(), Code.Aborted);
+test.each([
+  ["is decided by somebody else", { state: State.APPROVED }],
+  ["is another one of that name", { uid: "another" }],
+])("what %s meanwhile is said, and nothing is closed", async (_, over) => {
+  const { approved } = show(waiting(), waiting({ etag: "8", ...over }));
   open("Approve");
   const yes = inDialog("Approve");
   if (yes) fireEvent.click(yes);
   const alert = await screen.findByRole("alert");
   expect(alert.textContent).toContain("It changed in the meantime");
   expect(screen.getByRole("dialog")).toBeTruthy();
+  expect(approved).toHaveLength(1);
+});
+
+test("a cause that joins meanwhile does not get in the way", async () => {
+  const { approved } = show(waiting(), waiting({ etag: "8" }));
+  open("Approve");
+  const yes = inDialog("Approve");
+  if (yes) fireEvent.click(yes);
+  await waitFor(() => expect(screen.queryByRole("dialog")).toBeNull());
+  expect(approved.map(({ etag }) => etag)).toEqual(["7", "8"]);
+  expect(approved[0]?.requestId).toBe(approved[1]?.requestId);
 });
 
 test.each([

@@ -1,15 +1,13 @@
-import { useMutation } from "@connectrpc/connect-query";
 import type { Remediation } from "@rightsizer/api/remediation";
-import { RemediationService } from "@rightsizer/api/remediation_service";
 import { useRef, useState } from "react";
 import { flushSync } from "react-dom";
 import { explain } from "../api/failure";
-import { requestId } from "../api/request-id";
 import { FailureNotice } from "../ui/failure-notice";
 import { Modal } from "../ui/modal";
 import { type Decision, DecisionForm } from "./decision-form";
 import { DryRunAgain } from "./dry-run";
 import { mayCancel, mayDecide, mayRollBack } from "./states";
+import { useDecide } from "./use-decide";
 import { useRemediationChanged } from "./use-remediation-changed";
 
 interface Props {
@@ -66,13 +64,6 @@ export function Decide({ remediation, pods }: Props) {
   );
 }
 
-const methods = {
-  approve: RemediationService.method.approveRemediation,
-  reject: RemediationService.method.rejectRemediation,
-  cancel: RemediationService.method.cancelRemediation,
-  rollback: RemediationService.method.rollbackRemediation,
-};
-
 interface DialogProps extends Props {
   decision: Decision;
   close: () => void;
@@ -81,19 +72,12 @@ interface DialogProps extends Props {
 
 function DecisionDialog({ decision, remediation, pods, close, decided }: DialogProps) {
   const changed = useRemediationChanged();
-  // The key lasts as long as the dialog: pressed twice, it is one decision.
-  const [key] = useState(requestId);
   // What was looked at as the dialog opened is what is decided on.
   const [seen] = useState(remediation);
-  const approve = useMutation(methods.approve);
-  const reject = useMutation(methods.reject);
-  const cancel = useMutation(methods.cancel);
-  const rollback = useMutation(methods.rollback);
-  const mutation = { approve, reject, cancel, rollback }[decision];
+  const mutation = useDecide(decision, seen);
 
   async function send(reason: string) {
-    const { namespace, name, etag } = seen;
-    await mutation.mutateAsync({ namespace, name, etag, reason, requestId: key }).then(
+    await mutation.mutateAsync(reason).then(
       () => {
         flushSync(close);
         decided();
