@@ -166,7 +166,7 @@ func TestALoginAtAnIssuerOnThePage(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, held.Receive(), held.Err())
 	p.say(t, "sign out")
-	for held.Receive() && held.Msg().GetClosing() == nil { //nolint:revive // up to its end
+	for held.Receive() && held.Msg().GetClosing() == nil {
 	}
 	assert.Equal(t, "LoggedOut", held.Msg().GetClosing().GetReason(), "the stream that was opened with the same token: %v", held.Err())
 	p.wait(t)

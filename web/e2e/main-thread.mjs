@@ -5,9 +5,9 @@ import { readFileSync } from "node:fs";
 
 const every = 10; // ms between two looks
 
-// Starts to note tasks over 50 ms of the page. The browser must have no other page:
-// the first renderer is taken for its. tasks() returns them: {at, took, ran}, in ms;
-// `ran` is of the task and of up to two looks around it.
+// Starts to note tasks over 50 ms of the page, whose is the busiest renderer. take()
+// returns them: {took, ran, surely}, in ms: by the clock; what the thread ran from the
+// look before to the look after; and what of that it ran in the task at least.
 export async function watchMainThread(page, browser) {
   const devtools = await browser.newBrowserCDPSession();
   const { processInfo } = await devtools.send("SystemInfo.getProcessInfo");
@@ -36,10 +36,12 @@ export async function watchMainThread(page, browser) {
     const tasks = seen.map(({ at, took }) => {
       const before = looks.findLast((one) => one.at <= at) ?? looks[0];
       const after = looks.find((one) => one.at >= at + took) ?? looks.at(-1);
+      const ran = after.ran - before.ran;
+      const around = Math.max(0, at - before.at) + Math.max(0, after.at - at - took);
       return {
-        at,
         took: Math.round(took),
-        ran: Math.round(Math.min(took, after.ran - before.ran)),
+        ran: Math.round(Math.min(took, ran)),
+        surely: Math.round(Math.max(0, ran - around)),
       };
     });
     looks = looks.slice(-200); // an observer tells of a task a moment after its end

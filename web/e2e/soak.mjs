@@ -4,8 +4,8 @@
 // take over 100 ms of its main thread, what a screen reader hears must not flood,
 // and the heap may not grow by 1 MB a minute or more; under two minutes tell no slope.
 //
-// A task counts by the time that it ran (main-thread.mjs): by the clock it would be
-// the machine's too.
+// A task counts by the time that it ran, and fails where it surely ran too long
+// (main-thread.mjs): by the clock it would be the machine's too.
 import { onPage } from "./browser.mjs";
 import { invented } from "./invented.mjs";
 import { watchMainThread } from "./main-thread.mjs";
@@ -64,6 +64,7 @@ await onPage(`${given ?? operator.url}/live`, async (page, browser) => {
     mainThread: `${Math.round(((main.ranFor() - ranBefore) / took()) * 100)} %`,
     tasksOver50ms: tasks.filter(({ ran }) => ran > 50).length,
     longestTask: Math.max(0, ...tasks.map(({ ran }) => ran)),
+    longestTaskSurely: Math.max(0, ...tasks.map(({ surely }) => surely)),
     longestTaskByTheClock: Math.max(0, ...tasks.map((task) => task.took)),
     announcements: announced,
     heapMB: Number(looks.at(-1)?.[1].toFixed(1)),
@@ -71,9 +72,9 @@ await onPage(`${given ?? operator.url}/live`, async (page, browser) => {
   };
   console.log(JSON.stringify(figures));
   if (events === 0) throw new Error("no events came");
-  const late = tasks.filter(({ ran }) => ran > longest);
+  const late = tasks.filter(({ surely }) => surely > longest);
   if (late.length > 0)
-    throw new Error(`${late.length} tasks over ${longest} ms: ${late.map(({ ran }) => ran)}`);
+    throw new Error(`${late.length} tasks over ${longest} ms: ${late.map(({ surely }) => surely)}`);
   if (announced > took() / 1000 / spoken + 1)
     throw new Error(`${announced} announcements in ${figures.seconds} s`);
   if (seconds >= 120 && slope >= steepest)
