@@ -230,7 +230,7 @@ func (o *operator) Problems() (out []*rightsizerv1.Event) {
 	all := o.w.problems
 	o.w.mu.Unlock()
 	for _, ev := range all {
-		if o.w.api.Pod("shop", ev.GetObject().GetName()) != nil {
+		if ev.GetObject().GetKind() != "Pod" || o.w.api.Pod("shop", ev.GetObject().GetName()) != nil {
 			out = append(out, ev)
 		}
 	}
