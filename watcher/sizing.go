@@ -185,6 +185,7 @@ func (w *Watcher) Recommendation(namespace, kind, name, container string) (*righ
 func (w *Watcher) recommendation(around *surroundings, s *sizeable, c *object.Container) *rightsizerv1.Recommendation {
 	sketch, _ := w.usage.book.Get(w.usageKey(s.newest, c.Name))
 	in := w.input(around, s, c, &sketch)
+	w.usage.sinceWhen(w.store.TopUID(s.newest), c.Name, in)
 	r := recommend.Recommend(in)
 	key := usage.Key{Namespace: s.key.Namespace, Kind: s.key.Kind, Name: s.key.Name, Container: c.Name}
 	return r.Message(key, in, w.price(s.newest))

@@ -8,6 +8,7 @@ import (
 	"buf.build/go/protovalidate"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/watcher"
@@ -55,6 +56,39 @@ func TestAKillCountsAtOnce(t *testing.T) {
 		server.Put(restart(killed))
 		synctest.Wait()
 		assert.EqualValues(t, 1, kills())
+	})
+}
+
+// What was changed is left alone for a while, whoever changed it.
+func TestAChangeStandsForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gauge{cpu: "10m", memory: "1Mi"} // it asks for 100m and 64Mi
+		r, server := measuring(t, g, "web-1")
+		defer r.stop()
+		due := func() (cpu, memory bool) {
+			got, ok := r.Recommendation("shop", "Deployment", "web", "app")
+			require.True(t, ok)
+			return got.GetCpuChangeDue(), got.GetMemoryChangeDue()
+		}
+		for range 10 {
+			r.pass(time.Hour)
+		}
+		cpu, memory := due()
+		require.True(t, cpu && memory)
+		resized := web("web-1")
+		resized.Spec.Containers[0].Resources.Requests["cpu"] = resource.MustParse("80m")
+		resized.Spec.Containers[0].Resources.Requests["memory"] = resource.MustParse("50Mi")
+		resized.Spec.Containers[0].Resources.Limits["memory"] = resource.MustParse("50Mi")
+		server.Put(resized)
+		r.pass(10 * time.Minute)
+		cpu, memory = due()
+		assert.False(t, cpu || memory)
+		for range 7 {
+			r.pass(time.Hour)
+		}
+		cpu, memory = due()
+		assert.False(t, cpu, "for 24 h")
+		assert.True(t, memory, "after 6 h")
 	})
 }
 

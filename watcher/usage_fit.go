@@ -16,6 +16,55 @@ const judgeEvery = 5 * time.Minute
 type workloadFit struct {
 	judged time.Time
 	fits   []detect.Fit
+	sizes  []sizeInForce
+}
+
+// sizeInForce is what a container has, and since when, as far as that was seen: in
+// Unix seconds, 0 is not known.
+type sizeInForce struct {
+	container                 string
+	held                      object.Allotment
+	cpuChanged, memoryChanged int64
+}
+
+// note takes what a container has now.
+func (f *workloadFit) note(container string, held object.Allotment, now time.Time) {
+	for i := range f.sizes {
+		s := &f.sizes[i]
+		if s.container != container {
+			continue
+		}
+		if s.held.Requests.CPUMillis != held.Requests.CPUMillis || s.held.Limits.CPUMillis != held.Limits.CPUMillis {
+			s.cpuChanged = now.Unix()
+		}
+		if s.held.Requests.MemoryBytes != held.Requests.MemoryBytes || s.held.Limits.MemoryBytes != held.Limits.MemoryBytes {
+			s.memoryChanged = now.Unix()
+		}
+		s.held = held
+		return
+	}
+	f.sizes = append(f.sizes, sizeInForce{container: container, held: held})
+}
+
+// sinceWhen tells a recommendation when the sizes of a container were changed last.
+func (m *measured) sinceWhen(uid, container string, in *recommend.Input) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.fits[uid]
+	if f == nil {
+		return
+	}
+	f.note(container, in.Current, in.Now)
+	for i := range f.sizes {
+		if s := &f.sizes[i]; s.container == container {
+			if s.cpuChanged != 0 {
+				in.CPUChanged = time.Unix(s.cpuChanged, 0)
+			}
+			if s.memoryChanged != 0 {
+				in.MemoryChanged = time.Unix(s.memoryChanged, 0)
+			}
+		}
+	}
 }
 
 // touch notes a pod whose workload is due to be judged, because a sample of it
@@ -67,6 +116,7 @@ func (w *Watcher) judge(pods []*object.Pod) []ref {
 func (w *Watcher) judgeContainer(around *surroundings, s *sizeable, c *object.Container, uid string) bool {
 	sketch, _ := w.usage.book.Get(w.usageKey(s.newest, c.Name))
 	in := w.input(around, s, c, &sketch)
+	w.usage.sinceWhen(uid, c.Name, in)
 	settings := recommend.DefaultSettings()
 	r := settings.Recommend(in)
 	if r.State != recommend.Ready {

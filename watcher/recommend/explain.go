@@ -17,8 +17,12 @@ func (r *Result) Explain() string {
 	var b strings.Builder
 	c, m := &r.CPU, &r.Memory
 	if c.Level > 0 {
-		fmt.Fprintf(&b, "cpu request = quantile %s of use, newer samples weighing more (half after 24 h) × (1 + margin) = %s × %s = %s → %s.\n",
-			number(c.Quantile), cores(c.Level), number(1+c.Margin), cores(c.Raw), cores(float64(r.Requests.CPUMillis)))
+		room, factor := "", ""
+		if c.Room > 0 {
+			room, factor = " × (1 + room of a raise)", " × "+number(1+c.Room)
+		}
+		fmt.Fprintf(&b, "cpu request = quantile %s of use, newer samples weighing more (half after 24 h) × (1 + margin)%s = %s × %s%s = %s → %s.\n",
+			number(c.Quantile), room, cores(c.Level), number(1+c.Margin), factor, cores(c.Raw), cores(float64(r.Requests.CPUMillis)))
 	}
 	fmt.Fprintf(&b, "memory request and limit = (level × (1 + margin) + typical × %s) × multiplier = (%s × %s + %s × %s) × %s = %s",
 		number(m.TypicalMargin), mebi(m.Level), number(1+m.Margin), mebi(m.Typical), number(m.TypicalMargin), number(m.Multiplier), mebi(m.formula()))
@@ -59,6 +63,7 @@ func (r *Result) terms() []*rightsizerv1.FormulaTerm {
 		add("cpu", "quantile", c.Quantile, "", "share of samples that the level covers, newer ones weighing more")
 		add("cpu", "level", c.Level, "millicores", "use at that quantile")
 		add("cpu", "margin", c.Margin, "", "added as a share of the level")
+		add("cpu", "room", c.Room, "", "added by a raise, as a share of all that; 0 where none is due")
 		add("cpu", "raw", c.Raw, "millicores", "target before bounds")
 	}
 	add("memory", "windows", float64(m.Windows), "", "stretches of hours that were weighed")
@@ -67,7 +72,7 @@ func (r *Result) terms() []*rightsizerv1.FormulaTerm {
 	add("memory", "exceeded", m.Exceeded, "", "weighted share of windows above the level")
 	add("memory", "margin", m.Margin, "", "added as a share of the level; more while history is short")
 	add("memory", "typical", m.Typical, "bytes", "mean of the highest of every two hours")
-	add("memory", "typical_margin", m.TypicalMargin, "", "added as a share of the typical")
+	add("memory", "typical_margin", m.TypicalMargin, "", "added as a share of the typical; less where the highest is hardly above it")
 	add("memory", "startup_peak", m.StartupPeak, "bytes", "the highest while starting")
 	add("memory", "oom_floor", m.OOMFloor, "bytes", "what a recent OOM kill asks for; 0 where there is none")
 	add("memory", "need", m.Need, "bytes", "target of the next hours alone")

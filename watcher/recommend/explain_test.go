@@ -51,6 +51,7 @@ func TestAnExplanationCanBeRecomputed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := input(of(memories(t), 1))
 		last := in.Sketch.Last()
+		in.Current.Requests.CPUMillis = rapid.Int64Range(0, 1000).Draw(t, "request") // a raise leaves room
 		if rapid.Bool().Draw(t, "killed") {
 			in.Sketch.ObserveOOM(last, rapid.Float64Range(1<<26, 1<<33).Draw(t, "limit"))
 		}

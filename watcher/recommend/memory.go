@@ -68,7 +68,7 @@ func (w *windows) add(most, weight float64) {
 // terms weighs what was seen at the time now.
 func (s *MemorySettings) terms(k *usage.Sketch, now int64) MemoryTerms {
 	block := now / blockSeconds
-	t := MemoryTerms{Typical: k.MemoryTypical(), Multiplier: s.Multiplier, TypicalMargin: s.TypicalMargin}
+	t := MemoryTerms{Typical: k.MemoryTypical(), Multiplier: s.Multiplier}
 	days := max(float64(k.Last()-k.First())/86400, 0.25)
 	t.Margin = s.Margin + s.MarginYoung/days
 	if oom, killed := k.OOM(0); killed && now-oom.Time < int64(s.OOMHold.Seconds()) {
@@ -81,18 +81,27 @@ func (s *MemorySettings) terms(k *usage.Sketch, now int64) MemoryTerms {
 	}
 	_, t.StartupPeak = k.StartupPeak()
 
-	var w windows
-	s.weigh(&w, k, block, s.Ahead)
-	level, _ := s.cheapest(&w, t.Typical, s.Ahead)
-	t.Need = t.with(level)
+	var near, w windows
+	s.weigh(&near, k, block, s.Ahead)
 	s.weigh(&w, k, block, s.Keep)
 	t.Windows, t.Highest = w.n, w.all[0].most
+	t.TypicalMargin = s.typicalMargin(t.Highest, t.Typical)
+	soon, _ := s.cheapest(&near, t.Typical, s.Ahead)
+	t.Need = t.with(soon)
 	t.Level, t.Exceeded = s.cheapest(&w, t.Typical, s.Keep)
-	if level > t.Level {
-		t.Level = level
-	}
+	t.Level = max(t.Level, soon)
 	t.Raw = t.with(t.Level)
 	return t
+}
+
+// typicalMargin is the share of the typical that is added, by how far the highest is
+// above it.
+func (s *MemorySettings) typicalMargin(highest, typical float64) float64 {
+	if typical == 0 {
+		return s.TypicalMargin
+	}
+	uneven := min(max((highest/typical-1)/s.TypicalRange, 0), 1)
+	return s.FlatMargin + (s.TypicalMargin-s.FlatMargin)*uneven
 }
 
 // with is the target that a level gives.

@@ -5,14 +5,16 @@ import (
 	"time"
 
 	"github.com/rightsizer/rightsizer/watcher/object"
+	"github.com/rightsizer/rightsizer/watcher/usage"
 )
 
 // CPUTerms are the numbers behind the CPU request.
 type CPUTerms struct {
 	// Quantile asked for, and the millicores that it is.
 	Quantile, Level float64
-	// Margin is the share added.
-	Margin float64
+	// Margin is the share added, Room what a raise adds to that; 0 where none is
+	// due.
+	Margin, Room float64
 	// Raw is the target before bounds.
 	Raw float64
 }
@@ -29,8 +31,7 @@ func (s *Settings) Recommend(in *Input) Result {
 	r.OOMKills = k.OOMCount()
 	peakCPU, peakMemory := k.StartupPeak()
 	r.StartupPeak = object.Resources{CPUMillis: ceil(peakCPU), MemoryBytes: ceil(peakMemory)}
-	r.CPU = CPUTerms{Quantile: s.CPU.Quantile, Level: k.CPUQuantile(s.CPU.Quantile), Margin: s.CPU.Margin}
-	r.CPU.Raw = r.CPU.Level * (1 + r.CPU.Margin)
+	r.CPU = s.CPU.terms(k, in.Current.Requests.CPUMillis)
 	r.Memory = s.Memory.terms(k, in.Now.Unix())
 	r.State = s.state(&r)
 	target := object.Resources{CPUMillis: ceil(r.CPU.Raw), MemoryBytes: ceil(r.Memory.Raw)}
@@ -39,6 +40,27 @@ func (s *Settings) Recommend(in *Input) Result {
 	r.Confidence = confidence(&r, s)
 	r.OOMRisk = oomRisk(&r, s)
 	return r
+}
+
+// terms weighs what was seen, beside the request in force.
+func (s *CPUSettings) terms(k *usage.Sketch, have int64) CPUTerms {
+	t := CPUTerms{Quantile: s.Quantile, Level: k.CPUQuantile(s.Quantile), Margin: s.Margin}
+	t.Raw = t.Level * (1 + t.Margin)
+	if have > 0 && s.raises(have, ceil(t.Raw)) {
+		t.Room = s.Room
+		t.Raw *= 1 + t.Room
+	}
+	return t
+}
+
+// raises says that a request is too low by what is worth a change.
+func (s *CPUSettings) raises(have, want int64) bool {
+	return have == 0 || float64(want) > float64(have)*(1+s.Raise) && want-have >= s.Step
+}
+
+// shrinks says that a request is too high by that.
+func (s *CPUSettings) shrinks(have, want int64) bool {
+	return float64(want) < float64(have)*(1-s.Shrink) && have-want >= s.Step
 }
 
 // withoutUsage answers from an OOM kill alone: a container may die before its
@@ -85,9 +107,9 @@ func (s *Settings) due(in *Input, r *Result) {
 	have := in.Current.Requests.CPUMillis
 	switch want := r.Requests.CPUMillis; {
 	case r.State == NoData || want == 0:
-	case have == 0 || float64(want) > float64(have)*(1+s.CPU.Raise):
+	case s.CPU.raises(have, want):
 		r.ChangeCPU = r.State == Ready
-	case float64(want) < float64(have)*(1-s.CPU.Shrink):
+	case s.CPU.shrinks(have, want):
 		r.ChangeCPU = settled(in.CPUChanged, s.CPU.Hold)
 	}
 	have = max(in.Current.Requests.MemoryBytes, in.Current.Limits.MemoryBytes)

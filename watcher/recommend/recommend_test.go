@@ -41,10 +41,55 @@ func TestAFlatContainerIsExplainedSoThatItCanBeRecomputed(t *testing.T) {
 	assert.True(t, r.ChangeCPU)
 	assert.True(t, r.ChangeMemory)
 	assert.False(t, r.RestartRequired)
-	assert.Equal(t, `cpu request = quantile 0.955 of use, newer samples weighing more (half after 24 h) × (1 + margin) = 222.56m × 1.068 = 237.69m → 238m.
-memory request and limit = (level × (1 + margin) + typical × 0.1) × multiplier = (512.0 MiB × 1.022 + 512.0 MiB × 0.1) × 1 = 574.5 MiB → 574.5 MiB.
+	assert.Equal(t, `cpu request = quantile 0.95 of use, newer samples weighing more (half after 24 h) × (1 + margin) = 222.4m × 1.065 = 236.86m → 237m.
+memory request and limit = (level × (1 + margin) + typical × 0.065) × multiplier = (512.0 MiB × 1.013 + 512.0 MiB × 0.065) × 1 = 551.9 MiB → 551.9 MiB.
 level: of 6 windows (a day from this hour on, of each of the last days, and the last hours) it costs least to hold it and risk the 0.0 % of them, by weight, that went above; the highest was 512.0 MiB.
 `, r.Explain())
+}
+
+// What was even so far is given a smaller margin than what was not.
+func TestTheMarginFollowsFromUnevenness(t *testing.T) {
+	t.Parallel()
+	margin := func(highest float64) float64 {
+		s := observed(5*24, flat(200), func(h int) float64 {
+			if h%24 < 2 { // a twelfth of all
+				return highest * (512 << 20)
+			}
+			return 512 << 20
+		})
+		return recommend.Recommend(input(s)).Memory.TypicalMargin
+	}
+	s := recommend.DefaultSettings().Memory
+	assert.InDelta(t, s.FlatMargin, margin(1), 1e-9)
+	between := margin(1.05)
+	assert.Greater(t, between, s.FlatMargin+0.01)
+	assert.Less(t, between, s.TypicalMargin-0.01)
+	assert.InDelta(t, s.TypicalMargin, margin(1.5), 1e-9)
+}
+
+// A raise of CPU leaves room, so that the next is not due at once, and what is
+// less than a step is not worth one.
+func TestARaiseOfCPULeavesRoom(t *testing.T) {
+	t.Parallel()
+	in := input(observed(48, flat(200), flat(1<<30)))
+	in.Current.Requests.CPUMillis = 1000
+	free := recommend.Recommend(in)
+	assert.Zero(t, free.CPU.Room)
+	in.Current.Requests.CPUMillis = 200
+	r := recommend.Recommend(in)
+	require.True(t, r.ChangeCPU)
+	assert.InEpsilon(t, float64(free.Requests.CPUMillis)*(1+r.CPU.Room), r.Requests.CPUMillis, 0.01)
+	assert.Contains(t, r.Explain(), "room of a raise) = ")
+	in.Current.Requests.CPUMillis = r.Requests.CPUMillis
+	r = recommend.Recommend(in)
+	assert.False(t, r.ChangeCPU)
+	assert.Equal(t, free.Requests.CPUMillis, r.Requests.CPUMillis)
+
+	in = input(observed(48, flat(11), flat(1<<30)))
+	for have, due := range map[int64]bool{8: true, 10: false, 15: false, 20: true} {
+		in.Current.Requests.CPUMillis = have
+		assert.Equal(t, due, recommend.Recommend(in).ChangeCPU, have)
+	}
 }
 
 func TestAnOOMKillRaisesAtOnceAndForAWhile(t *testing.T) {

@@ -41,8 +41,10 @@ type MemorySettings struct {
 	// Margin is added to the level, as a share of it; MarginYoung more, divided
 	// by the days of history.
 	Margin, MarginYoung float64
-	// TypicalMargin is added as a share of the typical memory.
-	TypicalMargin float64
+	// TypicalMargin is added as a share of the typical memory where the highest is
+	// more than TypicalRange above it, as a share; FlatMargin where it is not above
+	// it, and in between what is between: what was even so far surprises less.
+	TypicalMargin, FlatMargin, TypicalRange float64
 	// OOMBump is by how much an OOM kill raises the limit it was killed at, for
 	// OOMHold.
 	OOMBump float64
@@ -62,6 +64,10 @@ type CPUSettings struct {
 	// Raise, Shrink and Hold as for memory.
 	Raise, Shrink float64
 	Hold          time.Duration
+	// Step in millicores is the least change that is worth one.
+	Step int64
+	// Room is the share that is added to a raise, so that the next is not due soon.
+	Room float64
 }
 
 // DefaultSettings returns the numbers of the product.
@@ -70,10 +76,10 @@ func DefaultSettings() Settings {
 		Floor: object.Resources{CPUMillis: 10, MemoryBytes: 16 << 20},
 		Memory: MemorySettings{
 			Multiplier: 1, OOMCost: 12, Ahead: 2, Keep: 12, Recent: 4, RecentWeight: 1, DayWeight: 0.92,
-			Margin: 0.02, MarginYoung: 0.01, TypicalMargin: 0.1, OOMBump: 2, OOMBumpUneven: 1, OOMHold: 6 * time.Hour,
-			Raise: 0.05, Shrink: 0.3, Hold: 6 * time.Hour,
+			Margin: 0.01, MarginYoung: 0.015, TypicalMargin: 0.13, FlatMargin: 0.065, TypicalRange: 0.1, OOMBump: 2, OOMBumpUneven: 1, OOMHold: 6 * time.Hour,
+			Raise: 0.05, Shrink: 0.31, Hold: 6 * time.Hour,
 		},
-		CPU:        CPUSettings{Quantile: 0.955, Margin: 0.068, Raise: 0.065, Shrink: 0.14, Hold: 24 * time.Hour},
+		CPU:        CPUSettings{Quantile: 0.95, Margin: 0.065, Raise: 0.055, Shrink: 0.12, Hold: 24 * time.Hour, Step: 4, Room: 0.035},
 		WarmUp:     4 * time.Hour,
 		StaleAfter: time.Hour,
 	}

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"io"
 	"math"
 	"strings"
 	"testing"
@@ -34,6 +35,21 @@ func TestReadNamesLineAndField(t *testing.T) {
 	} {
 		_, err := backtest.Read(strings.NewReader(strings.Replace(text, "H", backtest.Header, 1)))
 		assert.EqualError(t, err, want)
+	}
+}
+
+// What is cut off is not taken for a shorter line.
+func TestAFileThatIsCutOffIsRefused(t *testing.T) {
+	t.Parallel()
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = z.Write([]byte(backtest.Header + "\na,mem_mib,300,,10 20\nb,mem_mib,300,,100 2"))
+	require.NoError(t, z.Flush())
+	whole := packed.Len()
+	require.NoError(t, z.Close())
+	for _, n := range []int{20, 40, whole} {
+		_, err := backtest.Read(bytes.NewReader(packed.Bytes()[:n]))
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF, n)
 	}
 }
 

@@ -64,7 +64,7 @@ func Read(r io.Reader) ([]*Series, error) {
 	var out []*Series
 	known := map[string]*Series{}
 	n := 0
-	for lines.Scan() {
+	for lines.Scan() && lines.Err() == nil { // Else it is the rest of what could not be read.
 		n++
 		line := strings.TrimSuffix(lines.Text(), "\r")
 		if n == 1 {
