@@ -1,32 +1,49 @@
-// Takes the README's pictures: node e2e/pictures.mjs URL NAMESPACE/KIND/NAME
-// [FOLDER]. As WebP, since a PNG of a page is over 100 kB.
-import { mkdir, writeFile } from "node:fs/promises";
+// Takes the README's pictures, of each view in both themes: node e2e/pictures.mjs
+// [FOLDER [URL NAMESPACE/KIND/NAME]]. Without a URL they show the invented operator.
+// As WebP, since a PNG of a page is over 100 kB; PNG=folder leaves those too.
+import { mkdir, stat, writeFile } from "node:fs/promises";
 import { onPage } from "./browser.mjs";
+import { invented } from "./invented.mjs";
 
-const [url, workload, folder = "pictures"] = process.argv.slice(2);
+const [folder = "pictures", given, wanted] = process.argv.slice(2);
+const operator = given ? undefined : await invented(1, { OPEN: "no" });
+const url = given ?? operator.url;
+const workload = wanted ?? "shop/Deployment/catalog-store-187";
 const pictures = [
-  { name: "overview", theme: "light", path: "/" },
-  { name: "live", theme: "dark", path: "/live", keys: ["j", "Enter"] },
-  { name: "incident", theme: "light", path: "/incidents", click: "main ul a" },
-  { name: "workload", theme: "dark", path: `/workloads/${workload}`, height: 1000 },
-  { name: "recommendations", theme: "light", path: "/recommendations?due=all" },
+  { name: "overview", path: "/" },
+  { name: "live", path: "/live", keys: ["j", "Enter"] },
+  { name: "incident", path: "/incidents", click: "main ul a" },
+  { name: "workload", path: `/workloads/${workload}`, height: 1000 },
+  { name: "recommendations", path: "/recommendations?due=all" },
+  { name: "approval", path: "/approvals", click: "main table a" },
 ];
 
 await mkdir(folder, { recursive: true });
+if (process.env.PNG) await mkdir(process.env.PNG, { recursive: true });
 await onPage(url, async (page) => {
   const devtools = await page.context().newCDPSession(page);
-  for (const { name, theme, path, keys = [], click, height = 720 } of pictures) {
-    await page.setViewportSize({ width: 1200, height });
-    await page.evaluate((chosen) => localStorage.setItem("rightsizer.theme", chosen), theme);
-    await page.goto(url + path);
+  const settled = async () => {
     await page.locator("main h1").first().waitFor();
     await page.waitForFunction(() => !document.querySelector("main .animate-pulse"));
-    if (path === "/live") await page.getByRole("status").filter({ hasText: "Live" }).waitFor();
-    for (const key of keys) await page.keyboard.press(key);
-    if (click) await page.locator(click).first().click();
-    await page.waitForLoadState("networkidle", { timeout: 3000 }).catch(() => undefined); // a stream never rests
-    const { data } = await devtools.send("Page.captureScreenshot", { format: "webp", quality: 85 });
-    await writeFile(`${folder}/${name}.webp`, Buffer.from(data, "base64"));
-    if (process.env.PNG) await page.screenshot({ path: `${process.env.PNG}/${name}.png` });
+  };
+  for (const theme of ["light", "dark"]) {
+    await page.evaluate((chosen) => localStorage.setItem("rightsizer.theme", chosen), theme);
+    for (const { name, path, keys = [], click, height = 720 } of pictures) {
+      await page.setViewportSize({ width: 1280, height });
+      await page.goto(url + path);
+      await settled();
+      if (path === "/live") await page.getByRole("status").filter({ hasText: "Live" }).waitFor();
+      for (const key of keys) await page.keyboard.press(key);
+      if (click) await page.locator(click).first().click();
+      await settled();
+      await page.waitForLoadState("networkidle", { timeout: 3000 }).catch(() => undefined); // a stream never rests
+      const shot = { format: "webp", quality: 50 };
+      const { data } = await devtools.send("Page.captureScreenshot", shot);
+      const file = `${folder}/${name}-${theme}.webp`;
+      await writeFile(file, Buffer.from(data, "base64"));
+      console.log(`${((await stat(file)).size / 1000).toFixed(1).padStart(7)} kB  ${file}`);
+      if (process.env.PNG)
+        await page.screenshot({ path: `${process.env.PNG}/${name}-${theme}.png` });
+    }
   }
-});
+}).finally(() => operator?.stop());
