@@ -13,7 +13,7 @@ BUF     := .tools/node_modules/.bin/buf
 BIN     := .tools/bin
 CONTROLLER_GEN = $(BIN)/controller-gen paths=./remediate/policy/v1alpha1
 # Modules of their own, beside the root: each is vetted and tested like it.
-MODULES := . deploy/devcluster deploy/e2e deploy/manifests bus/bench server/bench watcher/recommend/bench
+MODULES := . deploy/devcluster deploy/e2e deploy/manifests deploy/dashboards bus/bench server/bench watcher/recommend/bench
 # Where schema breakage is measured from; empty before the first release.
 RELEASE := $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null)
 say = @printf '\033[1m== %s\033[0m\n' "$(1)" >&2
@@ -88,7 +88,7 @@ format: .build/tools.stamp .build/buf.stamp .build/protovalidate.stamp .build/we
 	@cd web && npm run --silent format
 
 .PHONY: test
-test: checkgenerate lint test-go test-conformance test-web test-feed test-devcluster test-manifests fuzz-smoke e2e ## Everything that must pass
+test: checkgenerate lint test-go test-conformance test-web test-feed test-dashboards test-devcluster test-manifests fuzz-smoke e2e ## Everything that must pass
 	$(call say,all of it passed)
 
 .PHONY: test-go
@@ -116,6 +116,11 @@ test-feed: web/dist/index.html ## The live feed in a browser, a minute of 2,000 
 	@.ci/toolchain chromium
 	$(call say,a minute of the feed under load)
 	@cd web && npm run --silent soak 60
+
+.PHONY: test-dashboards
+test-dashboards: ## Dashboards and alert rules, with Prometheus' own parser and rule engine
+	$(call say,dashboards and alert rules)
+	@cd deploy/dashboards && go test ./...
 
 .PHONY: test-devcluster
 test-devcluster: ## The real control plane and its scenarios
