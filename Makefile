@@ -25,11 +25,16 @@ help: ## This list
 # ---- what people run -------------------------------------------------------
 
 .PHONY: run
-run: build ## A cluster with workloads that misbehave, the operator and the page at http://localhost:9090/ (KUBECONFIG set: that cluster)
+run: build ## A cluster with workloads that misbehave, the operator and the page at http://localhost:9090/; it asks in staging, acts in production (KUBECONFIG set: that cluster, nothing is changed)
 	@if [ -n "$${KUBECONFIG:-}" ]; then exec bin/rightsizer serve $(LOCAL); fi; \
 	$(MAKE) bin/devcluster; \
 	printf '\033[1m== the page comes first: http://localhost:9090/ ; Ctrl-C ends all of it\033[0m\n' >&2; \
-	exec bin/devcluster run --scenario mixed -- bin/rightsizer serve $(LOCAL) --cluster-name=devcluster
+	exec bin/devcluster run $(POLICIES) --scenario mixed -- bin/rightsizer serve $(LOCAL) --cluster-name=devcluster
+
+# Where repairs wait for an approval, and where they are made by themselves; nothing
+# is changed anywhere else.
+POLICIES := --make-namespace rightsizer --apply deploy/crd --apply deploy/admission \
+	--apply staging=deploy/crd/examples/approve.yaml --apply production=deploy/crd/examples/auto.yaml
 
 LOCAL := --grpc-bind-address=127.0.0.1:9090 --metrics-bind-address=127.0.0.1:8080 --events-bind-address=127.0.0.1:8082
 
@@ -149,7 +154,7 @@ bench: build ## Figures as ratios against peers, from one run; memory and latenc
 	@if [ -n "$(USAGE)" ]; then cd watcher/recommend/bench && go run . --input $(abspath $(USAGE)) $(USAGEFLAGS); else echo "USAGE=file.csv.gz is not set: sizes are not compared with VPA and KRR" >&2; fi
 	$(call say,latency and memory of the binary on a real control plane)
 	@cd deploy/devcluster && go run ./cmd/devcluster build
-	@cd deploy/e2e && go run ./bench latency && go run ./bench limits && go run ./bench memory -big
+	@cd deploy/e2e && go run ./bench latency && go run ./bench limits && go run ./bench cure && go run ./bench memory -big
 
 # Recorded usage on which recommendations are compared with those of VPA and KRR,
 # as rightsizer backtest reads it, and flags such as --warmup=72 --score-from=144.

@@ -217,10 +217,21 @@ func (a *applier) apply(ctx context.Context, s Scenario, namespace string) error
 	return nil
 }
 
-// ensureNamespace makes the namespace and waits for its service account,
-// without which pods are refused.
+// ensureNamespace makes the namespace, and notes that the scenario is in it.
 func (a *applier) ensureNamespace(ctx context.Context, s Scenario, namespace string) error {
-	label := scenarioLabel + s.Name
+	if err := a.makeNamespace(ctx, namespace); err != nil {
+		return err
+	}
+	patch := fmt.Appendf(nil, `{"metadata":{"labels":{%q:""}}}`, scenarioLabel+s.Name)
+	if _, err := a.kube.CoreV1().Namespaces().Patch(ctx, namespace, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+		return fmt.Errorf("label namespace %s: %w", namespace, err)
+	}
+	return nil
+}
+
+// makeNamespace makes a namespace and waits for its service account, without which
+// pods are refused.
+func (a *applier) makeNamespace(ctx context.Context, namespace string) error {
 	_, err := a.kube.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
@@ -237,10 +248,6 @@ func (a *applier) ensureNamespace(ctx context.Context, s Scenario, namespace str
 		}
 	case err != nil:
 		return fmt.Errorf("get namespace %s: %w", namespace, err)
-	}
-	patch := fmt.Appendf(nil, `{"metadata":{"labels":{%q:""}}}`, label)
-	if _, err := a.kube.CoreV1().Namespaces().Patch(ctx, namespace, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
-		return fmt.Errorf("label namespace %s: %w", namespace, err)
 	}
 	return waitFor(ctx, 50*time.Millisecond, func() (bool, error) {
 		_, err := a.kube.CoreV1().ServiceAccounts(namespace).Get(ctx, "default", metav1.GetOptions{})

@@ -14,4 +14,8 @@
 //     more than 8 MiB and 1 MiB a minute beyond its warm-up, by least squares, and
 //     without clients it has no more goroutines than before, but for the few that
 //     a watch may have in hand.
+//
+// Another cluster has its operator killed SOAKKILLS times (default 200), each at a
+// random moment of a repair: no effect is made twice and none is without its record,
+// by the API server's audit log, and every record comes to its end (kills_test.go).
 package soak

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -24,7 +25,7 @@ type exitError int
 func (e exitError) Error() string { return fmt.Sprintf("the command ended with exit code %d", int(e)) }
 
 func runCommand(s *settings) *cobra.Command {
-	var scenario, namespace string
+	var w workloads
 	cmd := &cobra.Command{
 		Use:   "run [flags] -- COMMAND [ARGS...]",
 		Short: "Run a command with a cluster of its own, in the foreground",
@@ -35,16 +36,26 @@ stopped before the cluster.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s.plain = true // the command writes to the same terminal
-			return run(cmd.Context(), s.options(), scenario, namespace, args)
+			return run(cmd.Context(), s.options(), w, args)
 		},
 	}
-	cmd.Flags().StringVar(&scenario, "scenario", "mixed", "workloads to apply when the cluster is up; empty for none")
-	cmd.Flags().StringVar(&namespace, "namespace", "", "where they go (default: namespaces of their own)")
+	cmd.Flags().StringVar(&w.scenario, "scenario", "mixed", "workloads to apply when the cluster is up; empty for none")
+	cmd.Flags().StringVar(&w.namespace, "namespace", "", "where they go (default: namespaces of their own)")
+	cmd.Flags().StringArrayVar(&w.manifests, "apply", nil, "a file or folder of manifests to apply before the workloads, NAMESPACE=PATH for a namespace, which is made; may be repeated")
+	cmd.Flags().StringArrayVar(&w.makeNamespaces, "make-namespace", nil, "a namespace to make before all; may be repeated")
 	s.addNodes(cmd)
 	return cmd
 }
 
-func run(ctx context.Context, o devcluster.Options, scenario, namespace string, args []string) (err error) {
+// workloads is what is put into the cluster once it is up.
+type workloads struct {
+	makeNamespaces []string
+	manifests      []string
+	scenario       string
+	namespace      string
+}
+
+func run(ctx context.Context, o devcluster.Options, w workloads, args []string) (err error) {
 	c, err := devcluster.Prepare(o)
 	if err != nil {
 		return err
@@ -57,7 +68,7 @@ func run(ctx context.Context, o devcluster.Options, scenario, namespace string, 
 	launchCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	launched := make(chan error, 1)
-	go func() { launched <- launch(launchCtx, c, scenario, namespace) }()
+	go func() { launched <- launch(launchCtx, c, w) }()
 	for {
 		select {
 		case err := <-launched:
@@ -76,14 +87,28 @@ func run(ctx context.Context, o devcluster.Options, scenario, namespace string, 
 	}
 }
 
-func launch(ctx context.Context, c *devcluster.Cluster, scenario, namespace string) error {
+func launch(ctx context.Context, c *devcluster.Cluster, w workloads) error {
 	if err := c.Launch(ctx); err != nil {
 		return err
 	}
-	if scenario == "" {
+	for _, name := range w.makeNamespaces {
+		if err := c.MakeNamespace(ctx, name); err != nil {
+			return err
+		}
+	}
+	for _, m := range w.manifests {
+		namespace, path, ok := strings.Cut(m, "=")
+		if !ok {
+			namespace, path = "", m
+		}
+		if err := c.ApplyManifests(ctx, path, namespace); err != nil {
+			return err
+		}
+	}
+	if w.scenario == "" {
 		return nil
 	}
-	return c.Apply(ctx, scenario, namespace)
+	return c.Apply(ctx, w.scenario, w.namespace)
 }
 
 // command is the running COMMAND.

@@ -1,0 +1,42 @@
+package effects_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/rightsizer/rightsizer/deploy/e2e/effects"
+)
+
+func record(name, finished, pod, result string) unstructured.Unstructured {
+	r := unstructured.Unstructured{Object: map[string]any{
+		"metadata": map[string]any{"name": name},
+		"status":   map[string]any{"finishTime": finished, "targets": []any{map[string]any{"pod": pod, "result": result}}},
+	}}
+	return r
+}
+
+// What the checks of kills and of two leaders rest on finds what it is for.
+func TestWhatIsWrongIsFound(t *testing.T) {
+	t.Parallel()
+	log := filepath.Join(t.TempDir(), "audit.log")
+	const line = `{"requestURI":"/api/v1/namespaces/n/pods/p/resize?fieldManager=rightsizer-a&timeout=9s","objectRef":{"namespace":"n","name":"p"},"responseStatus":{"code":200}}` + "\n"
+	require.NoError(t, os.WriteFile(log, []byte(line+
+		`{"requestURI":"/x?fieldManager=rightsizer-a&dryRun=All","objectRef":{"namespace":"n","name":"p"},"responseStatus":{"code":200}}`+"\n"+
+		`{"requestURI":"/x?fieldManager=rightsizer-a","objectRef":{"namespace":"n","name":"p"},"responseStatus":{"code":409}}`+"\n"+
+		`{"requestURI":"/x?fieldManager=rightsizer-a","objectRef":{"namespace":"other","name":"p"},"responseStatus":{"code":200}}`+"\n"), 0o600))
+	accepted, err := effects.Accepted(log, "n")
+	require.NoError(t, err)
+	require.Equal(t, []effects.Effect{{Manager: "rightsizer-a", Pod: "p"}}, accepted)
+	good := []unstructured.Unstructured{record("a", "now", "p", "Confirmed")}
+	assert.Empty(t, effects.Wrong(accepted, good))
+	assert.Contains(t, effects.Wrong(append(accepted, accepted...), good)[0], "a second effect")
+	assert.Contains(t, effects.Wrong(accepted, nil)[0], "without its record")
+	assert.Contains(t, effects.Wrong(nil, good)[0], "without its effect")
+	assert.Contains(t, effects.Wrong(accepted, []unstructured.Unstructured{record("a", "", "p", "Applied")})[0], "not come to its end")
+	assert.Contains(t, effects.Wrong(accepted, []unstructured.Unstructured{record("a", "now", "p", "Intended")})[0], "without its record")
+}
