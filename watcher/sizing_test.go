@@ -92,6 +92,37 @@ func TestAChangeStandsForAWhile(t *testing.T) {
 	})
 }
 
+// While nothing is measured any more, nothing shrinks.
+func TestNothingShrinksWhileASourceIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gauge{cpu: "10m", memory: "1Mi"} // it asks for 100m and 64Mi
+		r, server := measuring(t, g, "web-1")
+		defer r.stop()
+		for range 10 {
+			r.pass(time.Hour)
+		}
+		got, ok := r.Recommendation("shop", "Deployment", "web", "app")
+		require.True(t, ok)
+		require.True(t, got.GetMemoryChangeDue())
+		server.Answer(metricsOfShop, nil)
+		r.pass(2 * time.Hour)
+		require.Equal(t, rightsizerv1.HealthState_HEALTH_STATE_DEGRADED, r.component("usage/metrics-api").GetState())
+		got, ok = r.Recommendation("shop", "Deployment", "web", "app")
+		require.True(t, ok)
+		assert.Equal(t, rightsizerv1.RecommendationState_RECOMMENDATION_STATE_STALE, got.GetState())
+		assert.Equal(t, got.GetCurrentRequests().GetMemoryBytes(), got.GetTargetRequests().GetMemoryBytes())
+		assert.Equal(t, got.GetCurrentRequests().GetCpuMillis(), got.GetTargetRequests().GetCpuMillis())
+		assert.False(t, got.GetMemoryChangeDue() || got.GetCpuChangeDue())
+		assert.Contains(t, got.GetBoundBy(), "stale data")
+		assert.GreaterOrEqual(t, got.GetDataAge().AsDuration(), 2*time.Hour-time.Minute)
+		server.Answer(metricsOfShop, g.pods("web-1"))
+		r.pass(10 * time.Minute)
+		got, ok = r.Recommendation("shop", "Deployment", "web", "app")
+		require.True(t, ok)
+		assert.True(t, got.GetMemoryChangeDue(), "it is back")
+	})
+}
+
 func TestWhyThereIsNoRecommendation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, shop(web("web-1")))

@@ -35,7 +35,7 @@ func (r *Result) Message(key usage.Key, in *Input, price Price) *rightsizerv1.Re
 		Confidence: r.Confidence, DataAge: durationpb.New(r.DataAge), DataSpan: durationpb.New(r.DataSpan),
 		OomKills: int32(min(r.OOMKills, 1<<30)), StartupPeak: resources(r.StartupPeak),
 		BoundBy: firsts(r.Bound.Texts()), Explanation: r.Explain(), RestartRequired: r.RestartRequired,
-		MonthlyCostDelta: then - now, CurrentMonthlyCost: now, RecommendedMonthlyCost: then, PriceSource: price.Source,
+		MonthlyCostDelta: then - now, CurrentMonthlyCost: now, RecommendedMonthlyCost: then, PriceSource: price.Text(),
 		Replicas: replicas, UpdateTime: timestamppb.New(in.Now), OomRisk: r.OOMRisk, State: states[r.State],
 		CpuChangeDue: r.ChangeCPU, MemoryChangeDue: r.ChangeMemory, Terms: r.terms(),
 		CpuSlack: unused(in.Sketch, r), MemorySlack: slack(r.Memory.Typical, r.Requests.MemoryBytes),

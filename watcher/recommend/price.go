@@ -26,10 +26,9 @@ func (p *Price) Monthly(size object.Resources, replicas int32) float64 {
 	return (cores*p.CoreHour + gib*p.GiBHour) * HoursPerMonth * float64(max(replicas, 0))
 }
 
-// Formula words how Monthly computes.
-func (p *Price) Formula() string {
-	return fmt.Sprintf("(cores × $%s + GiB × $%s) × %d h × replicas; prices an hour: %s",
-		number(p.CoreHour), number(p.GiBHour), HoursPerMonth, p.Source)
+// Text says both, and where they come from; at most 128 characters.
+func (p *Price) Text() string {
+	return fmt.Sprintf("$%s a core, $%s a GiB an hour; %s", number(p.CoreHour), number(p.GiBHour), p.Source)
 }
 
 // listDate is when the built-in prices were compiled: on-demand, Linux, of each
@@ -56,6 +55,7 @@ var families = []struct {
 	{"gcp", "n2d", 0.0275, 0.0037},
 	{"gcp", "n2", 0.0316, 0.0042},
 	{"gcp", "n1", 0.0316, 0.0042},
+	{"gcp", "custom", 0.0316, 0.0042}, // of N1, with a size of one's own
 	{"gcp", "c", 0.0340, 0.0045},
 	{"gcp", "t2", 0.0275, 0.0037},
 	{"azure", "standard_b", 0.0265, 0.0038},
@@ -86,7 +86,7 @@ func PriceOf(configured *Price, provider, instanceType string) Price {
 		}
 	}
 	p := elsewhere
-	p.Source = "built-in list of " + listDate + ", its middle (approximate): no price of " + quoteOrNone(instanceType)
+	p.Source = "built-in list of " + listDate + ", its middle (approximate), none of " + quoteOrNone(instanceType)
 	return p
 }
 
@@ -94,7 +94,7 @@ func quoteOrNone(text string) string {
 	if text == "" {
 		return "this kind of node"
 	}
-	return fmt.Sprintf("%.40q", text)
+	return fmt.Sprintf("%.24q", text)
 }
 
 // SumSavings adds up recommendations: all of them, each namespace, and each

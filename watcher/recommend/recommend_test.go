@@ -2,6 +2,7 @@ package recommend_test
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -185,14 +186,41 @@ func TestSavingsAddUp(t *testing.T) {
 	r := recommend.Recommend(in)
 	m := r.Message(usage.Key{Namespace: "shop", Kind: "Deployment", Name: "web", Container: "app"}, in, price)
 	assert.InDelta(t, (2*0.1+4*0.01)*730*3, m.GetCurrentMonthlyCost(), 1e-9)
-	assert.Equal(t, "configuration", m.GetPriceSource())
+	assert.Equal(t, "$0.1 a core, $0.01 a GiB an hour; configuration", m.GetPriceSource())
 	assert.Negative(t, m.GetMonthlyCostDelta())
 	total, namespaces, workloads := recommend.SumSavings([]*rightsizerv1.Recommendation{m, m})
 	assert.InDelta(t, 2*m.GetCurrentMonthlyCost(), total.GetCurrentMonthlyCost(), 1e-9)
 	assert.Equal(t, "shop", namespaces[0].GetScope())
 	assert.Equal(t, "shop/Deployment/web", workloads[0].GetScope())
-	assert.Contains(t, recommend.PriceOf(nil, "gcp", "n2-standard-4").Source, "n2")
-	assert.Contains(t, recommend.PriceOf(nil, "", "").Source, "middle")
+}
+
+func TestPricesFollowFromTheNode(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ provider, instance, source string }{
+		{"aws", "m6g.large", "aws family m6g"},
+		{"aws", "m7i.large", "aws family m ("},
+		{"aws", "p5.48xlarge", "its middle"},
+		{"gcp", "n2d-standard-4", "gcp family n2d"},
+		{"gcp", "n2-standard-4", "gcp family n2 "},
+		{"gcp", "custom-4-8192", "gcp family custom"},
+		{"azure", "Standard_D4s_v5", "azure family standard_d"},
+		{"azure", "m5.large", "its middle"},
+		{"digitalocean", "s-2vcpu-4gb", `none of "s-2vcpu-4gb"`},
+		{"elsewhere", strings.Repeat("m", 300), "its middle"},
+		{"", "", "none of this kind of node"},
+	} {
+		p := recommend.PriceOf(nil, c.provider, c.instance)
+		assert.Contains(t, p.Source, c.source)
+		assert.Contains(t, p.Source, "2025", "its date")
+		assert.Contains(t, p.Source, "approximate")
+		assert.LessOrEqual(t, len(p.Text()), 128)
+		assert.Positive(t, p.CoreHour)
+		assert.Positive(t, p.GiBHour)
+	}
+	// 2 cores and 4 GiB for 730 h, three times: as the formula says.
+	p := recommend.Price{CoreHour: 0.1, GiBHour: 0.01, Source: "a contract"}
+	assert.InDelta(t, (2*0.1+4*0.01)*730*3, p.Monthly(object.Resources{CPUMillis: 2000, MemoryBytes: 4 << 30}, 3), 1e-9)
+	assert.Equal(t, "$0.1 a core, $0.01 a GiB an hour; a contract", p.Text())
 }
 
 func BenchmarkRecommend(b *testing.B) {
