@@ -180,7 +180,7 @@ func TestOneReplicaAsksForThePast(t *testing.T) {
 		r.pass(5 * time.Minute)
 		assert.Empty(t, m.queries)
 		leads.Store(true)
-		r.pass(6 * time.Second)
+		r.pass(7500 * time.Millisecond) // 5 s to settle, and two looks a second apart; between two ticks
 		leads.Store(false)
 		r.pass(5 * time.Minute)
 		assert.NotEmpty(t, m.queries)
