@@ -36,7 +36,7 @@ func (e *Engine) take(ev *rightsizerv1.Event) {
 		return
 	}
 	key := workloadKey{ev.GetNamespace(), w.GetKind(), w.GetName()}
-	if ev.GetType() == guard.TypeOOM || ev.GetType() == guard.TypeAtMaximum && ev.GetPhase() != rightsizerv1.Phase_PHASE_RESOLVED {
+	if isCause(ev) {
 		e.waiting.cause(key, ev)
 		return
 	}
@@ -90,11 +90,16 @@ type containerCauses struct {
 	events []*rightsizerv1.Event
 }
 
-// containersOf groups causes by container, the latest last.
+// containersOf groups causes that have one answer, the latest last: by container and
+// type, and where each pod is answered for itself by pod.
 func containersOf(causes []*rightsizerv1.Event) []containerCauses {
 	var out []containerCauses
 	for _, ev := range causes {
-		i := slices.IndexFunc(out, func(c containerCauses) bool { return c.name == ev.GetContainer() })
+		i := slices.IndexFunc(out, func(c containerCauses) bool {
+			first := c.events[0]
+			alone := ev.GetType() == guard.TypeNotReady && first.GetObject().GetUid() != ev.GetObject().GetUid()
+			return c.name == ev.GetContainer() && first.GetType() == ev.GetType() && !alone
+		})
 		if i < 0 {
 			out = append(out, containerCauses{name: ev.GetContainer()})
 			i = len(out) - 1
@@ -129,6 +134,11 @@ func (e *Engine) decide(ctx context.Context, key workloadKey, container string, 
 	case err != nil:
 		e.logger.WarnContext(ctx, "remediation: a cause waits", slog.String("workload", key.String()), slog.Any("error", err))
 		return events, retrySoon
+	}
+	if events[len(events)-1].GetType() == guard.TypeNotReady {
+		if now, again, after := e.deadlocked(key, s, container, events); !now {
+			return again, after
+		}
 	}
 	if again := e.join(ctx, s, container, events); !again {
 		return nil, 0
@@ -187,8 +197,11 @@ var cures = []v1alpha1.ActionKind{v1alpha1.ActionResizeInPlace, v1alpha1.ActionR
 // answers are the kinds of actions that are an answer to a cause, the first choice
 // first.
 func answers(ev *rightsizerv1.Event) []v1alpha1.ActionKind {
-	if ev.GetType() == guard.TypeAtMaximum {
+	switch ev.GetType() {
+	case guard.TypeAtMaximum:
 		return []v1alpha1.ActionKind{v1alpha1.ActionScale}
+	case guard.TypeNotReady:
+		return []v1alpha1.ActionKind{v1alpha1.ActionRestartPod}
 	}
 	return cures
 }
@@ -238,8 +251,11 @@ func (e *Engine) propose(ctx context.Context, key workloadKey, s *seen, containe
 
 // answer is the subject of an action that answers a cause.
 func (e *Engine) answer(key workloadKey, s *seen, container string, kind v1alpha1.ActionKind, ev *rightsizerv1.Event) (*action.Subject, error) {
-	if ev.GetType() == guard.TypeAtMaximum {
+	switch ev.GetType() {
+	case guard.TypeAtMaximum:
 		return roomFor(s, ev)
+	case guard.TypeNotReady:
+		return restartOf(s, container), nil
 	}
 	return e.cureFor(key, s, container, kind, ev)
 }

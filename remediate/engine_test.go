@@ -254,7 +254,7 @@ func (w *world) start(identity string, cut func(*kubetest.Client, func())) *oper
 	require.NoError(w.t, err)
 	actions, err := action.NewSet(
 		&action.ResizeInPlace{Client: client, Minor: func(context.Context) (int, error) { return 37, nil }},
-		&action.ResizeTemplate{Client: client}, &action.RestartPod{Client: client}, &action.RolloutRestart{Client: client},
+		&action.ResizeTemplate{Client: client}, &action.RestartPod{Client: client}, &action.RolloutRestart{Client: client}, &PauseRollout{Client: client},
 		&action.Scale{Client: client},
 		&action.Export{Client: client, Hooks: o}, &action.Webhook{Client: client, Hooks: o},
 	)

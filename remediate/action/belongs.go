@@ -17,7 +17,7 @@ import (
 func belonging(ctx context.Context, client *kube.Client, w *kube.Workload, name, uid string) (*corev1.Pod, error) {
 	pod, err := client.Pod(ctx, w.Namespace, name)
 	if err != nil {
-		return nil, judge(err)
+		return nil, Judge(err)
 	}
 	if uid != "" && string(pod.UID) != uid {
 		return nil, because(ErrGone, "pod %s is another one by now", name)
@@ -37,7 +37,7 @@ func belongs(ctx context.Context, client *kube.Client, w *kube.Workload, pod *co
 	// A Deployment's pods are its ReplicaSets', a CronJob's its Jobs'.
 	if owner != nil && (owner.Kind == "ReplicaSet" || owner.Kind == "Job") {
 		between, err := client.Workload(ctx, w.Namespace, owner.Kind, owner.Name)
-		if err = judge(err); err != nil && !errors.Is(err, ErrGone) {
+		if err = Judge(err); err != nil && !errors.Is(err, ErrGone) {
 			return err
 		}
 		if err == nil && between.Controller != nil && string(between.Controller.UID) == w.UID {

@@ -42,7 +42,7 @@ func (a *ResizeInPlace) onNode(ctx context.Context, pod *corev1.Pod, at place, f
 		return to, "", nil
 	}
 	node, err := a.Client.Node(ctx, pod.Spec.NodeName)
-	if err = judge(err); errors.Is(err, ErrGone) {
+	if err = Judge(err); errors.Is(err, ErrGone) {
 		return to, "", nil // what becomes of its pods is decided elsewhere
 	}
 	if err != nil {

@@ -24,7 +24,7 @@ func (a *ResizeInPlace) Elsewhere(ctx context.Context, s *Subject, t *v1alpha1.T
 	}
 	nodes, err := a.Client.Nodes(ctx)
 	if err != nil {
-		return false, "", judge(err)
+		return false, "", Judge(err)
 	}
 	needs := requested(&pod.Spec, s.Container, sizeIn(t.Desired))
 	for i := range nodes {

@@ -7,8 +7,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// judge wraps an error of the API server with what it means for an effect.
-func judge(err error) error {
+// Judge wraps an error of the API server with what it means for an effect.
+func Judge(err error) error {
 	switch {
 	case err == nil:
 		return nil

@@ -32,7 +32,7 @@ type lever struct {
 func (a *Scale) autoscaler(ctx context.Context, w *kube.Workload) (*autoscalingv2.HorizontalPodAutoscaler, error) {
 	all, err := a.Client.Autoscalers(ctx, w.Namespace)
 	if err != nil {
-		return nil, judge(err)
+		return nil, Judge(err)
 	}
 	var found *autoscalingv2.HorizontalPodAutoscaler
 	for i := range all {

@@ -71,7 +71,7 @@ func (a *ResizeInPlace) example(ctx context.Context, s *Subject) (*corev1.Pod, e
 	}
 	pods, err := a.Client.Pods(ctx, s.Workload)
 	if err != nil {
-		return nil, judge(err)
+		return nil, Judge(err)
 	}
 	for i := range pods {
 		if at, ok := find(&pods[i].Spec, s.Container); ok && alive(&pods[i]) {
@@ -174,7 +174,7 @@ func noted(err error, notes []string) error {
 func (a *ResizeInPlace) Targets(ctx context.Context, s *Subject) ([]Object, error) {
 	pods, err := a.Client.Pods(ctx, s.Workload)
 	if err != nil {
-		return nil, judge(err)
+		return nil, Judge(err)
 	}
 	var out []Object
 	for i := range pods {
@@ -222,7 +222,7 @@ const (
 func (a *ResizeInPlace) Preconditions(ctx context.Context, s *Subject, o Object) (*v1alpha1.Target, error) {
 	pod, err := a.Client.Pod(ctx, s.Workload.Namespace, o.Pod)
 	if err != nil {
-		return nil, judge(err)
+		return nil, Judge(err)
 	}
 	if string(pod.UID) != o.UID {
 		return nil, because(ErrGone, "pod %s is another one by now", o.Pod)
@@ -263,7 +263,7 @@ func (a *ResizeInPlace) Apply(ctx context.Context, s *Subject, t *v1alpha1.Targe
 	}
 	after, err := a.Client.ResizePod(ctx, s.Workload.Namespace, t.Pod, raw, kube.Write{Manager: s.Manager()})
 	if err != nil {
-		return judge(err)
+		return Judge(err)
 	}
 	number(t.Desired, numberGeneration, after.Generation)
 	return nil
@@ -296,19 +296,19 @@ func (a *ResizeInPlace) resize(ctx context.Context, namespace, name string, patc
 		return err
 	}
 	_, err = a.Client.ResizePod(ctx, namespace, name, raw, w)
-	return judge(err)
+	return Judge(err)
 }
 
 // ReadBack implements Action.
 func (a *ResizeInPlace) ReadBack(ctx context.Context, s *Subject, t *v1alpha1.Target) (bool, error) {
 	pod, err := a.Client.Pod(ctx, s.Workload.Namespace, t.Pod)
 	if err != nil {
-		return false, judge(err)
+		return false, Judge(err)
 	}
 	if string(pod.UID) != t.UID {
 		return false, because(ErrGone, "pod %s is another one by now", t.Pod)
 	}
-	made := wroteBy(pod.ManagedFields, s.Manager())
+	made := WroteBy(pod.ManagedFields, s.Manager())
 	if made {
 		number(t.Desired, numberGeneration, pod.Generation)
 	}
@@ -319,7 +319,7 @@ func (a *ResizeInPlace) ReadBack(ctx context.Context, s *Subject, t *v1alpha1.Ta
 func (a *ResizeInPlace) Verify(ctx context.Context, s *Subject, t *v1alpha1.Target) (*Sight, error) {
 	pod, err := a.Client.Pod(ctx, s.Workload.Namespace, t.Pod)
 	if err != nil {
-		if err = judge(err); errors.Is(err, ErrGone) {
+		if err = Judge(err); errors.Is(err, ErrGone) {
 			return &Sight{Stage: Gone}, nil
 		}
 		return nil, err
@@ -367,7 +367,7 @@ func stageOf(pod *corev1.Pod, status *corev1.ContainerStatus, desired policy.Siz
 func (a *ResizeInPlace) Revert(ctx context.Context, s *Subject, t *v1alpha1.Target) error {
 	pod, err := a.Client.Pod(ctx, s.Workload.Namespace, t.Pod)
 	if err != nil {
-		return judge(err)
+		return Judge(err)
 	}
 	if string(pod.UID) != t.UID {
 		return because(ErrGone, "pod %s is another one by now", t.Pod)

@@ -114,7 +114,7 @@ func (*RestartPod) replaced(w *kube.Workload, pod *corev1.Pod) error {
 func (a *RestartPod) intend(ctx context.Context, s *Subject, pod *corev1.Pod) (*v1alpha1.Target, error) {
 	pods, err := a.Client.Pods(ctx, s.Workload)
 	if err != nil {
-		return nil, judge(err)
+		return nil, Judge(err)
 	}
 	newest := pod.CreationTimestamp.Time
 	for i := range pods {
@@ -169,14 +169,14 @@ func (a *RestartPod) evict(ctx context.Context, s *Subject, t *v1alpha1.Target, 
 	if err != nil && strings.Contains(err.Error(), "more than one PodDisruptionBudget") { // which the API tells as an internal error
 		return because(ErrUnsupported, "more than one disruption budget covers pod %s, and then none can be held to", t.Pod)
 	}
-	return judge(err)
+	return Judge(err)
 }
 
 // ReadBack implements Action. An eviction leaves nothing behind but a pod that is
 // gone, or going.
 func (a *RestartPod) ReadBack(ctx context.Context, s *Subject, t *v1alpha1.Target) (bool, error) {
 	pod, err := a.Client.Pod(ctx, s.Workload.Namespace, t.Pod)
-	if err = judge(err); errors.Is(err, ErrGone) {
+	if err = Judge(err); errors.Is(err, ErrGone) {
 		return true, nil
 	}
 	if err != nil {
@@ -189,7 +189,7 @@ func (a *RestartPod) ReadBack(ctx context.Context, s *Subject, t *v1alpha1.Targe
 func (a *RestartPod) Verify(ctx context.Context, s *Subject, t *v1alpha1.Target) (*Sight, error) {
 	pods, err := a.Client.Pods(ctx, s.Workload)
 	if err != nil {
-		return nil, judge(err)
+		return nil, Judge(err)
 	}
 	others := int32(0)
 	for i := range pods {

@@ -107,7 +107,7 @@ func (a *Scale) recorded(ctx context.Context, s *Subject) (*lever, error) {
 	name, bound := string(s.Want.Parameters[ParameterAutoscaler]), string(s.Want.Parameters[ParameterBound])
 	w, err := a.Client.Workload(ctx, s.Workload.Namespace, s.Workload.Kind, s.Workload.Name)
 	if err != nil {
-		return nil, judge(err)
+		return nil, Judge(err)
 	}
 	if w.UID != s.Workload.UID {
 		return nil, because(ErrGone, "%s is another one by now", w)
@@ -117,7 +117,7 @@ func (a *Scale) recorded(ctx context.Context, s *Subject) (*lever, error) {
 		return l, nil
 	}
 	if l.hpa, err = a.Client.Autoscaler(ctx, w.Namespace, name); err != nil {
-		return nil, judge(err)
+		return nil, Judge(err)
 	}
 	return l, l.pick(bound)
 }
@@ -157,7 +157,7 @@ func (a *Scale) write(ctx context.Context, s *Subject, hpa, bound string, t *v1a
 			},
 			Spec: autoscalingv1.ScaleSpec{Replicas: to},
 		}, how)
-		return judge(err)
+		return Judge(err)
 	}
 	patch, err := encode(map[string]any{
 		"metadata": map[string]any{"uid": t.UID, "resourceVersion": t.ResourceVersion},
@@ -167,7 +167,7 @@ func (a *Scale) write(ctx context.Context, s *Subject, hpa, bound string, t *v1a
 		return err
 	}
 	_, err = a.Client.PatchAutoscaler(ctx, s.Workload.Namespace, hpa, patch, how)
-	return judge(err)
+	return Judge(err)
 }
 
 // ReadBack implements Action. Whoever writes the number next takes the field from
@@ -180,7 +180,7 @@ func (a *Scale) ReadBack(ctx context.Context, s *Subject, t *v1alpha1.Target) (b
 		return false, err
 	case l.uid() != t.UID:
 		return false, because(ErrGone, "%s is another one by now", l)
-	case wroteBy(l.fields(), s.Manager()):
+	case WroteBy(l.fields(), s.Manager()):
 		return true, nil
 	case fingerprint(l.fields()) != numbered(t.Before, numberFields):
 		return false, because(ErrGone, "somebody else has written to %s meanwhile, which stands: it is %d", l, l.now())

@@ -22,7 +22,7 @@ type templates struct {
 func (a templates) fresh(ctx context.Context, s *Subject, uid string) (*kube.Workload, error) {
 	w, err := a.client.Workload(ctx, s.Workload.Namespace, s.Workload.Kind, s.Workload.Name)
 	if err != nil {
-		return nil, judge(err)
+		return nil, Judge(err)
 	}
 	if w.UID != uid {
 		return nil, because(ErrGone, "%s is another one by now", w)
@@ -83,7 +83,7 @@ func (a templates) write(ctx context.Context, s *Subject, t *v1alpha1.Target, te
 	}
 	after, err := a.client.PatchWorkload(ctx, s.Workload, raw, how)
 	if err != nil {
-		return judge(err)
+		return Judge(err)
 	}
 	if !how.DryRun && after.Rollout != nil {
 		t.Desired.SetNumber(numberGeneration, after.Rollout.Generation)
@@ -97,7 +97,7 @@ func (a templates) readBack(ctx context.Context, s *Subject, t *v1alpha1.Target)
 	if err != nil {
 		return false, err
 	}
-	made := w.Annotations[annotationDecision] == s.Decision || wroteBy(w.Managers, s.Manager())
+	made := w.Annotations[annotationDecision] == s.Decision || WroteBy(w.Managers, s.Manager())
 	if made && w.Rollout != nil {
 		t.Desired.SetNumber(numberGeneration, w.Rollout.Generation)
 	}
@@ -135,7 +135,7 @@ func (a templates) rolledOut(ctx context.Context, s *Subject, t *v1alpha1.Target
 func (a templates) settled(ctx context.Context, s *Subject, w *kube.Workload) (*Sight, error) {
 	pods, err := a.client.Pods(ctx, w)
 	if err != nil {
-		return nil, judge(err)
+		return nil, Judge(err)
 	}
 	out := &Sight{Stage: Settled, Ready: w.Ready >= w.Replicas}
 	for i := range pods {

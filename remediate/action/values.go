@@ -187,9 +187,9 @@ func encode(patch map[string]any) ([]byte, error) {
 	return raw, nil
 }
 
-// wroteBy says whether a manager has written to an object, under a subresource
+// WroteBy says whether a manager has written to an object, under a subresource
 // where one is named.
-func wroteBy(fields []metav1.ManagedFieldsEntry, manager string) bool {
+func WroteBy(fields []metav1.ManagedFieldsEntry, manager string) bool {
 	for i := range fields {
 		if fields[i].Manager == manager {
 			return true

@@ -96,7 +96,7 @@ func told(s *Subject, w *kube.Workload) *v1alpha1.Target {
 func stillThere(ctx context.Context, client *kube.Client, s *Subject, o Object) (*v1alpha1.Target, error) {
 	w, err := client.Workload(ctx, s.Workload.Namespace, s.Workload.Kind, s.Workload.Name)
 	if err != nil {
-		return nil, judge(err)
+		return nil, Judge(err)
 	}
 	if w.UID != o.UID {
 		return nil, because(ErrGone, "%s is another one by now", w)

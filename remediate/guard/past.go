@@ -31,6 +31,8 @@ type Past struct {
 const (
 	// TypeOOM tells of an OOM kill.
 	TypeOOM = "pod.oom_killed"
+	// TypeNotReady tells of a readiness probe that keeps failing.
+	TypeNotReady = "pod.probe_failed.readiness"
 	// TypeAtMaximum tells of an autoscaler that wants more replicas than it may have.
 	TypeAtMaximum = "hpa.at_maximum"
 )

@@ -171,6 +171,17 @@ func (p *Policy) ModeFor(action v1alpha1.ActionKind) v1alpha1.Mode {
 	return mode
 }
 
+// Names says whether the policy itself names a kind of action, with a mode that makes
+// Remediations: not so where its mode is that of all kinds.
+func (p *Policy) Names(action v1alpha1.ActionKind) bool {
+	for _, m := range p.Spec.Modes {
+		if m.Action == action {
+			return Acts(p.ModeFor(action))
+		}
+	}
+	return false
+}
+
 // Acts says whether a mode makes Remediations.
 func Acts(mode v1alpha1.Mode) bool {
 	return mode == v1alpha1.ModeDryRun || mode == v1alpha1.ModeApprove || mode == v1alpha1.ModeAuto

@@ -1,0 +1,121 @@
+package remediate_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/rightsizer/rightsizer/remediate"
+	"github.com/rightsizer/rightsizer/remediate/action"
+	"github.com/rightsizer/rightsizer/remediate/kube"
+	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
+)
+
+// README begins.
+
+// PauseRollout pauses the rollout of a Deployment.
+type PauseRollout struct{ Client *kube.Client }
+
+func (*PauseRollout) Kind() v1alpha1.ActionKind { return "pause_rollout" }
+
+func (*PauseRollout) Rights(string) []action.Right {
+	return []action.Right{{Group: "apps", Resource: "deployments", Verb: "patch"}}
+}
+
+func (a *PauseRollout) Plan(ctx context.Context, s *action.Subject) (*action.Draft, error) {
+	first, err := a.Preconditions(ctx, s, action.Object{UID: s.Workload.UID})
+	return &action.Draft{Action: s.Want, Diff: `[{"op":"add","path":"/spec/paused","value":true}]`, First: first}, err
+}
+
+func (*PauseRollout) Targets(_ context.Context, s *action.Subject) ([]action.Object, error) {
+	return []action.Object{{UID: s.Workload.UID}}, nil
+}
+
+func (a *PauseRollout) Preconditions(ctx context.Context, s *action.Subject, o action.Object) (*v1alpha1.Target, error) {
+	w, err := a.Client.Workload(ctx, s.Workload.Namespace, s.Workload.Kind, s.Workload.Name)
+	switch {
+	case err != nil:
+		return nil, action.Judge(err)
+	case w.Kind != "Deployment":
+		return nil, fmt.Errorf("%w: %s has no rollout that can be paused", action.ErrUnsupported, w)
+	case w.UID != o.UID:
+		return nil, action.ErrGone
+	case w.Paused:
+		return nil, action.ErrAlready
+	}
+	return &v1alpha1.Target{UID: w.UID, ResourceVersion: w.ResourceVersion, Result: v1alpha1.TargetIntended}, nil
+}
+
+func (a *PauseRollout) Apply(ctx context.Context, s *action.Subject, t *v1alpha1.Target) error {
+	return a.set(ctx, s, t.UID, t.ResourceVersion, true)
+}
+
+func (a *PauseRollout) set(ctx context.Context, s *action.Subject, uid, version string, paused bool) error {
+	patch := fmt.Sprintf(`{"metadata":{"uid":%q,"resourceVersion":%q},"spec":{"paused":%t}}`, uid, version, paused)
+	_, err := a.Client.PatchWorkload(ctx, s.Workload, []byte(patch), kube.Write{Manager: s.Manager()})
+	return action.Judge(err)
+}
+
+func (a *PauseRollout) ReadBack(ctx context.Context, s *action.Subject, _ *v1alpha1.Target) (bool, error) {
+	w, err := a.Client.Workload(ctx, s.Workload.Namespace, s.Workload.Kind, s.Workload.Name)
+	return err == nil && action.WroteBy(w.Managers, s.Manager()), action.Judge(err)
+}
+
+func (*PauseRollout) Verify(_ context.Context, s *action.Subject, _ *v1alpha1.Target) (*action.Sight, error) {
+	if !s.Workload.Paused { // it was read a moment ago
+		return &action.Sight{Stage: action.Undone, Message: "somebody else has resumed it"}, nil
+	}
+	return &action.Sight{Stage: action.Settled, Ready: true}, nil
+}
+
+func (a *PauseRollout) Revert(ctx context.Context, s *action.Subject, _ *v1alpha1.Target) error {
+	return a.set(ctx, s, s.Workload.UID, s.Workload.ResourceVersion, false)
+}
+
+// README ends.
+
+// The action that the README shows is the one above, to the letter.
+func TestTheActionInTheREADME(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("custom_test.go")
+	require.NoError(t, err)
+	_, code, _ := strings.Cut(string(source), "// README begins.\n\n")
+	code, _, _ = strings.Cut(code, "\n// README ends.")
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	assert.Contains(t, string(readme), "```go\n"+code+"```\n")
+}
+
+// It is guarded, audited, verified and taken back like any other.
+func TestAnActionOfAnInstallationsOwn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := quiet(t, 2)
+		o := w.start("one", nil)
+		defer o.stop()
+		_, err := o.ask(asked("pause_rollout", nil))
+		require.NoError(t, err)
+		r := w.settled()
+		require.Equal(t, v1alpha1.StateSucceeded, r.Status.State, r.Status.Message)
+		assert.True(t, w.deployment().Spec.Paused)
+		assert.Equal(t, []string{"remediation.proposed", "remediation.executing", "remediation.succeeded"}, w.trail())
+		_, err = o.engine.Rollback(context.Background(), somebody, remediate.Choice{Namespace: "shop", Name: r.Name})
+		require.NoError(t, err)
+		w.in(v1alpha1.StateRolledBack)
+		assert.False(t, w.deployment().Spec.Paused)
+	})
+}
+
+func TestAnActionOfAnInstallationsOwnSurvivesAKillAtAnyWrite(t *testing.T) {
+	t.Parallel()
+	kills := killed(t, func(t *testing.T) *world { return quiet(t, 2) }, asked("pause_rollout", nil), func(t *testing.T, w *world) {
+		assert.True(t, w.deployment().Spec.Paused)
+	})
+	assert.GreaterOrEqual(t, kills, 8)
+}
