@@ -25,10 +25,8 @@ import (
 // freely is a change of the shipped Auto policy under which disruptive actions are
 // carried out without a person.
 func freely(more map[string]any) map[string]any {
-	out := map[string]any{
-		"riskCeiling": "Critical", "modes": []any{},
-		"budgets.workload": map[string]any{"per": "10m", "actions": int64(20), "disruptions": int64(20), "concurrent": int64(2)},
-	}
+	room := map[string]any{"per": "10m", "actions": int64(100), "disruptions": int64(100), "concurrent": int64(4)}
+	out := map[string]any{"riskCeiling": "Critical", "modes": []any{}, "budgets.workload": room, "budgets.namespace": room}
 	for key, value := range more {
 		out[key] = value
 	}
