@@ -33,8 +33,12 @@ func (r *Result) Explain() string {
 		fmt.Fprintf(&b, ", but at least %s for %s after an OOM kill (the limit of then × %s, and the highest seen)", mebi(m.OOMFloor), "6 h", number(m.OOMBump))
 	}
 	fmt.Fprintf(&b, " → %s.\n", mebi(float64(r.Requests.MemoryBytes)))
-	fmt.Fprintf(&b, "level: of %d windows (a day from this hour on, of each of the last days, and the last hours) it costs least to hold it and risk the %s of them, by weight, that went above; the highest was %s.\n",
-		m.Windows, percent(m.Exceeded), mebi(m.Highest))
+	why := "it costs least to hold it and risk the"
+	if m.Soon {
+		why = "the next hours alone need it, with a risk of the"
+	}
+	fmt.Fprintf(&b, "level: of %d windows (a day from this hour on, of each of the last days, and the last hours) %s %s of them, by weight, that went above; the highest was %s.\n",
+		m.Windows, why, percent(m.Exceeded), mebi(m.Highest))
 	if texts := r.Bound.Texts(); len(texts) > 0 {
 		fmt.Fprintf(&b, "bound by %s.\n", strings.Join(texts, "; "))
 	}

@@ -102,3 +102,33 @@ func TestTheTermsMakeTheTarget(t *testing.T) {
 	assert.EqualValues(t, math.Ceil(of["memory raw"]), m.GetTargetRequests().GetMemoryBytes())
 	assert.EqualValues(t, math.Ceil(of["cpu raw"]), m.GetTargetRequests().GetCpuMillis())
 }
+
+// Where the next hours alone need more than the day is worth, the text says so, and
+// the share above is that of the level that is held.
+func TestTheNextHoursMayDecide(t *testing.T) {
+	t.Parallel()
+	found := false
+	rapid.Check(t, func(t *rapid.T) {
+		// A peak of a few hours at about the same time of the day.
+		peak, hour := rapid.Float64Range(2, 40).Draw(t, "peak"), rapid.IntRange(0, 23).Draw(t, "hour")
+		of := rapid.IntRange(2, 6).Draw(t, "of")
+		s := observed(9*24, flat(100), func(h int) float64 {
+			if h%24 == hour && h/24%of != 0 {
+				return peak * (256 << 20)
+			}
+			return 256 << 20
+		})
+		r := recommend.Recommend(input(s))
+		m := &r.Memory
+		assert.LessOrEqual(t, m.Exceeded, 1.0)
+		assert.GreaterOrEqual(t, m.Exceeded, 0.0)
+		if m.Level == m.Highest {
+			assert.Zero(t, m.Exceeded)
+		}
+		if m.Soon {
+			found = true
+			assert.Contains(t, r.Explain(), "the next hours alone need it")
+		}
+	})
+	assert.True(t, found, "in no case the next hours decide")
+}

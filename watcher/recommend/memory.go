@@ -12,6 +12,9 @@ type MemoryTerms struct {
 	// Level is the one that costs least of those that were seen; Exceeded is the
 	// weighted share of windows that went above it.
 	Level, Exceeded float64
+	// Soon says that the next hours alone need more than the day does: Level is
+	// theirs.
+	Soon bool
 	// Windows is how many windows were weighed, Highest the highest of them.
 	Windows int
 	Highest float64
@@ -65,6 +68,18 @@ func (w *windows) add(most, weight float64) {
 	w.total += weight
 }
 
+// above is the weighted share of windows higher than a level.
+func (w *windows) above(level float64) float64 {
+	sum := 0.0
+	for _, c := range w.all[:w.n] {
+		if c.most <= level {
+			break
+		}
+		sum += c.weight
+	}
+	return sum / max(w.total, 1e-9)
+}
+
 // terms weighs what was seen at the time now.
 func (s *MemorySettings) terms(k *usage.Sketch, now int64) MemoryTerms {
 	block := now / blockSeconds
@@ -89,7 +104,9 @@ func (s *MemorySettings) terms(k *usage.Sketch, now int64) MemoryTerms {
 	soon, _ := s.cheapest(&near, t.Typical, s.Ahead)
 	t.Need = t.with(soon)
 	t.Level, t.Exceeded = s.cheapest(&w, t.Typical, s.Keep)
-	t.Level = max(t.Level, soon)
+	if soon > t.Level {
+		t.Level, t.Exceeded, t.Soon = soon, w.above(soon), true
+	}
 	t.Raw = t.with(t.Level)
 	return t
 }
