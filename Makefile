@@ -32,8 +32,9 @@ run: build ## A cluster with workloads that misbehave, the operator and the page
 	exec bin/devcluster run $(POLICIES) --scenario mixed -- bin/rightsizer serve $(LOCAL) --cluster-name=devcluster
 
 # Where repairs wait for an approval, and where they are made by themselves; nothing
-# is changed anywhere else.
-POLICIES := --make-namespace rightsizer --apply deploy/crd --apply deploy/admission \
+# is changed anywhere else. The admission policy of approvals is left out: it lets
+# the operator's service account alone make Remediations, and here it is the admin.
+POLICIES := --make-namespace rightsizer --apply deploy/crd --apply deploy/admission/reserved.yaml \
 	--apply staging=deploy/crd/examples/approve.yaml --apply production=deploy/crd/examples/auto.yaml
 
 LOCAL := --grpc-bind-address=127.0.0.1:9090 --metrics-bind-address=127.0.0.1:8080 --events-bind-address=127.0.0.1:8082
