@@ -67,6 +67,25 @@ func TestAPositionResumesWithoutLossOrRepetition(t *testing.T) {
 	})
 }
 
+// What is larger than a batch goes out alone, in its turn.
+func TestAMessageLargerThanABatchComesInItsTurn(t *testing.T) {
+	t.Parallel()
+	overAll(t, bus.Options{Bytes: 64 << 20}, stream.Options{}, func(t *testing.T, s *server, c streamtest.Client) {
+		t.Helper()
+		r := open(t, c, nil, "")
+		r.skip(isSynced)
+		sizes := []int{10, 60 << 10, 60 << 10, 200 << 10, 10, 64 << 10, 10}
+		for n, size := range sizes {
+			s.bus.Publish(heavy(n, size))
+		}
+		for n, size := range sizes {
+			ev := r.next().GetEvent()
+			require.Equal(t, fmt.Sprintf("pod-%d", n), ev.GetObject().GetName())
+			require.Len(t, ev.GetMessage(), size)
+		}
+	})
+}
+
 func TestAnOvertakenPositionIsAGapWithItsExactLossFirst(t *testing.T) {
 	t.Parallel()
 	overAll(t, bus.Options{Entries: 8}, stream.Options{}, func(t *testing.T, s *server, c streamtest.Client) {
