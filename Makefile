@@ -139,6 +139,12 @@ test-manifests: ## The chart by Helm 3 and 4, kustomize, install.yaml: rendered,
 	@cd deploy/devcluster && go run ./cmd/devcluster build
 	@cd deploy/manifests && go test -count=1 -timeout=10m ./...
 
+.PHONY: node-test
+node-test: image ## The chart on a real kubelet, where the kernel kills and the operator cures (root; Debian's containerd, runc)
+	$(call say,a real node; the kubelet takes minutes to build the first time)
+	@cd deploy/devcluster && go run ./cmd/devcluster build
+	@.ci/node
+
 .PHONY: e2e
 e2e: build .build/tools.stamp .build/web.stamp ## The binary against a real control plane, over every protocol, and in a browser
 	@.ci/toolchain chromium curl

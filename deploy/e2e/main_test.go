@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/rightsizer/rightsizer/deploy/devcluster"
-	"github.com/rightsizer/rightsizer/deploy/e2e/effects"
 )
 
 // cluster is the control plane that the tests share; those that break it start
@@ -31,7 +30,7 @@ func run(m *testing.M) int {
 	}
 	forwarded = forwarding
 	c, err := devcluster.Start(context.Background(), devcluster.Options{
-		Nodes: 3, AuditPolicy: effects.AuditPolicy, Progress: devcluster.ProgressPrinter(os.Stderr, false), Stages: []string{forwarding.rule()},
+		Nodes: 3, AuditPolicy: auditPolicy, Progress: devcluster.ProgressPrinter(os.Stderr, false), Stages: []string{forwarding.rule()},
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "start the devcluster:", err)

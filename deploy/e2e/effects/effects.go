@@ -42,7 +42,7 @@ func Accepted(auditLog, namespace string) ([]Effect, error) {
 	for lines.Scan() {
 		var entry struct {
 			RequestURI     string
-			ObjectRef      struct{ Namespace, Name string }
+			ObjectRef      struct{ Namespace, Name, Subresource string }
 			ResponseStatus struct{ Code int }
 		}
 		if err := json.Unmarshal(lines.Bytes(), &entry); err != nil {
@@ -52,7 +52,7 @@ func Accepted(auditLog, namespace string) ([]Effect, error) {
 		if err != nil {
 			return nil, fmt.Errorf("audit log: %w", err)
 		}
-		if entry.ObjectRef.Namespace == namespace && entry.ResponseStatus.Code == http.StatusOK && at.Query().Get("dryRun") == "" {
+		if entry.ObjectRef.Subresource == "resize" && entry.ObjectRef.Namespace == namespace && entry.ResponseStatus.Code == http.StatusOK && at.Query().Get("dryRun") == "" {
 			out = append(out, Effect{at.Query().Get("fieldManager"), entry.ObjectRef.Name})
 		}
 	}

@@ -24,11 +24,11 @@ func record(name, finished, pod, result string) unstructured.Unstructured {
 func TestWhatIsWrongIsFound(t *testing.T) {
 	t.Parallel()
 	log := filepath.Join(t.TempDir(), "audit.log")
-	const line = `{"requestURI":"/api/v1/namespaces/n/pods/p/resize?fieldManager=rightsizer-a&timeout=9s","objectRef":{"namespace":"n","name":"p"},"responseStatus":{"code":200}}` + "\n"
+	const line = `{"requestURI":"/api/v1/namespaces/n/pods/p/resize?fieldManager=rightsizer-a&timeout=9s","objectRef":{"namespace":"n","name":"p","subresource":"resize"},"responseStatus":{"code":200}}` + "\n"
 	require.NoError(t, os.WriteFile(log, []byte(line+
-		`{"requestURI":"/x?fieldManager=rightsizer-a&dryRun=All","objectRef":{"namespace":"n","name":"p"},"responseStatus":{"code":200}}`+"\n"+
-		`{"requestURI":"/x?fieldManager=rightsizer-a","objectRef":{"namespace":"n","name":"p"},"responseStatus":{"code":409}}`+"\n"+
-		`{"requestURI":"/x?fieldManager=rightsizer-a","objectRef":{"namespace":"other","name":"p"},"responseStatus":{"code":200}}`+"\n"), 0o600))
+		`{"requestURI":"/x?fieldManager=rightsizer-a&dryRun=All","objectRef":{"namespace":"n","name":"p","subresource":"resize"},"responseStatus":{"code":200}}`+"\n"+
+		`{"requestURI":"/x?fieldManager=rightsizer-a","objectRef":{"namespace":"n","name":"p","subresource":"resize"},"responseStatus":{"code":409}}`+"\n"+
+		`{"requestURI":"/x?fieldManager=rightsizer-a","objectRef":{"namespace":"other","name":"p","subresource":"resize"},"responseStatus":{"code":200}}`+"\n"), 0o600))
 	accepted, err := effects.Accepted(log, "n")
 	require.NoError(t, err)
 	require.Equal(t, []effects.Effect{{Manager: "rightsizer-a", Pod: "p"}}, accepted)
