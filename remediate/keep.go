@@ -2,7 +2,6 @@ package remediate
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -56,7 +55,7 @@ func (e *Engine) keepInTemplate(ctx context.Context, key workloadKey, s *seen, c
 		EventID:   v1alpha1.EventID(hash(TypeLasts, c.decision.name, s.workload.ResourceVersion)),
 		ProblemID: v1alpha1.EventID(hash(TypeLasts, c.decision.name)), Type: TypeLasts, Time: &now,
 	}
-	r.Spec.Reason = plan.Cut(fmt.Sprintf("%s has proven itself, and the template is to have it", c.decision.name), 1024)
+	r.Spec.Reason = plan.Cut(c.decision.name+" has proven itself, and the template is to have it", 1024)
 	made, after, err := e.follow(ctx, key, r, &own)
 	switch {
 	case err != nil:
