@@ -31,7 +31,9 @@ metadata:
 `
 
 // sources are folders of the repository that the chart has copies of.
-var sources = map[string]string{"deploy/crd": "deploy/helm/files/crd", "deploy/admission": "deploy/helm/files/admission"}
+var sources = map[string]string{
+	"deploy/crd": "deploy/helm/files/crd", "deploy/admission": "deploy/helm/files/admission", "deploy/dashboards": "deploy/helm/files/dashboards",
+}
 
 // Generate makes everything that is generated, by its path in the repository at root.
 // It reads the chart as it is there: copies that are stale are an error, see Copies.
@@ -73,7 +75,7 @@ func Generate(root string) (map[string][]byte, error) {
 	return out, nil
 }
 
-// Copies are the chart's copies of CRDs and admission policies, by their path.
+// Copies are the chart's copies of CRDs, admission policies and alerts, by their path.
 func Copies(root string) (map[string][]byte, error) {
 	out := map[string][]byte{}
 	for from, to := range sources {

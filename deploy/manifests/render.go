@@ -22,7 +22,7 @@ type Release struct {
 // Templates are the chart's, in the order in which their objects are installed.
 var Templates = []string{
 	"crds.yaml", "admission.yaml", "serviceaccount.yaml", "rbac-read.yaml", "rbac-remediate.yaml", "rbac-users.yaml",
-	"configmap.yaml", "service.yaml", "deployment.yaml", "poddisruptionbudget.yaml", "networkpolicy.yaml", "servicemonitor.yaml",
+	"configmap.yaml", "service.yaml", "deployment.yaml", "poddisruptionbudget.yaml", "networkpolicy.yaml", "servicemonitor.yaml", "prometheusrule.yaml",
 }
 
 // Render renders the chart in a folder by Helm 4: the text of each template that gave

@@ -94,7 +94,7 @@ func at(o *object, path ...any) any {
 // everything is every object, and each value once; builtIn leaves out kinds that a
 // cluster does not have by itself.
 const (
-	everything = builtIn + "serviceMonitor: {enabled: true, labels: {release: prometheus}}\n"
+	everything = builtIn + "serviceMonitor: {enabled: true, labels: {release: prometheus}}\nprometheusRule: {enabled: true, labels: {release: prometheus}}\n"
 	builtIn    = `
 replicas: 3
 image: {repository: example.com/rs, digest: "sha256:` + digest + `", pullSecrets: [pull]}
@@ -289,6 +289,20 @@ func TestServiceMonitorIsOne(t *testing.T) {
 	require.Len(t, monitor.Spec.Endpoints, 1)
 	ports := at(render(t, "")["Service rightsizer/rightsizer"], "spec", "ports").([]any)
 	assert.Equal(t, ports[2].(map[string]any)["name"], monitor.Spec.Endpoints[0].Port)
+}
+
+func TestPrometheusRuleIsTheAlerts(t *testing.T) {
+	o := render(t, everything)["PrometheusRule rightsizer/rightsizer"]
+	require.NotNil(t, o)
+	raw, err := yaml.Marshal(o.Object)
+	require.NoError(t, err)
+	rule := &monitoringv1.PrometheusRule{}
+	require.NoError(t, yaml.UnmarshalStrict(raw, rule))
+	assert.Equal(t, "prometheus", rule.Labels["release"])
+	shipped, err := os.ReadFile(root + "/deploy/dashboards/alerts.yaml")
+	require.NoError(t, err)
+	assert.Equal(t, values(t, string(shipped))["groups"], at(o, "spec", "groups"))
+	assert.NotEmpty(t, rule.Spec.Groups)
 }
 
 func TestSchemaRefuses(t *testing.T) {
