@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -84,6 +85,12 @@ func freeAddress(t *testing.T) string {
 // not be ready: see ready.
 func serve(t *testing.T, kubeconfig string, flags ...string) *operator {
 	t.Helper()
+	return serveIn(t, nil, kubeconfig, flags...)
+}
+
+// serveIn is serve with variables of the environment.
+func serveIn(t *testing.T, environment []string, kubeconfig string, flags ...string) *operator {
+	t.Helper()
 	path, err := binary()
 	require.NoError(t, err)
 	api, events, metrics := freeAddress(t), freeAddress(t), freeAddress(t)
@@ -96,7 +103,7 @@ func serve(t *testing.T, kubeconfig string, flags ...string) *operator {
 		url: "http://" + api, events: "http://" + events, metrics: "http://" + metrics,
 	}
 	o.cmd.Stdout, o.cmd.Stderr = o.log, o.log
-	o.cmd.Env = append(os.Environ(), "KUBECONFIG=")
+	o.cmd.Env = slices.Concat(os.Environ(), []string{"KUBECONFIG="}, environment)
 	require.NoError(t, o.cmd.Start())
 	go func() {
 		o.err = o.cmd.Wait()
