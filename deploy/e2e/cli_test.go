@@ -35,7 +35,7 @@ func verb(t *testing.T, program string, env []string, args ...string) (code int,
 // something is in approval_test.go and audit_test.go.
 func TestEachVerbInEachForm(t *testing.T) {
 	const namespace = "verbs"
-	o := serve(t, cluster.KubeconfigPath()).ready()
+	o := serve(t, cluster.KubeconfigPath(), "--usage-interval=1s").ready().measures()
 	require.NoError(t, cluster.Apply(t.Context(), "oom", namespace))
 	require.Eventually(t, func() bool {
 		out, err := o.cli("events", "-n", namespace, "--type="+oomKilled)
