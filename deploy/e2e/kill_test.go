@@ -18,6 +18,9 @@ import (
 	"github.com/rightsizer/rightsizer/gen/go/rightsizer/v1/rightsizerv1connect"
 )
 
+// looping has a container killed again and again, every few seconds.
+const looping = `sim.rightsizer.dev/back-off-seconds: "2", sim.rightsizer.dev/back-off-max-seconds: "4"`
+
 // onceAndRecorded holds that each decision had one effect on each pod, by the API
 // server's own log, that none is without its record, that every record came to its
 // end, and that the audit chain is whole.
@@ -75,7 +78,7 @@ func TestSIGKILLAtAnyStateHasNoSecondEffect(t *testing.T) {
 	var o *operator
 	for name, state := range map[string]string{"proposed": "", "executing": "Executing", "verifying": "Verifying", "ended": "Succeeded"} {
 		o = serve(t, cluster.KubeconfigPath())
-		hungry(t, namespace, name, 2, "64Mi", "100", resting)
+		hungry(t, namespace, name, 2, "64Mi", "100", looping)
 		ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 		stateSeen(ctx, t, namespace, name, state)
 		o.kill()
@@ -101,7 +104,7 @@ func TestTwoLeadersByForceHaveOneEffect(t *testing.T) {
 	other := serve(t, cluster.KubeconfigPath(), "--leader-elect=off").ready()
 	names := []string{"a", "b", "c", "d"}
 	for _, name := range names {
-		hungry(t, namespace, name, 2, "64Mi", "100", resting)
+		hungry(t, namespace, name, 2, "64Mi", "100", looping)
 	}
 	for _, name := range names {
 		one.waitState(namespace, name, rightsizerv1.RemediationState_REMEDIATION_STATE_SUCCEEDED)

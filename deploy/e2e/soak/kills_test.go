@@ -38,7 +38,7 @@ spec:
   template:
     metadata:
       labels: {app: victim-%[1]d}
-      annotations: {sim.rightsizer.dev/needs-mi: "100", sim.rightsizer.dev/back-off-seconds: "300", sim.rightsizer.dev/back-off-max-seconds: "300"}
+      annotations: {sim.rightsizer.dev/needs-mi: "100", sim.rightsizer.dev/back-off-seconds: "2", sim.rightsizer.dev/back-off-max-seconds: "4"}
     spec:
       containers:
       - name: app
