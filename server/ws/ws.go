@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -201,6 +202,9 @@ func (b *bridge) contain() {
 // readFilter takes the next filter and says whether to go on reading.
 func (b *bridge) readFilter() bool {
 	kind, data, err := b.conn.Read(b.ctx)
+	if errors.Is(err, websocket.ErrMessageTooBig) {
+		b.drain()
+	}
 	if err != nil {
 		return false // the client went, broke the protocol, or was told why
 	}
@@ -297,6 +301,23 @@ func (b *bridge) refuse(code websocket.StatusCode, r refusal) {
 	b.mu.Unlock()
 	b.writing.Wait()
 	b.last(code, r)
+}
+
+// maxDrained is how many bytes of a message that is too big are taken and thrown
+// away.
+const maxDrained = 1 << 20
+
+// drain takes what is still coming of a message that is too big, for a while:
+// closed with bytes unread, the connection would be reset, and the client might
+// never see the close frame that says why.
+func (b *bridge) drain() {
+	b.mu.Lock()
+	b.cancel()
+	b.mu.Unlock()
+	b.writing.Wait()
+	if b.line.SetReadDeadline(time.Now().Add(b.opts.closeWait)) == nil {
+		_, _ = io.CopyN(io.Discard, b.line, maxDrained)
+	}
 }
 
 // maxCloseReason is what a close frame holds beside its code.

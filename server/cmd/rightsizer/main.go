@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
 
 	"github.com/rightsizer/rightsizer/server/text"
 )
@@ -35,7 +37,13 @@ type usageError struct{ err error }
 func (e usageError) Error() string { return e.err.Error() }
 func (e usageError) Unwrap() error { return e.err }
 
+// setClientGoLogger is where serve sends what client-go logs: klog's logger is the
+// process's, and must not be replaced while anything logs, so that only main, which
+// runs one command, sets it.
+var setClientGoLogger = func(*slog.Logger) {}
+
 func main() {
+	setClientGoLogger = klog.SetSlogLogger
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal asks for an orderly stop; a second one ends at once.
 	context.AfterFunc(ctx, stop)

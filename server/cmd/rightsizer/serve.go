@@ -14,7 +14,6 @@ import (
 	"github.com/lmittmann/tint"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
-	"k8s.io/klog/v2"
 
 	"github.com/rightsizer/rightsizer/server/app"
 	"github.com/rightsizer/rightsizer/server/config"
@@ -35,7 +34,7 @@ func newServe() *cobra.Command {
 		level := new(slog.LevelVar)
 		level.Set(loaded.Config.Level())
 		logger := newLogger(cmd.ErrOrStderr(), loaded.Config, level)
-		klog.SetSlogLogger(logger.With(slog.String("component", "client-go")))
+		setClientGoLogger(logger.With(slog.String("component", "client-go")))
 		for _, warning := range loaded.Warnings {
 			logger.WarnContext(cmd.Context(), "the configuration looks mistyped", slog.String("warning", warning))
 		}
