@@ -307,6 +307,9 @@ func (a *api) kubeconform(t *testing.T) func(manifest string) []string {
 	paths, err := a.kube.Discovery().OpenAPIV3().Paths()
 	require.NoError(t, err)
 	for path, group := range paths {
+		if path != "api/v1" && strings.Count(path, "/") != 2 || strings.HasPrefix(path, "apis/metrics.k8s.io") {
+			continue // no group of its own, or served by another, who may not answer yet
+		}
 		raw, err := group.Schema("application/json")
 		require.NoError(t, err, path)
 		writeSchemas(t, dir, raw)
