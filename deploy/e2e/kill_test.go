@@ -26,6 +26,11 @@ const looping = `sim.rightsizer.dev/back-off-seconds: "2", sim.rightsizer.dev/ba
 // end, and that the audit chain is whole.
 func onceAndRecorded(t *testing.T, o *operator, namespace string) {
 	t.Helper()
+	require.Eventually(t, func() bool { // what a last kill led to may be under way
+		return !slices.ContainsFunc(remediationsOf(t, namespace), func(r unstructured.Unstructured) bool {
+			return text(&r, "status", "finishTime") == ""
+		})
+	}, patience, poll, "every record comes to its end")
 	accepted, err := effects.Accepted(cluster.AuditLogPath(), namespace)
 	require.NoError(t, err)
 	require.NotEmpty(t, accepted)
@@ -113,10 +118,5 @@ func TestTwoLeadersByForceHaveOneEffect(t *testing.T) {
 		return strings.Contains(one.log.String(), "this replica leads") && strings.Contains(other.log.String(), "this replica leads")
 	}
 	require.Eventually(t, both, time.Second, poll)
-	require.Eventually(t, func() bool { // whichever is later with its own
-		return !slices.ContainsFunc(remediationsOf(t, namespace), func(r unstructured.Unstructured) bool {
-			return text(&r, "status", "finishTime") == ""
-		})
-	}, patience, poll)
 	onceAndRecorded(t, one, namespace)
 }
