@@ -19,15 +19,17 @@ import (
 // elsewhere are commands of the READMEs that are not run here, by how they begin,
 // and what runs them or what is missing.
 var elsewhere = map[string]string{
-	"make ":                  "a target of its own",
-	"cd watcher/":            "make bench",
-	"go install ":            "make e2e builds the same grpcurl",
-	"kubectl ":               "no kubectl is built here; what it does goes through the API in crd_test.go, approval_test.go and cli_test.go",
-	"helm ":                  "make test-manifests",
-	"ln -s ":                 "cli_test.go makes the link",
-	"bin/rightsizer serve ":  "every test does, on ports of its own",
-	"rightsizer serve ":      "every test does, on ports of its own",
-	"bin/rightsizer record ": "it takes ten minutes; cli_test.go records for two seconds",
+	"query":                       "it asks a Prometheus that watches a cluster for two weeks",
+	"rightsizer backtest convert": "the exports of that Prometheus; watcher/recommend/backtest converts such",
+	"make ":                       "a target of its own",
+	"cd watcher/":                 "make bench",
+	"go install ":                 "make e2e builds the same grpcurl",
+	"kubectl ":                    "no kubectl is built here; what it does goes through the API in crd_test.go, approval_test.go and cli_test.go",
+	"helm ":                       "make test-manifests",
+	"ln -s ":                      "cli_test.go makes the link",
+	"bin/rightsizer serve ":       "every test does, on ports of its own",
+	"rightsizer serve ":           "every test does, on ports of its own",
+	"bin/rightsizer record ":      "it takes ten minutes; cli_test.go records for two seconds",
 }
 
 // commands are the lines of the sh blocks of a file, without comments.
@@ -67,6 +69,7 @@ func TestTheCommandsOfTheReadmes(t *testing.T) {
 	packed, err := usage.Output()
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "usage.csv.gz"), packed, 0o600))
+	require.NoError(t, os.Symlink("usage.csv.gz", filepath.Join(dir, "usage.csv"))) // compressed or not
 
 	files, err := exec.CommandContext(t.Context(), "git", "-C", "../..", "ls-files", "*.md").Output()
 	require.NoError(t, err)
