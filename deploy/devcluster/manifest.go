@@ -64,7 +64,7 @@ func (c *Cluster) MakeNamespace(ctx context.Context, name string) error {
 }
 
 func (a *applier) applyFile(ctx context.Context, file, namespace string) error {
-	data, err := os.ReadFile(file) //nolint:gosec // G304: the caller names it
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return err //nolint:wrapcheck // names the file
 	}

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -27,9 +28,7 @@ import (
 func freely(more map[string]any) map[string]any {
 	room := map[string]any{"per": "10m", "actions": int64(100), "disruptions": int64(100), "concurrent": int64(4)}
 	out := map[string]any{"riskCeiling": "Critical", "modes": []any{}, "budgets.workload": room, "budgets.namespace": room}
-	for key, value := range more {
-		out[key] = value
-	}
+	maps.Copy(out, more)
 	return out
 }
 

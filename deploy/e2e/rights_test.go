@@ -340,8 +340,10 @@ func workloadsByHand(t *testing.T, namespace string) {
 	}
 	const pod = `spec: {%s containers: [{name: app, image: registry.example.com/app:1, resources: {requests: {cpu: 10m, memory: 16Mi}, limits: {memory: 64Mi}}}]}`
 	for _, c := range [][3]string{
-		{"StatefulSet", "db", "replicas: 2, serviceName: db,"}, {"StatefulSet", "wide-db", "replicas: 2, serviceName: db,"},
-		{"ReplicaSet", "wide-rs", "replicas: 2,"}, {"DaemonSet", "agent", ""},
+		{"StatefulSet", "db", "replicas: 2, serviceName: db,"},
+		{"StatefulSet", "wide-db", "replicas: 2, serviceName: db,"},
+		{"ReplicaSet", "wide-rs", "replicas: 2,"},
+		{"DaemonSet", "agent", ""},
 	} {
 		applyTo(t, namespace, fmt.Sprintf("apiVersion: apps/v1\nkind: %s\nmetadata: {name: %[2]s}\nspec: {%s selector: {matchLabels: {app: %[2]s}}, template: {metadata: {labels: {app: %[2]s}}, "+fmt.Sprintf(pod, "")+"}}", c[0], c[1], c[2]))
 	}

@@ -175,8 +175,7 @@ var byThemselves = []string{"events", "leases", "componentstatuses", "ipaddresse
 // everythingThere lists all objects of the cluster, by resource and name.
 func (a *api) everythingThere(ctx context.Context) (map[string]bool, error) {
 	lists, err := a.kube.Discovery().ServerPreferredResources()
-	var failed *discovery.ErrGroupDiscoveryFailed
-	if errors.As(err, &failed) { // what is measured is served by another, who may not answer yet
+	if failed, ok := errors.AsType[*discovery.ErrGroupDiscoveryFailed](err); ok { // what is measured is served by another, who may not answer yet
 		maps.DeleteFunc(failed.Groups, func(g schema.GroupVersion, _ error) bool { return g.Group == "metrics.k8s.io" })
 		if len(failed.Groups) == 0 {
 			err = nil

@@ -31,7 +31,7 @@ type Effect struct{ Manager, Pod string }
 // Accepted reads the resizes that the API server accepted in a namespace, in order,
 // dry runs aside.
 func Accepted(auditLog, namespace string) ([]Effect, error) {
-	file, err := os.Open(auditLog) //nolint:gosec // G304: the caller names it
+	file, err := os.Open(auditLog)
 	if err != nil {
 		return nil, fmt.Errorf("audit log: %w", err)
 	}
