@@ -150,7 +150,7 @@ e2e: build .build/tools.stamp .build/web.stamp ## The binary against a real cont
 	@.ci/toolchain chromium curl
 	$(call say,end to end)
 	@cd deploy/devcluster && go run ./cmd/devcluster build
-	@cd deploy/e2e && RIGHTSIZER_BIN=$(CURDIR)/bin/rightsizer GRPCURL=$(CURDIR)/$(BIN)/grpcurl go test -race -count=1 -timeout=30m ./...
+	@cd deploy/e2e && RIGHTSIZER_BIN=$(CURDIR)/bin/rightsizer GRPCURL=$(CURDIR)/$(BIN)/grpcurl go test -race -count=1 -timeout=45m ./...
 
 .PHONY: bench
 bench: build ## Figures as ratios against peers, from one run; memory and latency of the binary on a devcluster (half an hour)
