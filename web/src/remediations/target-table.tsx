@@ -46,7 +46,7 @@ export function TargetTable({ remediation }: { remediation: Remediation }) {
     <Card title={title}>
       <DataTable
         bare
-        label={title}
+        label="Effects"
         columns={[target, ...columns]}
         rows={targets}
         rowKey={({ uid, pod }) => uid || pod}
