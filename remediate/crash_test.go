@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/rightsizer/rightsizer/remediate"
 	"github.com/rightsizer/rightsizer/remediate/kubetest"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
@@ -21,36 +22,61 @@ import (
 // comes to the same end, and never makes a second effect.
 func TestAKillAtAnyWriteHasNoSecondEffect(t *testing.T) {
 	t.Parallel()
-	kills := killedAtEachWrite(t, func(t *testing.T) *world { return newWorld(t, 4) }, func(w *world, when string) {
-		made := w.api.Remediations("shop")
-		require.Len(w.t, made, 1, "a record is never lost, and never doubled")
-		assert.Equal(w.t, v1alpha1.StateSucceeded, made[0].Status.State, "%s: %s", when, made[0].Status.Message)
-		assert.Equal(w.t, []int64{103, 103, 103, 103}, w.limits("web-0", "web-1", "web-2", "web-3"), when)
-		assert.Len(w.t, w.api.Effects(), 4, when)
+	kills := killedAtEachWrite(t, story{
+		world: func(t *testing.T) *world { return newWorld(t, 4) },
+		check: func(w *world, when string) {
+			r := w.only() // a record is never lost, and never doubled
+			assert.Equal(w.t, v1alpha1.StateSucceeded, r.Status.State, "%s: %s", when, r.Status.Message)
+			assert.Equal(w.t, []int64{103, 103, 103, 103}, w.limits("web-0", "web-1", "web-2", "web-3"), when)
+			assert.Len(w.t, w.api.Effects(), 4, when)
+		},
 	})
 	assert.GreaterOrEqual(t, kills, 20)
+}
+
+// story is what goes on while an operator is killed.
+type story struct {
+	world func(*testing.T) *world
+	// wish is asked of both operators, where there is one; the first may die over it.
+	wish *remediate.Wish
+	// done says that things have come to their end: by default, that all Remediations
+	// have ended.
+	done  func(*world) bool
+	check func(w *world, when string)
 }
 
 // killedAtEachWrite lets an operator be killed at its first write, then in a new
 // world at its second one, and so on, before and after each; its successor brings
 // things to their end, which check looks at. It returns how often one was killed.
-func killedAtEachWrite(t *testing.T, arrange func(*testing.T) *world, check func(w *world, when string)) (kills int) {
+func killedAtEachWrite(t *testing.T, s story) (kills int) {
 	t.Helper()
+	if s.done == nil {
+		s.done = (*world).ended
+	}
 	for _, after := range []bool{false, true} {
 		for n := 1; ; n++ {
 			var killed atomic.Bool
 			synctest.Test(t, func(t *testing.T) {
-				w := arrange(t)
+				w := s.world(t)
+				done := func() bool { return s.done(w) }
+				when := fmt.Sprintf("killed at write %d, after it %v", n, after)
 				first := w.start("first", func(c *kubetest.Client, die func()) {
 					c.CutAt(n, after, func() { killed.Store(true); die() })
 				})
-				require.True(t, until(func() bool { return killed.Load() || w.ended() }))
+				if s.wish != nil {
+					_, err := first.ask(*s.wish)
+					require.True(t, err != nil || len(w.api.Remediations("shop")) > 0, "%s: who asked was told", when)
+				}
+				require.True(t, until(func() bool { return killed.Load() || done() }))
 				first.stop()
 				second := w.start("second", nil)
 				defer second.stop()
-				when := fmt.Sprintf("killed at write %d, after it %v", n, after)
-				require.True(t, until(w.ended), "%s: %+v", when, w.api.Remediations("shop"))
-				check(w, when)
+				if s.wish != nil {
+					_, err := second.ask(*s.wish)
+					require.NoError(t, err)
+				}
+				require.True(t, until(done), "%s: %+v", when, w.api.Remediations("shop"))
+				s.check(w, when)
 				w.kept()
 			})
 			if !killed.Load() || t.Failed() {
@@ -61,6 +87,15 @@ func killedAtEachWrite(t *testing.T, arrange func(*testing.T) *world, check func
 	}
 	t.Logf("killed at %d points", kills)
 	return kills
+}
+
+// doneOnce checks that there is one Remediation, which succeeded by one effect.
+func (w *world) doneOnce(when string) *v1alpha1.Remediation {
+	w.t.Helper()
+	r := w.only()
+	assert.Equal(w.t, v1alpha1.StateSucceeded, r.Status.State, "%s: %s", when, r.Status.Message)
+	assert.Len(w.t, w.api.Effects(), 1, when)
+	return r
 }
 
 // Two that both believe to lead share one decision, whoever is first, and each pod

@@ -114,8 +114,12 @@ func TestAnActionOfAnInstallationsOwn(t *testing.T) {
 
 func TestAnActionOfAnInstallationsOwnSurvivesAKillAtAnyWrite(t *testing.T) {
 	t.Parallel()
-	kills := killed(t, func(t *testing.T) *world { return quiet(t, 2) }, asked("pause_rollout", nil), func(t *testing.T, w *world) {
-		assert.True(t, w.deployment().Spec.Paused)
+	kills := killedAtEachWrite(t, story{
+		world: func(t *testing.T) *world { return quiet(t, 2) }, wish: new(asked("pause_rollout", nil)),
+		check: func(w *world, when string) {
+			w.doneOnce(when)
+			assert.True(w.t, w.deployment().Spec.Paused)
+		},
 	})
 	assert.GreaterOrEqual(t, kills, 8)
 }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/rightsizer/rightsizer/remediate"
 	"github.com/rightsizer/rightsizer/remediate/action"
-	"github.com/rightsizer/rightsizer/remediate/kubetest"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
 
@@ -47,37 +46,22 @@ func owned(t *testing.T) *world {
 // operator hands it out at least once, under one key.
 func TestWhatGitOpsOwnsIsExported(t *testing.T) {
 	t.Parallel()
-	for n := 1; n <= 8; n++ {
-		for _, after := range []bool{false, true} {
-			synctest.Test(t, func(t *testing.T) {
-				w := owned(t)
-				first := w.start("first", func(c *kubetest.Client, die func()) { c.CutAt(n, after, die) })
-				_, err := first.asks(t, 6)
-				until(func() bool { return first.ctx.Err() != nil || w.ended() })
-				first.stop()
-				if len(w.api.Remediations("shop")) == 0 {
-					require.Error(t, err)
-					return
-				}
-				second := w.start("second", nil)
-				defer second.stop()
-				require.True(t, until(w.ended))
-				asked, export := w.byKind(v1alpha1.ActionScale), w.byKind(v1alpha1.ActionExport)
-				require.NotNil(t, export, "write %d, after it %v", n, after)
-				assert.Equal(t, v1alpha1.StateAborted, asked.Status.State)
-				assert.Contains(t, asked.Status.Message, "Argo CD owns the manifests")
-				assert.Equal(t, v1alpha1.StateSucceeded, export.Status.State, export.Status.Message)
-				assert.JSONEq(t, `[{"op":"test","path":"/spec/replicas","value":4},{"op":"replace","path":"/spec/replicas","value":6}]`, export.Spec.Diff)
-				assert.YAMLEq(t, "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: shop}, spec: {replicas: 6}}", remediate.Proto(export).GetPatch())
-				calls := w.called()
-				require.NotEmpty(t, calls)
-				for _, c := range calls {
-					assert.Equal(t, made{action.HandOut, "git", export.Name, "web"}, c)
-				}
-				assert.Empty(t, w.api.Effects(), "nothing is changed")
-			})
+	kills := killedAtEachWrite(t, story{world: owned, wish: new(scaled(6)), check: func(w *world, when string) {
+		asked, export := w.byKind(v1alpha1.ActionScale), w.byKind(v1alpha1.ActionExport)
+		require.NotNil(w.t, export, when)
+		assert.Equal(w.t, v1alpha1.StateAborted, asked.Status.State)
+		assert.Contains(w.t, asked.Status.Message, "Argo CD owns the manifests")
+		assert.Equal(w.t, v1alpha1.StateSucceeded, export.Status.State, export.Status.Message)
+		assert.JSONEq(w.t, `[{"op":"test","path":"/spec/replicas","value":4},{"op":"replace","path":"/spec/replicas","value":6}]`, export.Spec.Diff)
+		assert.YAMLEq(w.t, "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: shop}, spec: {replicas: 6}}", remediate.Proto(export).GetPatch())
+		calls := w.called()
+		require.NotEmpty(w.t, calls)
+		for _, c := range calls {
+			assert.Equal(w.t, made{action.HandOut, "git", export.Name, "web"}, c)
 		}
-	}
+		assert.Empty(w.t, w.api.Effects(), "nothing is changed")
+	}})
+	assert.GreaterOrEqual(t, kills, 8)
 }
 
 // Under persistence Export a cure is made in place, lasts for new pods, and is

@@ -3,7 +3,6 @@ package remediate_test
 import (
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,7 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
-	"github.com/rightsizer/rightsizer/remediate/kubetest"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
 
@@ -107,42 +105,24 @@ func (w *world) first() string {
 // names the cure that it follows.
 func TestACureIsPutIntoTheTemplateThroughAKillAtAnyWrite(t *testing.T) {
 	t.Parallel()
-	kills := 0
-	for _, after := range []bool{false, true} {
-		for n := 1; ; n++ {
-			var dead atomic.Bool
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, 2)
-				w.spec.Persistence = v1alpha1.PersistTemplate
-				done := func() bool {
-					return slices.Equal(w.states(v1alpha1.ActionResizeTemplate), []v1alpha1.RemediationState{v1alpha1.StateSucceeded})
-				}
-				first := w.start("first", func(c *kubetest.Client, die func()) {
-					c.CutAt(n, after, func() { dead.Store(true); die() })
-				})
-				require.True(t, until(func() bool { return dead.Load() || done() }))
-				first.stop()
-				second := w.start("second", nil)
-				defer second.stop()
-				require.True(t, until(done), "write %d, after %v: %+v", n, after, w.api.Remediations("shop"))
-				assert.EqualValues(t, 2, w.deployment().Generation, "one rollout")
-				made := w.api.Remediations("shop")
-				require.Len(t, made, 2)
-				for _, r := range made {
-					if r.Spec.Action.Kind == v1alpha1.ActionResizeTemplate {
-						assert.Equal(t, "remediation.lasts", r.Spec.Cause.Type)
-						assert.Contains(t, r.Spec.Reason, string(r.Spec.Action.Parameters["follows"]))
-					}
-				}
-				assert.True(t, w.every(2, 103)(), "%v", w.all())
-				w.kept()
-			})
-			if !dead.Load() || t.Failed() {
-				break
-			}
-			kills++
-		}
-	}
+	kills := killedAtEachWrite(t, story{
+		world: func(t *testing.T) *world {
+			w := newWorld(t, 2)
+			w.spec.Persistence = v1alpha1.PersistTemplate
+			return w
+		},
+		done: func(w *world) bool {
+			return slices.Equal(w.states(v1alpha1.ActionResizeTemplate), []v1alpha1.RemediationState{v1alpha1.StateSucceeded})
+		},
+		check: func(w *world, when string) {
+			assert.EqualValues(w.t, 2, w.deployment().Generation, "%s: one rollout", when)
+			require.Len(w.t, w.api.Remediations("shop"), 2, when)
+			template := w.firstOf(v1alpha1.ActionResizeTemplate)
+			assert.Equal(w.t, "remediation.lasts", template.Spec.Cause.Type)
+			assert.Contains(w.t, template.Spec.Reason, string(template.Spec.Action.Parameters["follows"]))
+			assert.True(w.t, w.every(2, 103)(), "%v", w.all())
+		},
+	})
 	assert.GreaterOrEqual(t, kills, 20)
 }
 

@@ -2,7 +2,6 @@ package remediate_test
 
 import (
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/rightsizer/rightsizer/remediate/kubetest"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
 
@@ -119,38 +117,21 @@ func TestAPodThatIsKilledAtLessThanItsSpecIsMadeAnew(t *testing.T) {
 
 func TestAPodIsMadeAnewThroughAKillAtAnyWrite(t *testing.T) {
 	t.Parallel()
-	kills := 0
-	for _, after := range []bool{false, true} {
-		for n := 1; ; n++ {
-			var dead atomic.Bool
-			synctest.Test(t, func(t *testing.T) {
-				w := short(t, corev1.PodReasonInfeasible, "1Gi")
-				done := func() bool {
-					return w.restarted() != nil && w.restarted().Status.State == v1alpha1.StateSucceeded && w.limits("web-2")[0] == 103
+	kills := killedAtEachWrite(t, story{
+		world: func(t *testing.T) *world { return short(t, corev1.PodReasonInfeasible, "1Gi") },
+		done: func(w *world) bool {
+			return w.restarted() != nil && w.restarted().Status.State == v1alpha1.StateSucceeded && w.limits("web-2")[0] == 103
+		},
+		check: func(w *world, when string) {
+			evicted := 0
+			for _, effect := range w.api.Effects() {
+				if effect.Resource == "pods/eviction" {
+					evicted++
 				}
-				first := w.start("first", func(c *kubetest.Client, die func()) {
-					c.CutAt(n, after, func() { dead.Store(true); die() })
-				})
-				require.True(t, until(func() bool { return dead.Load() || done() }))
-				first.stop()
-				second := w.start("second", nil)
-				defer second.stop()
-				require.True(t, until(done), "write %d, after %v: %s", n, after, w.story())
-				evicted := 0
-				for _, effect := range w.api.Effects() {
-					if effect.Resource == "pods/eviction" {
-						evicted++
-					}
-				}
-				assert.Equal(t, 1, evicted, "write %d, after %v", n, after)
-				w.kept()
-			})
-			if !dead.Load() || t.Failed() {
-				break
 			}
-			kills++
-		}
-	}
+			assert.Equal(w.t, 1, evicted, when)
+		},
+	})
 	assert.GreaterOrEqual(t, kills, 20)
 }
 

@@ -44,10 +44,14 @@ func TestAPodIsRestarted(t *testing.T) {
 
 func TestARestartSurvivesAKillAtAnyWrite(t *testing.T) {
 	t.Parallel()
-	kills := killed(t, func(t *testing.T) *world { return quiet(t, 3) }, restart("web-1"), func(t *testing.T, w *world) {
-		assert.Nil(t, w.api.Pod("shop", "web-1"))
-		assert.NotNil(t, w.api.Pod("shop", "web-3"))
-		assert.Nil(t, w.api.Pod("shop", "web-4"), "a second pod was evicted")
+	kills := killedAtEachWrite(t, story{
+		world: func(t *testing.T) *world { return quiet(t, 3) }, wish: new(restart("web-1")),
+		check: func(w *world, when string) {
+			w.doneOnce(when)
+			assert.Nil(w.t, w.api.Pod("shop", "web-1"))
+			assert.NotNil(w.t, w.api.Pod("shop", "web-3"))
+			assert.Nil(w.t, w.api.Pod("shop", "web-4"), "a second pod was evicted")
+		},
 	})
 	assert.GreaterOrEqual(t, kills, 8)
 }

@@ -76,19 +76,27 @@ func TestARolloutReplacesAllPods(t *testing.T) {
 
 func TestARolloutSurvivesAKillAtAnyWrite(t *testing.T) {
 	t.Parallel()
-	kills := killed(t, func(t *testing.T) *world { return quiet(t, 3) }, asked("rollout_restart", nil), func(t *testing.T, w *world) {
-		assert.EqualValues(t, 2, w.deployment().Generation, "one rollout")
+	kills := killedAtEachWrite(t, story{
+		world: func(t *testing.T) *world { return quiet(t, 3) }, wish: new(asked("rollout_restart", nil)),
+		check: func(w *world, when string) {
+			w.doneOnce(when)
+			assert.EqualValues(w.t, 2, w.deployment().Generation, "one rollout")
+		},
 	})
 	assert.GreaterOrEqual(t, kills, 8)
 }
 
 func TestATemplateIsResizedAndKeptThroughAKillAtAnyWrite(t *testing.T) {
 	t.Parallel()
-	kills := killed(t, func(t *testing.T) *world { return quiet(t, 3) }, larger(96), func(t *testing.T, w *world) {
-		assert.EqualValues(t, 96, w.templateLimit())
-		assert.EqualValues(t, 2, w.deployment().Generation, "one rollout")
-		assert.Equal(t, []int64{96, 96, 96}, w.limits("web-3", "web-4", "web-5"))
-		assert.Equal(t, w.only().Name, w.deployment().Annotations["rightsizer.dev/decision"])
+	kills := killedAtEachWrite(t, story{
+		world: func(t *testing.T) *world { return quiet(t, 3) }, wish: new(larger(96)),
+		check: func(w *world, when string) {
+			r := w.doneOnce(when)
+			assert.EqualValues(w.t, 96, w.templateLimit())
+			assert.EqualValues(w.t, 2, w.deployment().Generation, "one rollout")
+			assert.Equal(w.t, []int64{96, 96, 96}, w.limits("web-3", "web-4", "web-5"))
+			assert.Equal(w.t, r.Name, w.deployment().Annotations["rightsizer.dev/decision"])
+		},
 	})
 	assert.GreaterOrEqual(t, kills, 8)
 }

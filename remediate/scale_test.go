@@ -50,17 +50,18 @@ func (w *world) bounds() (least, most int32) {
 // own to say. Killed at any write, the operator does it once.
 func TestAnAutoscalerAtItsMaximumIsGivenRoom(t *testing.T) {
 	t.Parallel()
-	killedAtEachWrite(t, func(t *testing.T) *world { return autoscaled(t, 4) }, func(w *world, when string) {
-		made := w.api.Remediations("shop")
-		require.Len(w.t, made, 1, when)
-		assert.Equal(w.t, v1alpha1.StateSucceeded, made[0].Status.State, "%s: %s", when, made[0].Status.Message)
-		assert.Empty(w.t, made[0].Spec.Container)
-		assert.JSONEq(w.t, `[{"op":"test","path":"/spec/maxReplicas","value":4},{"op":"replace","path":"/spec/maxReplicas","value":6}]`, made[0].Spec.Diff)
-		least, most := w.bounds()
-		assert.Equal(w.t, []int32{1, 6}, []int32{least, most}, when)
-		assert.EqualValues(w.t, 4, *w.api.Deployment("shop", "web").Spec.Replicas, "its target is its own")
-		assert.Len(w.t, w.api.Effects(), 1, when)
+	kills := killedAtEachWrite(t, story{
+		world: func(t *testing.T) *world { return autoscaled(t, 4) },
+		check: func(w *world, when string) {
+			r := w.doneOnce(when)
+			assert.Empty(w.t, r.Spec.Container)
+			assert.JSONEq(w.t, `[{"op":"test","path":"/spec/maxReplicas","value":4},{"op":"replace","path":"/spec/maxReplicas","value":6}]`, r.Spec.Diff)
+			least, most := w.bounds()
+			assert.Equal(w.t, []int32{1, 6}, []int32{least, most}, when)
+			assert.EqualValues(w.t, 4, *w.api.Deployment("shop", "web").Spec.Replicas, "its target is its own")
+		},
 	})
+	assert.GreaterOrEqual(t, kills, 8)
 }
 
 // How far is the policy's to say: nothing is done where it says nothing, and never
@@ -183,29 +184,21 @@ func generous(w *world) {
 // once.
 func TestAKillWhileScalingHasNoSecondEffect(t *testing.T) {
 	t.Parallel()
-	for n := 1; n <= 8; n++ {
-		for _, after := range []bool{false, true} {
-			synctest.Test(t, func(t *testing.T) {
-				w := unasked(t, 4, false)
-				first := w.start("first", func(c *kubetest.Client, die func()) { c.CutAt(n, after, die) })
-				_, err := first.asks(t, 6)
-				until(func() bool { return first.ctx.Err() != nil || w.ended() })
-				first.stop()
-				if len(w.api.Remediations("shop")) == 0 {
-					require.Error(t, err, "who asked was told")
-					return
-				}
-				second := w.start("second", nil)
-				defer second.stop()
-				require.True(t, until(w.ended))
-				made := w.api.Remediations("shop")
-				assert.Equal(t, v1alpha1.StateSucceeded, made[0].Status.State, "write %d, after it %v: %s", n, after, made[0].Status.Message)
-				assert.EqualValues(t, 6, *w.api.Deployment("shop", "web").Spec.Replicas)
-				assert.Len(t, w.api.Effects(), 1)
-				w.kept()
-			})
-		}
-	}
+	kills := killedAtEachWrite(t, story{
+		world: func(t *testing.T) *world { return unasked(t, 4, false) }, wish: new(scaled(6)),
+		check: func(w *world, when string) {
+			w.doneOnce(when)
+			assert.EqualValues(w.t, 6, *w.deployment().Spec.Replicas)
+		},
+	})
+	assert.GreaterOrEqual(t, kills, 8)
+}
+
+// scaled asks for so many replicas.
+func scaled(replicas int32) remediate.Wish {
+	wish := asked("scale", nil)
+	wish.Action.Replicas = replicas
+	return wish
 }
 
 // What somebody else set between a crash and the read back stands, even where it is

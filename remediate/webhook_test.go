@@ -13,7 +13,6 @@ import (
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/remediate"
 	"github.com/rightsizer/rightsizer/remediate/action"
-	"github.com/rightsizer/rightsizer/remediate/kubetest"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
 
@@ -142,50 +141,31 @@ func TestATellingHoldsNobodyUp(t *testing.T) {
 	})
 }
 
-// callFor asks for a call of the policy's webhook.
-func (o *operator) callFor(t *testing.T) (*rightsizerv1.Remediation, error) {
-	t.Helper()
-	time.Sleep(15 * time.Second) // it has warmed up
-	return o.engine.Create(t.Context(), remediate.Person{Name: "ann"}, remediate.Wish{
-		Namespace: "shop", Kind: "Deployment", Name: "web",
-		Action: &rightsizerv1.RemediationAction{Kind: "webhook", Parameters: map[string]string{"webhook": "board"}},
-	})
+// calling asks for the webhook of a policy to be called.
+func calling() remediate.Wish { return asked("webhook", map[string]string{"webhook": "board"}) }
+
+// alone is a world in which nothing is wrong, with a webhook.
+func alone(t *testing.T) *world {
+	w := hooked(t, 1, v1alpha1.WebhookVeto)
+	w.problems = nil
+	return w
 }
 
 // A webhook that is itself what was decided on is called at least once, whenever the
 // operator is killed, always with the decision's name for its key.
 func TestAWebhookIsCalledAtLeastOnce(t *testing.T) {
 	t.Parallel()
-	for n := 1; n <= 6; n++ {
-		for _, after := range []bool{false, true} {
-			synctest.Test(t, func(t *testing.T) {
-				w := hooked(t, 1, v1alpha1.WebhookVeto)
-				w.problems = nil
-				first := w.start("first", func(c *kubetest.Client, die func()) { c.CutAt(n, after, die) })
-				_, err := first.callFor(t)
-				until(func() bool { return first.ctx.Err() != nil || w.ended() })
-				first.stop()
-				made := w.api.Remediations("shop")
-				if len(made) == 0 {
-					require.Error(t, err, "who asked was told")
-					assert.Empty(t, w.called())
-					return
-				}
-				second := w.start("second", nil)
-				defer second.stop()
-				require.True(t, until(w.ended))
-				made = w.api.Remediations("shop")
-				require.Len(t, made, 1)
-				assert.Equal(t, v1alpha1.StateSucceeded, made[0].Status.State, made[0].Status.Message)
-				assert.NotEmpty(t, w.called())
-				for _, c := range w.called() {
-					assert.Equal(t, action.Perform, c.purpose)
-					assert.Equal(t, made[0].Name, c.id)
-				}
-				assert.Empty(t, w.api.Effects())
-			})
+	kills := killedAtEachWrite(t, story{world: alone, wish: new(calling()), check: func(w *world, when string) {
+		r := w.only()
+		assert.Equal(w.t, v1alpha1.StateSucceeded, r.Status.State, "%s: %s", when, r.Status.Message)
+		assert.NotEmpty(w.t, w.called(), when)
+		for _, c := range w.called() {
+			assert.Equal(w.t, action.Perform, c.purpose)
+			assert.Equal(w.t, r.Name, c.id)
 		}
-	}
+		assert.Empty(w.t, w.api.Effects())
+	}})
+	assert.GreaterOrEqual(t, kills, 6)
 }
 
 // What the webhook that is called vetoes has failed; what never answers is given up
@@ -205,13 +185,12 @@ func TestAWebhookThatIsCalledMayRefuse(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				w := hooked(t, 1, v1alpha1.WebhookVeto)
-				w.problems = nil
+				w := alone(t)
 				tries := 0
 				w.answers = func(action.Purpose, string) (action.Answer, error) { tries++; return c.answer, c.err }
 				o := w.start("one", nil)
 				defer o.stop()
-				_, err := o.callFor(t)
+				_, err := o.ask(calling())
 				require.NoError(t, err)
 				for range 2 {
 					until(w.ended)

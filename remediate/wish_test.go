@@ -5,19 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	corev1 "k8s.io/api/core/v1"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/remediate"
-	"github.com/rightsizer/rightsizer/remediate/kubetest"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
 
@@ -57,44 +53,6 @@ func (w *world) only() *v1alpha1.Remediation {
 	made := w.api.Remediations("shop")
 	require.Len(w.t, made, 1)
 	return made[0]
-}
-
-// killed lets an operator be killed at each of its writes in turn, before and after
-// each, while a wish is carried out, and its successor finish it; check looks at
-// the end. It returns how many kills there were.
-func killed(t *testing.T, world func(t *testing.T) *world, wish remediate.Wish, check func(t *testing.T, w *world)) int {
-	t.Helper()
-	kills := 0
-	for _, after := range []bool{false, true} {
-		for n := 1; ; n++ {
-			var dead atomic.Bool
-			synctest.Test(t, func(t *testing.T) {
-				w := world(t)
-				first := w.start("first", func(c *kubetest.Client, die func()) {
-					c.CutAt(n, after, func() { dead.Store(true); die() })
-				})
-				_, _ = first.ask(wish) // it may die over it
-				require.True(t, until(func() bool { return dead.Load() || w.ended() }))
-				first.stop()
-				second := w.start("second", nil)
-				defer second.stop()
-				_, err := second.ask(wish)
-				require.NoError(t, err)
-				require.True(t, until(w.ended), "write %d, after %v: %+v", n, after, w.api.Remediations("shop"))
-				r := w.only()
-				assert.Equal(t, v1alpha1.StateSucceeded, r.Status.State, "write %d, after %v: %s", n, after, r.Status.Message)
-				assert.Len(t, w.api.Effects(), 1, "write %d, after %v", n, after)
-				check(t, w)
-				w.kept()
-			})
-			if !dead.Load() || t.Failed() {
-				break
-			}
-			kills++
-		}
-	}
-	t.Logf("killed at %d points", kills)
-	return kills
 }
 
 // settled waits until all has ended, and is the one Remediation then.
