@@ -395,20 +395,7 @@ func TestWhatIsRevokedEndsItsStreamsWithinAMinute(t *testing.T) {
 	t.Parallel()
 	who := newCallers(t)
 	o := guarded(t)
-	watch := func(token string) chan string {
-		stream, err := o.eventsAs(token).StreamEvents(t.Context(), &rightsizerv1.StreamEventsRequest{Filter: &rightsizerv1.EventFilter{Namespaces: []string{ours}}})
-		require.NoError(t, err)
-		require.True(t, stream.Receive(), "%v", stream.Err())
-		closing := make(chan string, 1)
-		go func() {
-			last := ""
-			for stream.Receive() {
-				last = stream.Msg().GetClosing().GetReason()
-			}
-			closing <- last
-		}()
-		return closing
-	}
+	watch := func(token string) <-chan string { return o.ending(t, token) }
 	byAccount := watch(who.viewer(t, "leaver"))
 	byRight := watch(who.viewer(t, "demoted"))
 	stays := watch(who.viewer(t, "stayer"))

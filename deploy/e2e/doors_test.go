@@ -264,8 +264,25 @@ func TestEveryDoor(t *testing.T) {
 	ends(t, stayed, time.Now(), "Unauthorized", "a token that is struck out")
 }
 
+// ending opens a stream of our namespace, and tells the reason for which it ends.
+func (o *operator) ending(t *testing.T, token string) <-chan string {
+	t.Helper()
+	stream, err := o.eventsAs(token).StreamEvents(t.Context(), &rightsizerv1.StreamEventsRequest{Filter: &rightsizerv1.EventFilter{Namespaces: []string{ours}}})
+	require.NoError(t, err)
+	require.True(t, stream.Receive(), "%v", stream.Err())
+	closing := make(chan string, 1)
+	go func() {
+		last := ""
+		for stream.Receive() {
+			last = stream.Msg().GetClosing().GetReason()
+		}
+		closing <- last
+	}()
+	return closing
+}
+
 // ends holds that a stream ends for a reason within a minute.
-func ends(t *testing.T, closing chan string, since time.Time, want, what string) {
+func ends(t *testing.T, closing <-chan string, since time.Time, want, what string) {
 	t.Helper()
 	select {
 	case reason := <-closing:
@@ -299,17 +316,7 @@ func TestTheReviewerIsDown(t *testing.T) {
 	known, unknown := who.viewer(t, "known"), who.viewer(t, "unknown")
 	status, text := ask(known)
 	require.Equal(t, http.StatusOK, status, text)
-	stream, err := o.eventsAs(known).StreamEvents(t.Context(), &rightsizerv1.StreamEventsRequest{Filter: &rightsizerv1.EventFilter{Namespaces: []string{ours}}})
-	require.NoError(t, err)
-	require.True(t, stream.Receive(), "%v", stream.Err())
-	closing := make(chan string, 1)
-	go func() {
-		last := ""
-		for stream.Receive() {
-			last = stream.Msg().GetClosing().GetReason()
-		}
-		closing <- last
-	}()
+	closing := o.ending(t, known)
 
 	line.set(true)
 	down := time.Now()

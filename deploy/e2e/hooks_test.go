@@ -42,15 +42,7 @@ func callable(t *testing.T, namespace string) (*board, []string) {
 	require.NoError(t, err)
 	b := &board{came: map[string][]*rightsizerv1.Remediation{}, answer: `{"decision":"none"}`}
 	b.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err == nil {
-			err = verifier.Verify(body, r.Header)
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		event, eventErr := cloudevents.NewEventFromHTTPRequest(r)
-		if err == nil {
-			err = eventErr
-		}
+		event, err := authentic(r, verifier)
 		decision := &rightsizerv1.Remediation{}
 		if err == nil {
 			err = protojson.Unmarshal(event.Data(), decision)
@@ -75,6 +67,23 @@ func callable(t *testing.T, namespace string) (*board, []string) {
 	require.NoError(t, os.MkdirAll(place, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(place, "secret"), []byte(secret), 0o600))
 	return b, []string{"--outbound-networks=127.0.0.0/8", "--webhook-ca-file=" + ca, "--webhook-secrets=" + filepath.Join(dir, "secrets")}
+}
+
+// authentic reads a message with the SDKs of the standards: signed, and a CloudEvent.
+func authentic(r *http.Request, verifier *standardwebhooks.Webhook) (*cloudevents.Event, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	if err := verifier.Verify(body, r.Header); err != nil {
+		return nil, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	event, err := cloudevents.NewEventFromHTTPRequest(r)
+	if err != nil {
+		return nil, err
+	}
+	return event, event.Validate()
 }
 
 // says has it answer from now on.

@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -40,24 +39,13 @@ func receive(t *testing.T, secret string) (*received, string) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got.mu.Lock()
 		defer got.mu.Unlock()
-		body, err := io.ReadAll(r.Body)
 		got.asked++
 		if got.asked <= 2 {
 			w.Header().Set("Retry-After", "1")
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
-		if err == nil {
-			err = verifier.Verify(body, r.Header)
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		event, eventErr := cloudevents.NewEventFromHTTPRequest(r)
-		if err == nil {
-			err = eventErr
-		}
-		if err == nil {
-			err = event.Validate()
-		}
+		event, err := authentic(r, verifier)
 		if err != nil {
 			got.errs = append(got.errs, err)
 			w.WriteHeader(http.StatusBadRequest)
