@@ -11,6 +11,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 BUF     := .tools/node_modules/.bin/buf
 BIN     := .tools/bin
+# Where .ci/toolchain unpacks it, where the machine has none.
+PROMETHEUS := $(CURDIR)/.build/prometheus/usr/bin
 CONTROLLER_GEN = $(BIN)/controller-gen paths=./remediate/policy/v1alpha1
 # Modules of their own, beside the root: each is vetted and tested like it.
 MODULES := . deploy/devcluster deploy/e2e deploy/manifests deploy/dashboards bus/bench server/bench watcher/recommend/bench
@@ -84,6 +86,8 @@ lint: .build/tools.stamp .build/buf.stamp .build/protovalidate.stamp .build/web.
 	$(call say,buf lint)
 	@$(BUF) lint
 	@for m in $(MODULES); do [ -f $$m/go.mod ] || continue; echo "== golangci-lint $$m" >&2; (cd $$m && $(CURDIR)/$(BIN)/golangci-lint run --config $(CURDIR)/.golangci.yml ./...); done
+	@cd deploy/manifests && go vet -tags node ./... # what is built by a tag alone
+	@cd deploy/e2e && go vet -tags soak ./...
 	$(call say,Biome and tsc)
 	@cd web && npm run --silent lint
 
@@ -99,8 +103,9 @@ test: checkgenerate lint test-go test-conformance test-web test-feed test-dashbo
 
 .PHONY: test-go
 test-go: web/dist/index.html ## Unit and property tests, race detector on
+	@.ci/toolchain prometheus
 	$(call say,go test -race)
-	@go test -race -shuffle=on -timeout=10m ./...
+	@PATH=$(PROMETHEUS):$$PATH go test -race -shuffle=on -timeout=10m ./...
 
 .PHONY: fuzz-smoke
 fuzz-smoke: ## Each fuzz target for two seconds
@@ -147,10 +152,10 @@ node-test: image ## The chart on a real kubelet, where the kernel kills and the 
 
 .PHONY: e2e
 e2e: build .build/tools.stamp .build/web.stamp ## The binary against a real control plane, over every protocol, and in a browser
-	@.ci/toolchain chromium curl
+	@.ci/toolchain chromium curl prometheus
 	$(call say,end to end)
 	@cd deploy/devcluster && go run ./cmd/devcluster build
-	@cd deploy/e2e && RIGHTSIZER_BIN=$(CURDIR)/bin/rightsizer GRPCURL=$(CURDIR)/$(BIN)/grpcurl go test -race -count=1 -timeout=45m ./...
+	@cd deploy/e2e && PATH=$(PROMETHEUS):$$PATH RIGHTSIZER_BIN=$(CURDIR)/bin/rightsizer GRPCURL=$(CURDIR)/$(BIN)/grpcurl go test -race -count=1 -timeout=45m ./...
 
 .PHONY: bench
 bench: build ## Figures as ratios against peers, from one run; memory and latency of the binary on a devcluster (half an hour)

@@ -1,7 +1,9 @@
 package recommend_test
 
 import (
+	"fmt"
 	"math"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -249,4 +251,27 @@ func FuzzRecommend(f *testing.F) {
 			t.Errorf("%+v", r)
 		}
 	})
+}
+
+// The numbers of the method in the README are those that are shipped.
+func TestTheReadmeNamesTheShippedNumbers(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	s := recommend.DefaultSettings()
+	m, c := s.Memory, s.CPU
+	for _, sentence := range []string{
+		fmt.Sprintf("each counts %v of the one after it", m.DayWeight),
+		fmt.Sprintf("of the last %d h, which count as much as all days together", 2*m.Recent),
+		fmt.Sprintf("which is worth %v days of typical memory", m.OOMCost),
+		fmt.Sprintf("%v + %v / days of history", m.Margin, m.MarginYoung),
+		fmt.Sprintf("%v where the highest is a tenth or more above the typical, %v where it is not above it", m.TypicalMargin, m.FlatMargin),
+		fmt.Sprintf("need more than %.0f %% above", 100*m.Raise),
+		fmt.Sprintf("the target is %.0f %% below it and nothing changed for %v h", 100*m.Shrink, m.Hold.Hours()),
+		fmt.Sprintf("quantile %v of use × %v", c.Quantile, 1+c.Margin),
+		fmt.Sprintf("due %.1f %% below the target, and goes %.1f %% above it", 100*c.Raise, 100*c.Room),
+		fmt.Sprintf("a shrink %.0f %% above it after %v h without a change. Less than %vm", 100*c.Shrink, c.Hold.Hours(), c.Step),
+	} {
+		assert.Contains(t, string(text), sentence)
+	}
 }
