@@ -43,12 +43,22 @@ type checkpoints struct {
 	namespace string
 	// restored says that what was kept is in the book: only then may it be written.
 	restored bool
-	written  [checkpointShards]uint64 // hash of what is in the cluster; 0 is unknown
+	// read is how far restoring came, so that what is in the book is not merged into
+	// it again.
+	read    restoring
+	written [checkpointShards]uint64 // hash of what is in the cluster; 0 is unknown
 
 	mu                               sync.Mutex
 	line                             line
 	entries                          int
 	corrupt, writes, failed, tooLong uint64
+}
+
+// restoring is an attempt to restore, which may take several goes.
+type restoring struct {
+	// shards are how many were gone through, from the first.
+	shards         int
+	count, corrupt int
 }
 
 func checkpointName(shard int) string { return fmt.Sprintf("rightsizer-usage-%02d", shard) }
@@ -63,13 +73,12 @@ func (w *Watcher) restoreWithin(ctx context.Context) {
 	w.restore(ctx)
 }
 
-// restore reads what is kept into the book; it may be tried again.
+// restore reads what is kept into the book; tried again, it goes on where it failed.
 func (w *Watcher) restore(ctx context.Context) {
 	c := &w.usage.checkpoints
-	count, corrupt := 0, 0
-	for shard := range checkpointShards {
+	for r := &c.read; r.shards < checkpointShards; r.shards++ {
 		held := &corev1.ConfigMap{}
-		err := w.api.page(ctx, w.checkpointPath(shard), metav1.ListOptions{}, held)
+		err := w.api.page(ctx, w.checkpointPath(r.shards), metav1.ListOptions{}, held)
 		if apierrors.IsNotFound(err) {
 			continue
 		}
@@ -79,13 +88,14 @@ func (w *Watcher) restore(ctx context.Context) {
 		}
 		n, err := w.usage.book.Restore(held.BinaryData[checkpointKey])
 		if err != nil {
-			corrupt++
+			r.corrupt++
 			w.opts.Logger.Error("checkpoint cannot be read and is left out", slog.String("name", held.Name), slog.String("cause", convert.Text(err.Error(), 512)))
 			continue
 		}
-		count += n
-		c.written[shard] = hashOf(held.BinaryData[checkpointKey])
+		r.count += n
+		c.written[r.shards] = hashOf(held.BinaryData[checkpointKey])
 	}
+	count, corrupt := c.read.count, c.read.corrupt
 	c.restored = true
 	c.mu.Lock()
 	c.entries, c.corrupt = count, c.corrupt+uint64(corrupt)

@@ -76,6 +76,39 @@ func TestADamagedShardIsLeftOut(t *testing.T) {
 	})
 }
 
+// What is read of a restore that fails is not merged again by the next: a second time
+// it would weigh double.
+func TestARestoreThatFailsGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gauge{cpu: "40m", memory: "20Mi"}
+		r, server := measuring(t, g, "web-1")
+		r.stop()
+		r = start(t, server, keeping)
+		r.pass(time.Minute)
+		server.Put(end(web("web-1"), "OOMKilled", 137, time.Minute))
+		synctest.Wait()
+		before, ok := r.Recommendation("shop", "Deployment", "web", "app")
+		require.True(t, ok)
+		r.stop()
+
+		const last = "/api/v1/namespaces/ops/configmaps/rightsizer-usage-31"
+		require.Less(t, len(server.ConfigMaps()["ops/rightsizer-usage-31"].BinaryData["sketches"]), 100, "the container is in a shard before")
+		server.Forbid(last, true)
+		server.Answer(metricsOfShop, nil) // nothing new is measured
+		r = start(t, server, keeping)
+		defer r.stop()
+		r.pass(time.Second)
+		assert.Contains(t, r.component("usage/checkpoints").GetReason(), "what was measured before cannot be read")
+		server.Forbid(last, false)
+		r.pass(time.Minute)
+		assert.Equal(t, rightsizerv1.HealthState_HEALTH_STATE_OK, r.component("usage/checkpoints").GetState())
+		after, ok := r.Recommendation("shop", "Deployment", "web", "app")
+		require.True(t, ok)
+		assert.EqualValues(t, 1, after.GetOomKills())
+		assert.Equal(t, before.GetTargetRequests(), after.GetTargetRequests())
+	})
+}
+
 // A replica that does not lead neither polls nor writes.
 func TestAFollowerWritesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

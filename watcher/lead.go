@@ -82,7 +82,7 @@ func (w *Watcher) takeOver(ctx context.Context) {
 	if c.namespace != "" {
 		kills := w.usage.kills()
 		w.usage.forgetBook()
-		c.restored = false
+		c.restored, c.read, c.written = false, restoring{}, [checkpointShards]uint64{}
 		w.restoreWithin(ctx)
 		for key, of := range kills {
 			w.usage.addKills(key, of)
@@ -134,7 +134,7 @@ func (w *Watcher) layDown() {
 	}
 }
 
-// kills are what is known of OOM kills, the newest of each container.
+// kills are what is known of OOM kills, the latest few of each container.
 func (m *measured) kills() map[usage.Key][]usage.OOM {
 	out := make(map[usage.Key][]usage.OOM)
 	m.book.Range(func(k usage.Key, s *usage.Sketch) bool {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -37,7 +38,7 @@ func newConfigCheck() *cobra.Command {
 		if err := checkForm(form); err != nil {
 			return usageError{err}
 		}
-		loaded, err := load(flags)
+		loaded, err := load(input(flags, os.DirFS("/")))
 		if form != "table" {
 			return errors.Join(writeValue(cmd.OutOrStdout(), form, newVerdict(loaded, err)), err)
 		}
@@ -88,7 +89,7 @@ func newConfigPrint() *cobra.Command {
 		if err := checkForm(form); err != nil {
 			return usageError{err}
 		}
-		loaded, err := load(flags)
+		loaded, err := load(input(flags, os.DirFS("/")))
 		if err != nil {
 			return err
 		}

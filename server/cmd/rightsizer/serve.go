@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"runtime"
@@ -26,8 +27,9 @@ func newServe() *cobra.Command {
 	}
 	flags := config.AddFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		keepSmall(os.LookupEnv, config.MemoryLimit(os.DirFS("/")))
-		loaded, err := load(flags)
+		in := input(flags, os.DirFS("/"))
+		keepSmall(os.LookupEnv, in.MemoryLimit)
+		loaded, err := load(in)
 		if err != nil {
 			return err
 		}
@@ -39,7 +41,7 @@ func newServe() *cobra.Command {
 			logger.WarnContext(cmd.Context(), "the configuration looks mistyped", slog.String("warning", warning))
 		}
 		logger.InfoContext(cmd.Context(), "starting", slog.String("version", version))
-		operator, err := app.New(loaded.Config, app.Options{Logger: logger, Version: version, Source: loaded.Source, Input: input(flags), SetLogLevel: level.Set})
+		operator, err := app.New(loaded.Config, app.Options{Logger: logger, Version: version, Source: loaded.Source, Input: in, SetLogLevel: level.Set})
 		if err != nil {
 			return misconfigured(fmt.Errorf("start: %w", err))
 		}
@@ -61,13 +63,15 @@ func misconfigured(err error) error {
 	return err
 }
 
-func input(flags *config.Flags) config.Input {
-	return config.Input{Flags: flags.Given(), Environ: os.Environ(), MemoryLimit: config.MemoryLimit(os.DirFS("/"))}
+// input is where settings come from. It comes before keepSmall, whose own limit is not
+// the one that defaults derive from. root is the root of the file system.
+func input(flags *config.Flags, root fs.FS) config.Input {
+	return config.Input{Flags: flags.Given(), Environ: os.Environ(), MemoryLimit: config.MemoryLimit(root)}
 }
 
 // load puts the configuration together; a mistake in it is wrong usage.
-func load(flags *config.Flags) (config.Result, error) {
-	loaded, err := config.Load(input(flags))
+func load(in config.Input) (config.Result, error) {
+	loaded, err := config.Load(in)
 	if err != nil {
 		return loaded, usageError{err}
 	}
