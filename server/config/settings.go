@@ -90,7 +90,7 @@ func serverSettings() []Setting {
 			"TCP connections open at a time on the API's addresses together, half of them of one address; one more is closed at once. What one takes with its stream: see max-streams."),
 		number(maxStreamsKey, 1000, 1, 1_000_000, func(c *Config) *int { return &c.MaxStreams },
 			"Event streams open at a time, WebSockets included; one more is refused with resource_exhausted. "+
-				"Unset where a memory limit is known (GOMEMLIMIT or the cgroup's, the smaller): (limit - "+formatSize(besideStreams)+") / "+
+				"Unset where a memory limit is known (GOMEMLIMIT as it is given or the cgroup's, the smaller; not what the operator sets for itself): (limit - "+formatSize(besideStreams)+") / "+
 				formatSize(perStream)+", "+strconv.Itoa(leastStreams)+" to "+strconv.Itoa(mostStreams)+"; the rest is for the watcher."),
 		span("stream-heartbeat", 15*time.Second, 100*time.Millisecond, 5*time.Minute, func(c *Config) *time.Duration { return &c.StreamHeartbeat },
 			"Silence on a stream after which a heartbeat is sent. Proxies cut streams that are silent for 60 s."),

@@ -27,9 +27,7 @@ func newServe() *cobra.Command {
 	}
 	flags := config.AddFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		in := input(flags, os.DirFS("/"))
-		keepSmall(os.LookupEnv, in.MemoryLimit)
-		loaded, err := load(in)
+		in, loaded, err := begin(flags, os.DirFS("/"))
 		if err != nil {
 			return err
 		}
@@ -63,8 +61,16 @@ func misconfigured(err error) error {
 	return err
 }
 
-// input is where settings come from. It comes before keepSmall, whose own limit is not
-// the one that defaults derive from. root is the root of the file system.
+// begin loads the configuration and has the runtime keep within the memory limit: the
+// one that was given, from which defaults derive, too. root is the root of the file
+// system.
+func begin(flags *config.Flags, root fs.FS) (config.Input, config.Result, error) {
+	in := input(flags, root) // before keepSmall sets a limit of its own
+	keepSmall(os.LookupEnv, in.MemoryLimit)
+	loaded, err := load(in)
+	return in, loaded, err
+}
+
 func input(flags *config.Flags, root fs.FS) config.Input {
 	return config.Input{Flags: flags.Given(), Environ: os.Environ(), MemoryLimit: config.MemoryLimit(root)}
 }
