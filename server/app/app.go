@@ -55,8 +55,10 @@ type Options struct {
 	Version string
 	// Source says where each setting comes from, for errors about its value.
 	Source config.Source
-	// Input is what the configuration was loaded from. Where it names a file, that is
-	// followed, and its live settings are taken as they change.
+	// File is that of the configuration. Where there is one it is followed, and its live
+	// settings are taken as they change.
+	File string
+	// Input is what the configuration was loaded from, and File is again.
 	Input config.Input
 	// SetLogLevel changes the least level to log. Optional.
 	SetLogLevel func(slog.Level)

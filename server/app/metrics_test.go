@@ -196,7 +196,7 @@ func TestEachMetricIsDocumented(t *testing.T) {
 	loaded, err := config.Load(in)
 	require.NoError(t, err)
 	registry := &recorder{Registry: prometheus.NewRegistry()}
-	a, err := New(loaded.Config, Options{Logger: slog.New(slog.DiscardHandler), Version: "test", Source: loaded.Source, Input: in, registry: registry})
+	a, err := New(loaded.Config, Options{Logger: slog.New(slog.DiscardHandler), Version: "test", Source: loaded.Source, File: loaded.File, Input: in, registry: registry})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

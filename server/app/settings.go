@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -44,25 +45,24 @@ type settings struct {
 // newSettings follows the file that the configuration was loaded from; there may be
 // none.
 func (a *App) newSettings() (*settings, error) {
-	in := a.opts.Input
-	loaded, err := config.Load(in)
-	if err != nil || loaded.File == "" {
-		return nil, nil //nolint:nilnil,nilerr // nothing is followed; whoever made the configuration has judged it
+	if a.opts.File == "" {
+		return nil, nil //nolint:nilnil // nothing is followed
 	}
 	s := &settings{app: a, self: identity(), inForce: a.cfg, changes: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "rightsizer_config_changes_total", Help: "Changes of the file of the configuration, by what became of them.",
 	}, []string{"result"})}
+	var err error
 	s.files, err = follow.New(follow.Options[config.Result]{
-		Paths: []string{loaded.File}, What: "configuration", Logger: a.logger.With(slog.String("component", "config")),
+		Paths: []string{a.opts.File}, What: "configuration", Logger: a.logger.With(slog.String("component", "config")),
 		Parse: func(contents [][]byte) (config.Result, error) {
-			in := in
+			in := a.opts.Input
 			in.Contents = append([]byte{}, contents[0]...)
-			return config.Load(in)
+			return judged(config.Load(in))
 		},
 		Changed: s.changed,
 	})
 	if err != nil {
-		return nil, a.wrong(config.ConfigKey, loaded.File, err)
+		return nil, a.wrong(config.ConfigKey, a.opts.File, err)
 	}
 	for _, result := range []string{"applied", "refused"} {
 		s.changes.WithLabelValues(result)
@@ -79,6 +79,18 @@ func (a *App) newSettings() (*settings, error) {
 	}, func() float64 { return float64(len(s.pending())) })))
 }
 
+// judged refuses what the detectors would, so that there is one way to refuse, and what
+// is taken is taken as a whole.
+func judged(loaded config.Result, err error) (config.Result, error) {
+	if err != nil {
+		return loaded, err
+	}
+	if err := thresholds(&loaded.Config).Validate(); err != nil {
+		return loaded, fmt.Errorf("thresholds: %w", err)
+	}
+	return loaded, nil
+}
+
 // changed is told of each change of the file.
 func (s *settings) changed(now config.Result, refused error) {
 	ctx := context.Background()
@@ -89,12 +101,7 @@ func (s *settings) changed(now config.Result, refused error) {
 			"The changed configuration is refused and the former one stays in force; the operator's log says why")
 		return
 	}
-	applied, waiting, err := s.take(now.Config)
-	if err != nil { // Load has judged each setting; only a bound that it does not know can be left
-		s.changes.WithLabelValues("refused").Inc()
-		logger.ErrorContext(ctx, "a changed configuration cannot be applied", slog.Any("error", err))
-		return
-	}
+	applied, waiting := s.take(now.Config)
 	s.changes.WithLabelValues("applied").Inc()
 	if len(applied) == 0 && len(waiting) == 0 {
 		logger.DebugContext(ctx, "the file of the configuration changed, and no setting with it")
@@ -113,13 +120,11 @@ func (s *settings) changed(now config.Result, refused error) {
 
 // take takes the live settings of next and returns them, and what waits for a restart
 // and did not before, each as it is told.
-func (s *settings) take(next config.Config) (applied, waiting []string, err error) {
+func (s *settings) take(next config.Config) (applied, waiting []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	adopted := config.Adopt(s.inForce, next)
-	if err := s.app.tune(&adopted); err != nil {
-		return nil, nil, err
-	}
+	s.app.tune(&adopted)
 	before := map[string]bool{}
 	for _, key := range s.waiting {
 		before[key] = true
@@ -137,7 +142,7 @@ func (s *settings) take(next config.Config) (applied, waiting []string, err erro
 		}
 	}
 	s.inForce = adopted
-	return applied, waiting, nil
+	return applied, waiting
 }
 
 func (s *settings) pending() []string {
@@ -147,21 +152,18 @@ func (s *settings) pending() []string {
 }
 
 // tune brings the live settings to those who heed them.
-func (a *App) tune(cfg *config.Config) error {
+func (a *App) tune(cfg *config.Config) {
 	if tuned, ok := a.cluster.(interface{ Tune(watcher.Tuning) error }); ok {
 		t := watcher.Tuning{Thresholds: thresholds(cfg)}
 		if p := cfg.Price; p.CoreHour > 0 || p.GiBHour > 0 {
 			t.Price = &recommend.Price{CoreHour: p.CoreHour, GiBHour: p.GiBHour}
 		}
-		if err := tuned.Tune(t); err != nil {
-			return err //nolint:wrapcheck // names the threshold
-		}
+		_ = tuned.Tune(t) // It fails only for thresholds that judged refuses.
 	}
 	a.access.pace.SetPace(cfg.RequestsPerSecond, cfg.RequestBurst)
 	if a.opts.SetLogLevel != nil {
 		a.opts.SetLogLevel(cfg.Level())
 	}
-	return nil
 }
 
 // tell publishes what became of the configuration.

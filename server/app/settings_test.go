@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"buf.build/go/protovalidate"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -58,7 +59,7 @@ func startFrom(t *testing.T, m *configMap, flags map[string]string) (*operator, 
 	require.NoError(t, err)
 	level := &atomic.Int64{}
 	return startWith(t, loaded.Config, nil, func(o *Options) {
-		o.Input, o.Source = in, loaded.Source
+		o.File, o.Input, o.Source = loaded.File, in, loaded.Source
 		o.SetLogLevel = func(l slog.Level) { level.Store(int64(l)) }
 	}), level
 }
@@ -126,6 +127,34 @@ func TestTheConfigurationIsFollowed(t *testing.T) {
 	m.write("# another comment\nlog-level: info\n")
 	require.EventuallyWithT(t, func(c *assert.CollectT) { metric(c, `rightsizer_config_changes_total{result="applied"} 3`) }, 10*time.Second, 20*time.Millisecond)
 	assert.Len(t, o.events("system.config_changed"), 2, "no setting changed")
+}
+
+// What the detectors would refuse is refused as all else is: in the log, as an event,
+// in health and in the metrics.
+func TestThresholdsAreJudgedBeforeTheyAreTaken(t *testing.T) {
+	loaded, err := judged(config.Load(config.Input{}))
+	require.NoError(t, err)
+	loaded.Config.CrashLoopCriticalRestarts = 0
+	_, err = judged(loaded, nil)
+	require.ErrorContains(t, err, "CrashLoopCriticalRestarts is 0")
+	_, err = judged(config.Load(config.Input{Flags: map[string]string{"log-level": "loud"}}))
+	require.ErrorContains(t, err, "log-level")
+	assert.NotContains(t, err.Error(), "thresholds:", "once")
+}
+
+// A file that turned bad since it was loaded is no reason to follow none.
+func TestAFileThatTurnsBadBeforeItIsFollowedIsTold(t *testing.T) {
+	m := mountConfigMap(t, "log-level: info\n")
+	in := config.Input{Flags: map[string]string{"config": m.path()}}
+	loaded, err := config.Load(in)
+	require.NoError(t, err)
+	m.write("log-level: loud\n")
+	_, err = New(loaded.Config, Options{
+		Logger: slog.New(slog.DiscardHandler), File: loaded.File, Input: in, Source: loaded.Source,
+		NewCluster: func(Publisher, prometheus.Registerer) (Cluster, error) { return &fakeCluster{}, nil },
+	})
+	require.ErrorContains(t, err, "config (flag --config)")
+	assert.ErrorContains(t, err, "log-level ("+m.path()+":1)")
 }
 
 func TestNoFileNothingToFollow(t *testing.T) {

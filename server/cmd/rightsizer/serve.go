@@ -39,7 +39,7 @@ func newServe() *cobra.Command {
 			logger.WarnContext(cmd.Context(), "the configuration looks mistyped", slog.String("warning", warning))
 		}
 		logger.InfoContext(cmd.Context(), "starting", slog.String("version", version))
-		operator, err := app.New(loaded.Config, app.Options{Logger: logger, Version: version, Source: loaded.Source, Input: in, SetLogLevel: level.Set})
+		operator, err := app.New(loaded.Config, app.Options{Logger: logger, Version: version, Source: loaded.Source, File: loaded.File, Input: in, SetLogLevel: level.Set})
 		if err != nil {
 			return misconfigured(fmt.Errorf("start: %w", err))
 		}
