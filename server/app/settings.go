@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,8 +39,8 @@ type settings struct {
 
 	mu      sync.Mutex
 	inForce config.Config
-	waiting []string // settings whose change waits for a restart
-	told    int      // events so far
+	waiting []config.Change // what waits for a restart, in the order of the reference
+	told    int             // events so far
 }
 
 // newSettings follows the file that the configuration was loaded from; there may be
@@ -101,54 +102,69 @@ func (s *settings) changed(now config.Result, refused error) {
 			"The changed configuration is refused and the former one stays in force; the operator's log says why")
 		return
 	}
-	applied, waiting := s.take(now.Config)
+	news := s.take(now.Config)
 	s.changes.WithLabelValues("applied").Inc()
-	if len(applied) == 0 && len(waiting) == 0 {
+	if news.none() {
 		logger.DebugContext(ctx, "the file of the configuration changed, and no setting with it")
 		return
 	}
-	logger.InfoContext(ctx, "the configuration changed", slog.Any("changes", applied), slog.Any("wait_for_restart", waiting))
+	logger.InfoContext(ctx, "the configuration changed", slog.Any("changes", news.applied),
+		slog.Any("wait_for_restart", news.waiting), slog.Any("wait_no_longer", news.withdrawn))
 	var parts []string
-	if len(applied) > 0 {
-		parts = append(parts, "The configuration changed: "+strings.Join(applied, ", "))
+	add := func(words string, what []string) {
+		if len(what) > 0 {
+			parts = append(parts, words+": "+strings.Join(what, ", "))
+		}
 	}
-	if len(waiting) > 0 {
-		parts = append(parts, "Waiting for a restart: "+strings.Join(waiting, ", "))
-	}
+	add("The configuration changed", news.applied)
+	add("Waiting for a restart", news.waiting)
+	add("No longer waiting for one", news.withdrawn)
 	s.tell(typeConfigChanged, rightsizerv1.Severity_SEVERITY_INFO, "Changed", strings.Join(parts, ". "))
 }
 
-// take takes the live settings of next and returns them, and what waits for a restart
-// and did not before, each as it is told.
-func (s *settings) take(next config.Config) (applied, waiting []string) {
+// news are what a change of the file brought, each as it is told: the live settings
+// taken; what waits for a restart, and did not before or as something else; and what
+// does no longer, for the file has again what is in force.
+type news struct{ applied, waiting, withdrawn []string }
+
+func (n *news) none() bool { return len(n.applied)+len(n.waiting)+len(n.withdrawn) == 0 }
+
+// take takes the live settings of next.
+func (s *settings) take(next config.Config) news {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	adopted := config.Adopt(s.inForce, next)
 	s.app.tune(&adopted)
-	before := map[string]bool{}
-	for _, key := range s.waiting {
-		before[key] = true
-	}
-	s.waiting = nil
+	var out news
+	var waiting []config.Change
 	for _, change := range config.Changes(&s.inForce, &next) {
-		switch {
-		case change.Live:
-			applied = append(applied, change.String())
-		default:
-			s.waiting = append(s.waiting, change.Key)
-			if !before[change.Key] {
-				waiting = append(waiting, change.String())
-			}
+		if change.Live {
+			out.applied = append(out.applied, change.String())
+			continue
+		}
+		waiting = append(waiting, change)
+		if !slices.Contains(s.waiting, change) {
+			out.waiting = append(out.waiting, change.String())
 		}
 	}
-	s.inForce = adopted
-	return applied, waiting
+	for _, before := range s.waiting {
+		if !slices.ContainsFunc(waiting, func(c config.Change) bool { return c.Key == before.Key }) {
+			out.withdrawn = append(out.withdrawn, before.Key)
+		}
+	}
+	s.inForce, s.waiting = adopted, waiting
+	return out
 }
 
+// pending are the settings that wait for a restart.
 func (s *settings) pending() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.waiting
+	keys := make([]string, len(s.waiting))
+	for i, change := range s.waiting {
+		keys[i] = change.Key
+	}
+	return keys
 }
 
 // tune brings the live settings to those who heed them.

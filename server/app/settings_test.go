@@ -129,6 +129,32 @@ func TestTheConfigurationIsFollowed(t *testing.T) {
 	assert.Len(t, o.events("system.config_changed"), 2, "no setting changed")
 }
 
+// A change that waits for a restart is told as it stands: again where it becomes
+// another, and once more where the file has again what is in force.
+func TestWhatWaitsForARestartIsTold(t *testing.T) {
+	m := mountConfigMap(t, "ring-entries: 4096\n")
+	o, _ := startFrom(t, m, nil)
+	for i, step := range []struct{ file, says, health string }{
+		{"ring-entries: 1024\n", "Waiting for a restart: ring-entries: 4096 → 1024", "changes wait for a restart: ring-entries"},
+		{"ring-entries: 2048\ncluster-name: shop\n", "Waiting for a restart: cluster-name, ring-entries: 4096 → 2048", "changes wait for a restart: cluster-name, ring-entries"},
+		{"ring-entries: 4096\ncluster-name: shop\n", "No longer waiting for one: ring-entries", "changes wait for a restart: cluster-name"},
+		{"exhaustion-after: 2m\n", "The configuration changed: exhaustion-after: 30s → 2m. No longer waiting for one: cluster-name", ""},
+	} {
+		m.write(step.file)
+		require.Eventually(t, func() bool { return len(o.events("system.config_changed")) == i+1 }, 10*time.Second, 20*time.Millisecond, step.file)
+		events := o.events("system.config_changed")
+		assert.Contains(t, messages(events), step.says)
+		assert.Equal(t, step.health, o.settingsHealth()[0].GetReason())
+	}
+}
+
+func messages(events []*rightsizerv1.Event) (out []string) {
+	for _, e := range events {
+		out = append(out, e.GetMessage())
+	}
+	return out
+}
+
 // What the detectors would refuse is refused as all else is: in the log, as an event,
 // in health and in the metrics.
 func TestThresholdsAreJudgedBeforeTheyAreTaken(t *testing.T) {
