@@ -56,12 +56,11 @@ type held struct {
 	full     *v1alpha1.Remediation
 	shown    []byte // the Remediation of the API, encoded
 	cure     *cure
-	// keeps is the size that it puts into the template, where it follows a cure.
+	// keeps is the size that it puts into the template, where it follows a cure, or
+	// hands out.
 	keeps    *policy.Size
 	steps    int // transitions that were told
 	problems []string
-	// handedOut is the size that an export hands out; nil for anything else.
-	handedOut *policy.Size
 	// rollback says that a person has asked for its effect to be taken back.
 	rollback bool
 	request  request
@@ -142,7 +141,7 @@ func hold(r *v1alpha1.Remediation) *held {
 	h := &held{
 		key: objectKey{r.Namespace, r.Name}, version: version, uid: string(r.UID), workload: workloadOf(r), row: rowOf(r),
 		episode: plan.EpisodeNumber(r.Spec.Episode), created: r.CreationTimestamp.Time, open: plan.Open(r.Status.State),
-		past: guard.FromRemediation(r), cure: cureOf(r), keeps: keepsOf(r), handedOut: handedOutOf(r), rollback: rollbackAsked(r) != "",
+		past: guard.FromRemediation(r), cure: cureOf(r), keeps: keepsOf(r), rollback: rollbackAsked(r) != "",
 	}
 	if r.Spec.RequestID != "" {
 		h.request = request{by: r.Spec.RequestedBy, id: r.Spec.RequestID, hash: r.Spec.RequestHash}

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/remediate"
 	"github.com/rightsizer/rightsizer/remediate/action"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
@@ -111,4 +112,51 @@ func TestAnExportIsThePolicysToAllow(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		assert.Len(t, w.api.Remediations("shop"), 1)
 	})
+}
+
+// An export that came to nothing is not made again with each pod that starts, nor is
+// a webhook called again.
+func TestAnExportThatCameToNothingIsNotMadeAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		mode v1alpha1.Mode
+		want v1alpha1.RemediationState
+	}{
+		"a dry run":              {v1alpha1.ModeDryRun, v1alpha1.StateDryRun},
+		"a webhook that refuses": {v1alpha1.ModeAuto, v1alpha1.StateFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 1)
+				w.spec.Persistence = v1alpha1.PersistExport
+				w.spec.Modes = []v1alpha1.ActionMode{{Action: v1alpha1.ActionExport, Mode: c.mode}}
+				w.spec.MaxCauseAge = v1alpha1.Of(24 * time.Hour)
+				w.spec.Webhooks = []v1alpha1.Webhook{{Name: "git", URL: "https://git.example.com/in", Answer: v1alpha1.WebhookIgnore}}
+				w.answers = func(purpose action.Purpose, _ string) (action.Answer, error) {
+					if purpose == action.HandOut {
+						return action.Answer{}, action.ErrRefused
+					}
+					return action.Answer{}, nil
+				}
+				o := w.start("one", nil)
+				defer o.stop()
+				require.True(t, until(func() bool { return len(w.states(v1alpha1.ActionExport)) > 0 }))
+				for range 20 {
+					o.events <- w.started()
+					time.Sleep(time.Minute)
+				}
+				assert.Equal(t, []v1alpha1.RemediationState{c.want}, w.states(v1alpha1.ActionExport), w.story())
+				time.Sleep(time.Hour)
+				o.events <- w.started()
+				time.Sleep(time.Minute)
+				assert.Equal(t, []v1alpha1.RemediationState{c.want, c.want}, w.states(v1alpha1.ActionExport), "an hour later it is tried again")
+			})
+		})
+	}
+}
+
+// started is the event of a pod that started.
+func (*world) started() *rightsizerv1.Event {
+	return &rightsizerv1.Event{Type: "pod.started", Namespace: "shop", Workload: &rightsizerv1.WorkloadRef{Kind: "Deployment", Name: "web"}}
 }

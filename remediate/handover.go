@@ -31,9 +31,11 @@ func (e *Engine) export(ctx context.Context, r *v1alpha1.Remediation, s *seen) (
 }
 
 // handOver hands the size that a decision gave, and that has proven itself, to
-// whoever owns the manifests: once for each size.
+// whoever owns the manifests: once for each size, and again after keepAgain where
+// that came to nothing.
 func (e *Engine) handOver(ctx context.Context, s *seen, c *cure) {
-	if c.persistence != v1alpha1.PersistExport || !c.proven || e.book.exported(row{s.workload.UID, c.container, v1alpha1.ActionExport}, c.size) {
+	at := row{s.workload.UID, c.container, v1alpha1.ActionExport}
+	if c.persistence != v1alpha1.PersistExport || !c.proven || e.book.keeps(at, c.size, e.now().Add(-keepAgain)) {
 		return
 	}
 	r, err := e.read(ctx, c.decision.namespace, c.decision.name)
@@ -44,32 +46,4 @@ func (e *Engine) handOver(ctx context.Context, s *seen, c *cure) {
 	if _, err := e.export(ctx, r, s); err != nil {
 		e.logger.WarnContext(ctx, "remediation: a size is not handed over", slog.String("remediation", r.Namespace+"/"+r.Name), slog.Any("error", err))
 	}
-}
-
-// exported says whether a size was, or is being, handed out for a container.
-func (b *book) exported(at row, size policy.Size) bool {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	for _, h := range b.rows[at] {
-		if h.handedOut != nil && within(*h.handedOut, size) && (h.open || h.past.State == v1alpha1.StateSucceeded || h.past.State == v1alpha1.StateRejected) {
-			return true
-		}
-	}
-	return false
-}
-
-// within says whether all that was handed out, which is what differed from the
-// manifest, is as in size.
-func within(out, size policy.Size) bool {
-	same := func(out, want int64) bool { return out == 0 || out == want }
-	return same(out.Requests.CPUMillis, size.Requests.CPUMillis) && same(out.Requests.MemoryBytes, size.Requests.MemoryBytes) &&
-		same(out.Limits.CPUMillis, size.Limits.CPUMillis) && same(out.Limits.MemoryBytes, size.Limits.MemoryBytes)
-}
-
-// handedOutOf is the size that an export hands out; nil for anything else.
-func handedOutOf(r *v1alpha1.Remediation) *policy.Size {
-	if r.Spec.Action.Kind != v1alpha1.ActionExport || r.Spec.Action.Replicas != nil || r.Spec.DryRun {
-		return nil
-	}
-	return &policy.Size{Requests: policy.FromResources(r.Spec.Action.Requests), Limits: policy.FromResources(r.Spec.Action.Limits)}
 }

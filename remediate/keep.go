@@ -14,8 +14,8 @@ import (
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
 
-// keepAgain is how long the template is left alone after a decision about it came to
-// nothing without a person's word.
+// keepAgain is how long the template, or whoever owns the manifest, is left alone
+// after a decision about it came to nothing without a person's word.
 const keepAgain = time.Hour
 
 // keepInTemplate gives a workload's template the size that its pods were given in
@@ -103,20 +103,26 @@ func (b *book) keeps(at row, size policy.Size, lately time.Time) bool {
 		}
 		switch h.past.State {
 		case v1alpha1.StateExpired, v1alpha1.StateAborted, v1alpha1.StateDryRun, v1alpha1.StateCancelled:
-			if h.created.After(lately) {
+		case v1alpha1.StateFailed:
+			if at.action != v1alpha1.ActionExport { // what could not be handed out can be later
 				return true
 			}
 		default:
+			return true
+		}
+		if h.created.After(lately) {
 			return true
 		}
 	}
 	return false
 }
 
-// keepsOf is the size that a decision makes last; nil for any other decision.
+// keepsOf is the size that a decision puts into the template, where it follows a
+// cure, or hands out; nil for any other decision.
 func keepsOf(r *v1alpha1.Remediation) *policy.Size {
 	a := &r.Spec.Action
-	if a.Kind != v1alpha1.ActionResizeTemplate || a.Parameters[parameterFollows] == "" {
+	follows := a.Kind == v1alpha1.ActionResizeTemplate && a.Parameters[parameterFollows] != ""
+	if !follows && (a.Kind != v1alpha1.ActionExport || a.Replicas != nil) {
 		return nil
 	}
 	return &policy.Size{Requests: policy.FromResources(a.Requests), Limits: policy.FromResources(a.Limits)}

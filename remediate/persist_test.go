@@ -12,7 +12,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
-	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
 
@@ -143,7 +142,7 @@ func TestALargeCureIsGivenToNewPodsAtOnce(t *testing.T) {
 		}
 		require.True(t, until(w.ended))
 		w.changed(func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(3)) })
-		o.events <- &rightsizerv1.Event{Type: "pod.started", Namespace: "shop", Workload: &rightsizerv1.WorkloadRef{Kind: "Deployment", Name: "web"}}
+		o.events <- w.started()
 		require.True(t, until(w.every(3, 412)), "%v", w.all())
 		w.kept()
 	})
