@@ -25,16 +25,15 @@ type mover interface {
 	Elsewhere(ctx context.Context, s *action.Subject, t *v1alpha1.Target) (bool, string, error)
 }
 
-// recreate asks for a new pod in place of the first one whose resize is not in
-// force: a decision restart_pod of its own, under the mode of that action and judged
+// recreate asks for a new pod in place of one whose resize is not in force, as was
+// seen: a decision restart_pod of its own, under the mode of that action and judged
 // by every guard. The next one follows from what comes of it. It returns what was
 // done about it, to be told after the reason: empty where there is nothing to say.
-func (e *Engine) recreate(ctx context.Context, r *v1alpha1.Remediation, s *seen) (string, error) {
-	t := stuckTarget(r)
-	if t == nil {
+func (e *Engine) recreate(ctx context.Context, r *v1alpha1.Remediation, s *seen, t *v1alpha1.Target, stage action.Stage) (string, error) {
+	if t.Pod == "" {
 		return "", nil
 	}
-	if why, err := e.elsewhere(ctx, r, s, t); why != "" || err != nil {
+	if why, err := e.elsewhere(ctx, r, s, t, stage); why != "" || err != nil {
 		return why, err
 	}
 	return e.makeAnew(ctx, s, anew{
@@ -128,18 +127,13 @@ func (b *book) last(at row) *held {
 
 // elsewhere says why no other node would help, where it is the node that is short of
 // room; empty where one may.
-func (e *Engine) elsewhere(ctx context.Context, r *v1alpha1.Remediation, s *seen, t *v1alpha1.Target) (string, error) {
+func (e *Engine) elsewhere(ctx context.Context, r *v1alpha1.Remediation, s *seen, t *v1alpha1.Target, stage action.Stage) (string, error) {
 	a, _ := e.opts.Actions.Get(r.Spec.Action.Kind)
 	m, ok := a.(mover)
-	if !ok {
+	if !ok || stage != action.Infeasible && stage != action.Deferred {
 		return "", nil
 	}
-	subject := e.subject(r, s)
-	sight, err := a.Verify(ctx, subject, t)
-	if err != nil || sight.Stage != action.Infeasible && sight.Stage != action.Deferred {
-		return "", err
-	}
-	could, why, err := m.Elsewhere(ctx, subject, t)
+	could, why, err := m.Elsewhere(ctx, e.subject(r, s), t)
 	switch {
 	case err != nil && action.Known(err):
 		return "; no pod is made anew: " + err.Error(), nil
@@ -149,15 +143,4 @@ func (e *Engine) elsewhere(ctx context.Context, r *v1alpha1.Remediation, s *seen
 		return "; no pod is made anew: " + why, nil
 	}
 	return "", nil
-}
-
-// stuckTarget is the first pod that was written to and does not show it; nil for
-// none.
-func stuckTarget(r *v1alpha1.Remediation) *v1alpha1.Target {
-	for i := range r.Status.Targets {
-		if t := &r.Status.Targets[i]; t.Result == v1alpha1.TargetApplied && t.Pod != "" {
-			return t
-		}
-	}
-	return nil
 }

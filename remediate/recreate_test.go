@@ -40,7 +40,11 @@ func (w *world) firstOf(kind v1alpha1.ActionKind) (out *v1alpha1.Remediation) {
 
 // short is a world of two replicas on a node that has no room, beside another one.
 func short(t *testing.T, reason, elsewhere string) *world {
-	w := newWorld(t, 2, node("a", "1Gi"), node("b", elsewhere))
+	return shortOf(t, 2, reason, elsewhere)
+}
+
+func shortOf(t *testing.T, replicas int32, reason, elsewhere string) *world {
+	w := newWorld(t, replicas, node("a", "1Gi"), node("b", elsewhere))
 	w.api.Short("a", reason)
 	w.spec.Cooldowns.Disrupt = v1alpha1.Of(10 * time.Second)
 	return w
@@ -95,6 +99,34 @@ func TestTheNodeHasNoRoom(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Where the first pod of a decision has gone meanwhile, it is the next one that is
+// asked about, and made anew.
+func TestThePodThatIsMadeAnewIsTheOneThatIsStuck(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := shortOf(t, 3, corev1.PodReasonDeferred, "1Gi")
+		o := w.start("one", nil)
+		defer o.stop()
+		require.True(t, until(func() bool { return len(w.api.Effects()) == 3 }))
+		time.Sleep(time.Minute)
+		require.Equal(t, "web-0", w.inPlace().Status.Targets[0].Pod)
+		w.api.ChangePod("shop", "web-0", func(*corev1.Pod) *corev1.Pod { return nil })
+		w.api.ChangePod("shop", "web-1", func(p *corev1.Pod) *corev1.Pod {
+			for i := range p.Status.Conditions {
+				if c := &p.Status.Conditions[i]; c.Type == corev1.PodResizePending {
+					c.Reason = corev1.PodReasonInfeasible
+				}
+			}
+			return p
+		})
+		require.True(t, until(func() bool { return w.inPlace().Status.State == v1alpha1.StateEscalated }))
+		assert.Contains(t, w.inPlace().Status.Message, "infeasible on this node")
+		assert.Contains(t, w.inPlace().Status.Message, "a new pod in its place is asked for")
+		require.NotNil(t, w.restarted(), w.story())
+		assert.EqualValues(t, "web-1", w.restarted().Spec.Action.Parameters["pod"])
+	})
 }
 
 // The next pod that is killed at less than its spec says is made anew in its turn:

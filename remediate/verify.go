@@ -31,11 +31,14 @@ type verification struct {
 	change bool // the status is to be written
 
 	settled, gone, open int
-	stuck, lost, undone string // why what is open has not settled, is gone, or is not as it was left
+	lost, undone        string // why something is gone, or is not as it was left
 	note                string // what is to be known of what has settled
-	never               bool   // of what is open, something never settles where it is
-	ready               bool
-	restarts, ooms      int32
+	// stuck is the first of what is open, or the first that never settles where it
+	// is; at is how far it is.
+	stuck          *v1alpha1.Target
+	at             action.Stage
+	ready          bool
+	restarts, ooms int32
 }
 
 // verifying looks at the live objects until the window is over, or something is
@@ -117,9 +120,10 @@ func (v *verification) look(ctx context.Context) error {
 			v.ready = v.ready && sight.Ready
 		default:
 			v.open++
-			v.stuck = stageText(sight)
-			v.never = v.never || sight.Stage == action.Infeasible
-			if text := plan.Cut(v.stuck, 1024); t.Message != text {
+			if v.stuck == nil || v.at != action.Infeasible && sight.Stage == action.Infeasible {
+				v.stuck, v.at = t, sight.Stage
+			}
+			if text := plan.Cut(stageText(sight), 1024); t.Message != text {
 				t.Message, v.change = text, true
 			}
 		}
@@ -175,10 +179,10 @@ func (v *verification) judge(ctx context.Context) (outcome, error) {
 			why = "the pods that were changed are gone; new ones are looked after by its persistence"
 		}
 		return goOn(v.e.conclude(ctx, v.r, v1alpha1.StateSucceeded, why, ev))
-	case v.never: // the kubelet does not try again
-		return v.failed(ctx, ev, v.stuck)
+	case v.open > 0 && v.at == action.Infeasible: // the kubelet does not try again
+		return v.failed(ctx, ev, v.stuck.Message)
 	case v.open > 0 && v.now.Sub(executed) > v.terms.ReadyWithin.Duration:
-		return v.failed(ctx, ev, fmt.Sprintf("it did not take effect within %s: %s", v.terms.ReadyWithin.Duration, v.stuck))
+		return v.failed(ctx, ev, fmt.Sprintf("it did not take effect within %s: %s", v.terms.ReadyWithin.Duration, v.stuck.Message))
 	case v.ooms > v.terms.MaxOOMKills:
 		return v.failed(ctx, ev, fmt.Sprintf("%d OOM kills since it took effect, at most %d are put up with", v.ooms, v.terms.MaxOOMKills))
 	case v.restarts > v.terms.MaxRestarts:
@@ -246,9 +250,6 @@ func (v *verification) succeeded(ctx context.Context, ev *v1alpha1.VerificationE
 	if v.note != "" { // there were no pods to look at
 		why = v.note
 	}
-	if v.r.Spec.Persistence == v1alpha1.PersistExport {
-		v.e.waiting.look(workloadOf(v.r))
-	}
 	return goOn(v.e.conclude(ctx, v.r, v1alpha1.StateSucceeded, why, ev))
 }
 
@@ -287,7 +288,7 @@ func (v *verification) escalate(ctx context.Context, ev *v1alpha1.VerificationEv
 		// What was patched is not in force: the node has no room, or never had, or
 		// the kubelet got lost (kubernetes#138760). A new pod may help. It is asked
 		// for before this ends, so that a crash between the two loses nothing.
-		what, err := v.e.recreate(ctx, v.r, v.s)
+		what, err := v.e.recreate(ctx, v.r, v.s, v.stuck, v.at)
 		if err != nil {
 			return outcome{}, err
 		}
