@@ -134,8 +134,11 @@ func (a *Scale) Preconditions(ctx context.Context, s *Subject, o Object) (*v1alp
 		return nil, because(ErrAlready, "%s is %d", l, l.now())
 	}
 	if l.hpa == nil { // one may have come since it was planned
-		if hpa, err := a.autoscaler(ctx, s.Workload); err != nil || hpa != nil {
-			return nil, errors.Join(err, because(ErrUnsupported, "an autoscaler decides on the replicas of %s now", s.Workload))
+		switch hpa, err := a.autoscaler(ctx, s.Workload); {
+		case err != nil:
+			return nil, err
+		case hpa != nil:
+			return nil, because(ErrUnsupported, "an autoscaler decides on the replicas of %s now", s.Workload)
 		}
 	}
 	l.to = *s.Want.Replicas
