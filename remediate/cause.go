@@ -269,7 +269,10 @@ func roomFor(s *seen, ev *rightsizerv1.Event) (*action.Subject, error) {
 	most := ev.GetHpa().GetMaxReplicas()
 	return &action.Subject{
 		Workload: s.workload, Policy: s.policy,
-		Want: v1alpha1.RemediationAction{Kind: v1alpha1.ActionScale, Replicas: new(most + max(most/2, 1))},
+		Want: v1alpha1.RemediationAction{
+			Kind: v1alpha1.ActionScale, Replicas: new(most + max(most/2, 1)),
+			Parameters: map[string]v1alpha1.ParameterValue{action.ParameterBound: action.BoundMaximum},
+		},
 	}, nil
 }
 

@@ -93,6 +93,23 @@ func TestAnAutoscalerGoesAsFarAsThePolicySays(t *testing.T) {
 	}
 }
 
+// An autoscaler whose maximum is all that the policy allows is left as it is while it
+// runs fewer: it is given no higher minimum in place of the room that there is not.
+func TestAnAutoscalerAtAllThatThePolicyAllowsIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := autoscaled(t, 8)
+		w.problems[0].GetHpa().MaxReplicas = 10
+		w.api.ChangeAutoscaler("shop", "web", "helm", func(h *autoscalingv2.HorizontalPodAutoscaler) { h.Spec.MaxReplicas = 10 })
+		o := w.start("one", nil)
+		defer o.stop()
+		time.Sleep(5 * time.Minute)
+		assert.Empty(t, w.api.Remediations("shop"), w.story())
+		least, most := w.bounds()
+		assert.Equal(t, []int32{1, 10}, []int32{least, most})
+	})
+}
+
 // asks has a person ask for replicas.
 func (o *operator) asks(t *testing.T, replicas int32) (*rightsizerv1.Remediation, error) {
 	t.Helper()

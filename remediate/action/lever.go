@@ -16,7 +16,6 @@ import (
 const (
 	autoscalersGroup = "autoscaling"
 	minReplicas      = "minReplicas"
-	maxReplicas      = "maxReplicas"
 )
 
 // lever is the number that is moved to scale a workload: its own scale, or a bound
@@ -77,7 +76,7 @@ func (l *lever) aim(running, to int32) error {
 	least, most := l.least(), l.hpa.Spec.MaxReplicas
 	switch {
 	case to > most, to < running && to >= least:
-		l.which = maxReplicas
+		l.which = BoundMaximum
 	default:
 		l.which = minReplicas
 	}
@@ -89,8 +88,8 @@ func (l *lever) aim(running, to int32) error {
 
 // pick takes up the bound that was chosen.
 func (l *lever) pick(bound string) error {
-	if bound != minReplicas && bound != maxReplicas {
-		return because(ErrUnsupported, "bound is %q; must be %s or %s", bound, minReplicas, maxReplicas)
+	if bound != minReplicas && bound != BoundMaximum {
+		return because(ErrUnsupported, "bound is %q; must be %s or %s", bound, minReplicas, BoundMaximum)
 	}
 	l.which = bound
 	return nil

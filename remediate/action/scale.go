@@ -18,8 +18,10 @@ const (
 	// ParameterAutoscaler names the HorizontalPodAutoscaler whose bound is moved;
 	// unset where the workload's own scale is.
 	ParameterAutoscaler = "autoscaler"
-	// ParameterBound is that bound: minReplicas or maxReplicas.
+	// ParameterBound is that bound: minReplicas or maxReplicas. Where it is asked for,
+	// the other one is not moved in its place.
 	ParameterBound = "bound"
+	BoundMaximum   = "maxReplicas"
 )
 
 // Scale changes how many replicas a workload has. Where a HorizontalPodAutoscaler
@@ -64,6 +66,9 @@ func (a *Scale) Plan(ctx context.Context, s *Subject) (*Draft, error) {
 	}
 	if err := l.aim(running, to); err != nil {
 		return nil, noted(err, d.Notes)
+	}
+	if asked := string(s.Want.Parameters[ParameterBound]); s.Decision == "" && asked != "" && asked != l.bound() {
+		return nil, noted(because(ErrAlready, "to have %d replicas it is not %s that would be moved", to, asked), d.Notes)
 	}
 	if s.Decision != "" && (l.hpaName() != string(s.Want.Parameters[ParameterAutoscaler]) || l.bound() != string(s.Want.Parameters[ParameterBound])) {
 		return nil, because(ErrChanged, "what decides on the replicas is not what it was: %s now", l)
