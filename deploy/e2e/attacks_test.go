@@ -107,16 +107,13 @@ func guarded(t *testing.T, flags ...string) *operator {
 	return serveIn(t, asDeployed, cluster.KubeconfigPath(), append([]string{"--static-token-file=" + file, "--log-level=debug"}, flags...)...).ready()
 }
 
-type bearer string
-
-func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "Bearer "+string(b))
-	return http.DefaultTransport.RoundTrip(r)
+// showing is a client that shows a token.
+func showing(token string) *http.Client {
+	return &http.Client{Transport: with{"Bearer " + token, http.DefaultTransport}}
 }
 
 func (o *operator) eventsAs(token string) rightsizerv1connect.EventServiceClient {
-	return rightsizerv1connect.NewEventServiceClient(&http.Client{Transport: bearer(token)}, o.url)
+	return rightsizerv1connect.NewEventServiceClient(showing(token), o.url)
 }
 
 // post sends one request as it is and returns its status and answer.

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"os"
@@ -64,11 +65,12 @@ func TestTheCommandsOfTheReadmes(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.Symlink(recording, filepath.Join(dir, "incident.jsonl.gz")))
 	samples := strings.TrimSpace(strings.Repeat("100 ", 9*288))
-	usage := exec.CommandContext(t.Context(), "gzip", "-c")
-	usage.Stdin = strings.NewReader("series,resource,step_s,capacity,values\nshop/web/app,mem_mib,300,," + samples + "\n")
-	packed, err := usage.Output()
+	var packed bytes.Buffer
+	pack := gzip.NewWriter(&packed)
+	_, err = pack.Write([]byte("series,resource,step_s,capacity,values\nshop/web/app,mem_mib,300,," + samples + "\n"))
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "usage.csv.gz"), packed, 0o600))
+	require.NoError(t, pack.Close())
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "usage.csv.gz"), packed.Bytes(), 0o600))
 	require.NoError(t, os.Symlink("usage.csv.gz", filepath.Join(dir, "usage.csv"))) // compressed or not
 
 	files, err := exec.CommandContext(t.Context(), "git", "-C", "../..", "ls-files", "*.md").Output()
@@ -109,7 +111,7 @@ func isElsewhere(line string) bool {
 const follows = 3 * time.Second
 
 // runLine runs a line of a README in a folder that looks like that of the project.
-// What goes on by itself is ended, and worked.
+// What goes on by itself is ended, and worked: a stream has begun by then.
 func (o *operator) runLine(t *testing.T, dir, line string) (string, error) {
 	t.Helper()
 	address := strings.TrimPrefix(o.url, "http://")
@@ -130,6 +132,9 @@ func (o *operator) runLine(t *testing.T, dir, line string) (string, error) {
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
 	if goesOn && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		if strings.Contains(line, "StreamEvents") && !strings.Contains(out.String(), "opened") {
+			return out.String(), errors.New("the stream has not begun")
+		}
 		return out.String(), nil
 	}
 	return out.String(), err

@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"net/http"
 	"testing"
 
 	"connectrpc.com/connect"
@@ -39,7 +38,7 @@ func (c *callers) decider(t *testing.T, name string, editor bool) string {
 }
 
 func (o *operator) remediationsAs(token string) rightsizerv1connect.RemediationServiceClient {
-	return rightsizerv1connect.NewRemediationServiceClient(&http.Client{Transport: bearer(token)}, o.url)
+	return rightsizerv1connect.NewRemediationServiceClient(showing(token), o.url)
 }
 
 // fourEyes has somebody ask for a change and try to have it by himself, by another's
@@ -87,7 +86,7 @@ func fourEyes(t *testing.T, o *operator, who *callers, viewer, admin string) {
 	_, err = o.remediationsAs(bob).ApproveRemediation(t.Context(), approval)
 	assert.Equal(t, connect.CodeAborted, connect.CodeOf(err))
 
-	chain := rightsizerv1connect.NewAuditServiceClient(&http.Client{Transport: bearer(admin)}, o.url)
+	chain := rightsizerv1connect.NewAuditServiceClient(showing(admin), o.url)
 	missing := map[string]bool{"carol": true, "viewer": true}
 	require.Eventually(t, func() bool {
 		page, err := chain.ListAuditRecords(t.Context(), &rightsizerv1.ListAuditRecordsRequest{Namespaces: []string{ours}, Actions: []string{"access.denied"}})

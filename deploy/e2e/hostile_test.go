@@ -35,8 +35,7 @@ func TestAHostilePod(t *testing.T) {
 	const namespace = "hostile"
 	kube, err := kubernetes.NewForConfig(cluster.RESTConfig())
 	require.NoError(t, err)
-	_, err = kube.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, metav1.CreateOptions{})
-	require.NoError(t, err)
+	objects{t: t, client: kube}.makeNamespace(t.Context(), namespace)
 	var mu sync.Mutex
 	var bodies []string
 	endpoint := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

@@ -8,8 +8,6 @@ import (
 	"connectrpc.com/connect"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
@@ -33,8 +31,7 @@ func TestOfTwoReplicasTheLeaderMeasures(t *testing.T) {
 	defer cancel()
 	client, err := kubernetes.NewForConfig(cluster.RESTConfig())
 	require.NoError(t, err)
-	_, err = client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "replicas-operator"}}, metav1.CreateOptions{})
-	require.NoError(t, err)
+	objects{t: t, client: client}.makeNamespace(ctx, "replicas-operator")
 	require.NoError(t, cluster.Apply(ctx, "under-provisioned", namespace))
 	defer cluster.Remove(context.Background(), "under-provisioned", namespace) //nolint:errcheck // the cluster goes anyway
 	flags := []string{
