@@ -46,6 +46,8 @@ type Options struct {
 type Tunnel struct {
 	opts         Options
 	core, leases rest.Interface
+	open         context.Context //nolint:containedctx // ends with Close, and dials with it
+	end          context.CancelCauseFunc
 
 	mu       sync.Mutex
 	link     httpstream.Connection // nil before the first dial
@@ -59,6 +61,7 @@ func New(opts Options) (*Tunnel, error) {
 		return nil, errors.New("tunnel: Config and Namespace must be set")
 	}
 	t := &Tunnel{opts: opts}
+	t.open, t.end = context.WithCancelCause(context.Background())
 	var err error
 	if t.core, err = client(opts.Config, "/api", corev1.SchemeGroupVersion); err != nil {
 		return nil, err
@@ -82,9 +85,18 @@ func client(config *rest.Config, path string, version schema.GroupVersion) (rest
 // http.Transport wants it. Its errors are of type *Error; they name the pod and say
 // what the kubelet said.
 func (t *Tunnel) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(t.open, func() { cancel(errClosed) })()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.open.Err() != nil {
+		return nil, &Error{errClosed}
+	}
 	if err := t.connect(ctx); err != nil {
+		if t.open.Err() != nil {
+			err = errClosed
+		}
 		return nil, &Error{err}
 	}
 	t.requests++
@@ -187,8 +199,12 @@ func isPlain(err error) bool {
 	return ok
 }
 
-// Close ends the tunnel and every connection through it.
+var errClosed = fmt.Errorf("the tunnel is closed: %w", net.ErrClosed)
+
+// Close ends the tunnel, every connection through it and every dial; a later dial
+// fails with [net.ErrClosed].
 func (t *Tunnel) Close() error {
+	t.end(errClosed) // before the lock, which a dial holds
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.link == nil {

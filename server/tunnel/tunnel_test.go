@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 
 	"github.com/rightsizer/rightsizer/server/tunnel"
 	"github.com/rightsizer/rightsizer/server/tunnel/tunneltest"
@@ -102,6 +104,39 @@ func TestABrokenLinkIsMadeAgain(t *testing.T) {
 		return err == nil && got == "/2"
 	}, 10*time.Second, 10*time.Millisecond)
 	assert.Equal(t, []string{"rightsizer-0", "rightsizer-1"}, c.Asked())
+}
+
+// Nobody would close a link that is made after Close.
+func TestAClosedTunnelLeadsNowhere(t *testing.T) {
+	c := tunneltest.New(t, operator(t).Listener.Addr().String())
+	way := open(t, c)
+	require.NoError(t, way.Close())
+	_, err := way.DialContext(t.Context(), "tcp", "x")
+	require.ErrorIs(t, err, net.ErrClosed)
+	assert.Empty(t, c.Asked())
+	require.NoError(t, way.Close(), "once more")
+}
+
+// Close does not wait for the answers that a dial waits for.
+func TestCloseEndsADial(t *testing.T) {
+	asked := make(chan struct{})
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(asked)
+		<-r.Context().Done()
+	}))
+	t.Cleanup(silent.Close)
+	way, err := tunnel.New(tunnel.Options{Config: &rest.Config{Host: silent.URL}, Namespace: tunneltest.Namespace})
+	require.NoError(t, err)
+	dialed := make(chan error, 1)
+	go func() {
+		_, err := way.DialContext(context.Background(), "tcp", "x")
+		dialed <- err
+	}()
+	<-asked
+	began := time.Now()
+	require.NoError(t, way.Close())
+	require.ErrorIs(t, <-dialed, net.ErrClosed)
+	assert.Less(t, time.Since(began), 10*time.Second, "a question may take 15 s")
 }
 
 func TestWhichPod(t *testing.T) {
