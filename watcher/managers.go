@@ -13,8 +13,8 @@ import (
 // maxManagers bounds what is told of one workload.
 const maxManagers = 16
 
-// Managers are what else decides on a workload: autoscalers, by name, then the tool
-// that owns its manifest. At most 16.
+// Managers are what else decides on a workload: autoscalers, by name, at most 15 of
+// them, then the tool that owns its manifest.
 func (w *Watcher) Managers(workload *rightsizerv1.Workload) []*rightsizerv1.WorkloadManager {
 	key := object.WorkloadKey{
 		Namespace: workload.GetNamespace(), Kind: workload.GetRef().GetKind(), Name: workload.GetRef().GetName(),
@@ -28,22 +28,30 @@ func (w *Watcher) Managers(workload *rightsizerv1.Workload) []*rightsizerv1.Work
 	slices.SortStableFunc(out, func(a, b *rightsizerv1.WorkloadManager) int {
 		return cmp.Or(cmp.Compare(a.GetKind(), b.GetKind()), cmp.Compare(a.GetName(), b.GetName()))
 	})
+	out = out[:min(len(out), maxManagers-1)] // the tool matters most
 	if c := w.store.Controller(workload.GetUid()); c != nil && c.Tool != nil {
 		out = append(out, &rightsizerv1.WorkloadManager{Kind: c.Tool.Kind, Name: c.Tool.Name, Decides: "the manifest"})
 	}
-	return out[:min(len(out), maxManagers)]
+	return out
 }
 
 func (w *Watcher) autoscalersOf(key object.WorkloadKey) []*rightsizerv1.WorkloadManager {
+	var out []*rightsizerv1.WorkloadManager
+	w.scalers(func(scaled object.WorkloadKey, a *object.Autoscaler) {
+		if scaled == key {
+			out = append(out, &rightsizerv1.WorkloadManager{Kind: kindAutoscaler, Name: a.Name, Decides: replicasBy(a)})
+		}
+	})
+	return out
+}
+
+// scalers calls f with each autoscaler and what it scales, under the lock.
+func (w *Watcher) scalers(f func(scaled object.WorkloadKey, a *object.Autoscaler)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var out []*rightsizerv1.WorkloadManager
-	for at, a := range w.autoscalers.held {
-		if at.Namespace == key.Namespace && a.TargetKind == key.Kind && a.TargetName == key.Name {
-			out = append(out, &rightsizerv1.WorkloadManager{Kind: kindAutoscaler, Name: at.Name, Decides: replicasBy(a)})
-		}
+	for _, a := range w.autoscalers.held {
+		f(object.WorkloadKey{Namespace: a.Namespace, Kind: a.TargetKind, Name: a.TargetName}, a)
 	}
-	return out
 }
 
 // replicasBy says what an autoscaler does, for a person.

@@ -1,6 +1,7 @@
 package watcher_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,5 +50,26 @@ func TestWhatElseDecidesOnAWorkload(t *testing.T) {
 		server.Put(vpa("Off"))
 		server.Delete(scaler("web", "web"))
 		assert.Empty(t, says())
+	})
+}
+
+// Who owns the manifest is told in any case, beyond the cap on autoscalers too.
+func TestTheToolIsAmongManyManagers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, server := measuring(t, &gauge{cpu: "40m", memory: "20Mi"}, "web-1")
+		defer r.stop()
+		owned := webDeployment()
+		owned.Annotations = map[string]string{"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:shop/web"}
+		server.Put(owned)
+		for i := range 20 {
+			server.Put(scaler(fmt.Sprintf("web-%02d", i), "web", corev1.ResourceCPU))
+		}
+		r.pass(time.Minute)
+		workload, _, _, ok := r.Workload("shop", "Deployment", "web")
+		require.True(t, ok)
+		managers := r.Managers(workload)
+		require.Len(t, managers, 16)
+		assert.Equal(t, "HorizontalPodAutoscaler web-14", managers[14].GetKind()+" "+managers[14].GetName())
+		assert.Equal(t, "Argo CD shop: the manifest", managers[15].GetKind()+" "+managers[15].GetName()+": "+managers[15].GetDecides())
 	})
 }

@@ -90,11 +90,7 @@ type surroundings struct {
 
 func (w *Watcher) surroundings() *surroundings {
 	s := &surroundings{scaled: make(map[object.WorkloadKey]*object.Autoscaler), limits: w.usage.constraints}
-	w.mu.Lock()
-	for key, a := range w.autoscalers.held {
-		s.scaled[object.WorkloadKey{Namespace: key.Namespace, Kind: a.TargetKind, Name: a.TargetName}] = a
-	}
-	w.mu.Unlock()
+	w.scalers(func(scaled object.WorkloadKey, a *object.Autoscaler) { s.scaled[scaled] = a })
 	for _, name := range w.store.NodeNames() {
 		if n := w.store.Node(name); n != nil && !n.Unschedulable {
 			s.largest = s.largest.Max(n.Allocatable)
