@@ -128,9 +128,8 @@ func (w *Watcher) layDown() {
 	for _, s := range m.sources {
 		s.mu.Lock()
 		s.state.DownSince, s.state.Failed, s.state.Cause = 0, 0, ""
-		state := s.state
 		s.mu.Unlock()
-		w.tellSource(&state)
+		w.tellSource(&s.mu, &s.state)
 	}
 }
 

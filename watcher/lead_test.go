@@ -1,6 +1,9 @@
 package watcher_test
 
 import (
+	"runtime"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -8,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"k8s.io/utils/clock"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/watcher"
@@ -110,5 +114,47 @@ func TestASourceThatIsDownEndsWithTheLead(t *testing.T) {
 		leads.Store(false)
 		r.pass(time.Minute)
 		assert.Equal(t, []string{"RESOLVED system.usage_source_down SEVERITY_INFO"}, r.out.types("system."))
+	})
+}
+
+// clockAt is a clock on whose answer a caller by this name waits, once.
+type clockAt struct {
+	clock.RealClock
+
+	caller string
+	wait   func()
+	once   sync.Once
+}
+
+func (c *clockAt) Now() time.Time {
+	if pc, _, _, ok := runtime.Caller(1); ok && strings.HasSuffix(runtime.FuncForPC(pc).Name(), c.caller) {
+		c.once.Do(c.wait)
+	}
+	return c.RealClock.Now()
+}
+
+// A round that ends while the lead is lost says nothing of its source any more: nobody
+// would take that back.
+func TestARoundThatEndsWithTheLeadTellsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gauge{cpu: "40m", memory: "20Mi"}
+		r, server := measuring(t, g, "web-1")
+		r.stop()
+		server.Answer(metricsOfShop, nil)
+		server.Answer("/apis/metrics.k8s.io/v1beta1/nodes", nil)
+		var leads atomic.Bool
+		leads.Store(true)
+		r = start(t, server, keeping, replica(&leads), func(o *watcher.Options) {
+			o.Clock = &clockAt{caller: ").roundOver", wait: func() {
+				leads.Store(false)
+				time.Sleep(3 * time.Second) // and whoever looks after the lead sees it
+			}}
+		})
+		defer r.stop()
+		r.pass(time.Minute)
+		assert.Empty(t, r.out.types("system."))
+		health := r.component("usage/metrics-api")
+		assert.Equal(t, rightsizerv1.HealthState_HEALTH_STATE_OK, health.GetState())
+		assert.Equal(t, "another replica leads, and measures", health.GetReason())
 	})
 }

@@ -281,18 +281,21 @@ func (w *Watcher) tellPast(namespace string, err error) {
 		}
 		p.line.set(now, healthDown, "no answer: "+p.state.Cause)
 	}
-	state := p.state
 	p.mu.Unlock()
-	w.tellSource(&state)
+	w.tellSource(&p.mu, &p.state)
 }
 
-// tellSource looks at a source of usage.
-func (w *Watcher) tellSource(state *object.UsageSource) {
+// tellSource looks at a source of usage, whose state its lock guards: as it is now, for
+// between a change and its telling there may be another.
+func (w *Watcher) tellSource(guard *sync.Mutex, held *object.UsageSource) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	guard.Lock()
+	state := *held
+	guard.Unlock()
 	look(w, &glance[object.UsageSource]{
 		resource: "usage", ref: ref{"UsageSource", object.Key{Name: state.Name}, "usage-source/" + state.Name},
 		detectors: w.opts.Detectors.Sources, subject: detect.SourceSubject,
-		in: detect.SourceInput{Cur: state},
+		in: detect.SourceInput{Cur: &state},
 	})
 }

@@ -100,11 +100,12 @@ func (w *Watcher) targets(s *polled) ([]source.Target, bool) {
 
 // roundOver notes how a source is doing, and tells where that changed.
 func (w *Watcher) roundOver(s *polled, r *source.Round) {
-	if w.usage.idle.Load() {
-		return // The lead was lost meanwhile.
-	}
 	now := w.opts.Clock.Now()
 	s.mu.Lock()
+	if w.usage.idle.Load() { // The lead was lost meanwhile, and layDown has had its word or waits for it.
+		s.mu.Unlock()
+		return
+	}
 	s.rounds++
 	s.failed += uint64(r.Failed)
 	s.state.Targets, s.state.Failed = int32(r.Targets), int32(r.Failed+r.Resting)
@@ -124,10 +125,9 @@ func (w *Watcher) roundOver(s *polled, r *source.Round) {
 		s.state.DownSince, s.state.Cause, s.last = 0, "", now
 		s.line.set(now, healthOK, "")
 	}
-	state := s.state
 	s.mu.Unlock()
 
-	w.tellSource(&state)
+	w.tellSource(&s.mu, &s.state)
 }
 
 // setUsageLines sets what health says of all that is asked about usage.
