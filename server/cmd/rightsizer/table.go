@@ -39,17 +39,23 @@ func addForm(cmd *cobra.Command, form *string, also ...string) {
 	completeValues(cmd, "output", forms(also)...)
 }
 
-// writeValue writes what has no message of its own, as one line of JSON or as YAML.
+// documentOf is JSON as what a terminal may show: one line of it, or YAML.
+func documentOf(line []byte, form string) (string, error) {
+	if form == "yaml" {
+		return asYAML(line)
+	}
+	return text.EscapeJSON(string(line)) + "\n", nil
+}
+
+// writeValue writes what has no message of its own.
 func writeValue(w io.Writer, form string, value any) error {
 	line, err := json.Marshal(value)
 	if err != nil {
 		return fmt.Errorf("encode: %w", err)
 	}
-	document := text.EscapeJSON(string(line)) + "\n"
-	if form == "yaml" {
-		if document, err = asYAML(line); err != nil {
-			return err
-		}
+	document, err := documentOf(line, form)
+	if err != nil {
+		return err
 	}
 	_, err = io.WriteString(w, document)
 	return err //nolint:wrapcheck // nothing to add
@@ -63,11 +69,11 @@ func writeMessages[M proto.Message](w io.Writer, form string, messages ...M) err
 		if err != nil {
 			return fmt.Errorf("encode: %w", err)
 		}
-		document := text.EscapeJSON(string(line)) + "\n"
+		document, err := documentOf(line, form)
+		if err != nil {
+			return err
+		}
 		if form == "yaml" {
-			if document, err = asYAML(line); err != nil {
-				return err
-			}
 			document = "---\n" + document
 		}
 		_, _ = out.WriteString(document) // the writer keeps the first error for Flush
