@@ -29,7 +29,7 @@ func (e *Engine) consult(ctx context.Context, r *v1alpha1.Remediation, s *seen) 
 		}
 		switch answer, err := e.call(ctx, r, s, hook); {
 		case err != nil:
-			out, err := e.holdBack(ctx, r, "waits: webhook "+hook.Name+" gave no answer: "+err.Error())
+			out, err := e.holdBack(ctx, r, "waits: webhook "+hook.Name+" gave no answer: "+err.Error(), retryLater)
 			return out, true, err
 		case answer.Veto:
 			out, err := goOn(e.move(ctx, r, v1alpha1.StateRejected, hookName(hook), "vetoed: "+answer.Reason))
@@ -63,11 +63,11 @@ func (e *Engine) call(ctx context.Context, r *v1alpha1.Remediation, s *seen, hoo
 
 var errNoWebhooks = errors.New("no webhook can be called here")
 
-// holdBack notes why it waits.
-func (e *Engine) holdBack(ctx context.Context, r *v1alpha1.Remediation, why string) (outcome, error) {
+// holdBack notes why it waits, and for how long it does.
+func (e *Engine) holdBack(ctx context.Context, r *v1alpha1.Remediation, why string, after time.Duration) (outcome, error) {
 	why = plan.Cut(why, shownMessage)
 	if r.Status.Message == why {
-		return wait(retryLater)
+		return wait(after)
 	}
 	_, err := e.write(ctx, r, func(status *v1alpha1.RemediationStatus) error {
 		if status.State == "" {
@@ -78,7 +78,7 @@ func (e *Engine) holdBack(ctx context.Context, r *v1alpha1.Remediation, why stri
 		status.Message = why
 		return nil
 	})
-	return outcome{after: retryLater}, err
+	return outcome{after: after}, err
 }
 
 // advised asks the webhooks that may approve in a person's place. by is the one

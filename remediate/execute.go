@@ -112,6 +112,9 @@ func (e *Engine) begin(ctx context.Context, r *v1alpha1.Remediation, s *seen, in
 // executing goes on with what was begun: by this process a moment ago, or by one
 // that is gone.
 func (e *Engine) executing(ctx context.Context, r *v1alpha1.Remediation, s *seen) (outcome, error) {
+	if left := e.resting.left(objectKey{r.Namespace, r.Name}, e.now()); left > 0 {
+		return wait(left)
+	}
 	a, ok := e.opts.Actions.Get(r.Spec.Action.Kind)
 	if !ok {
 		return outcome{}, fmt.Errorf("there is no action %q", r.Spec.Action.Kind)
@@ -125,9 +128,6 @@ func (e *Engine) executing(ctx context.Context, r *v1alpha1.Remediation, s *seen
 		if err != nil {
 			return outcome{}, err
 		}
-	}
-	if left := e.resting.left(objectKey{r.Namespace, r.Name}, e.now()); left > 0 {
-		return wait(left)
 	}
 	if r.Status.Holder != e.opts.Identity {
 		taken, err := e.write(ctx, r, func(status *v1alpha1.RemediationStatus) error {
@@ -181,7 +181,7 @@ func (e *Engine) held(ctx context.Context, r *v1alpha1.Remediation, after time.D
 	}
 	for i := range r.Status.Targets {
 		if t := &r.Status.Targets[i]; t.Result == v1alpha1.TargetIntended && t.Message != "" {
-			return e.holdBack(ctx, r, "waits: "+t.Message)
+			return e.holdBack(ctx, r, "waits: "+t.Message, after)
 		}
 	}
 	return wait(after)

@@ -87,6 +87,31 @@ func TestARestartWaitsForRoomInADisruptionBudget(t *testing.T) {
 	}
 }
 
+// The longer there is no room, the more rarely it is asked, whatever happens to the
+// workload meanwhile.
+func TestARestartThatWaitsForLongAsksRarely(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := quiet(t, 3)
+		w.api.Room(false)
+		w.spec.Approval.Expiry = v1alpha1.Of(3 * time.Hour)
+		o := w.start("one", nil)
+		defer o.stop()
+		_, err := o.ask(restart("web-1"))
+		require.NoError(t, err)
+		w.in(v1alpha1.StateExecuting)
+		time.Sleep(30 * time.Minute)
+		before := o.client.Asked()
+		for range 300 {
+			ev := w.started()
+			ev.Type = "pod.ready"
+			o.events <- ev
+			time.Sleep(time.Second)
+		}
+		assert.LessOrEqual(t, o.client.Asked()-before, 10, "at most twice in five minutes")
+	})
+}
+
 // A replacement that does not become ready calls a person: an eviction cannot be
 // taken back.
 func TestARestartThatDoesNotHelpIsEscalated(t *testing.T) {

@@ -34,6 +34,7 @@ type Client struct {
 	after  bool
 	cut    bool
 	failed func()
+	asked  int
 }
 
 // Client makes a client of its own.
@@ -58,6 +59,13 @@ func (c *Client) CutAt(n int, after bool, failed func()) {
 	c.left, c.after, c.failed = n, after, failed
 }
 
+// Asked is how many requests it has made, reads and dry runs among them.
+func (c *Client) Asked() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.asked
+}
+
 // RoundTrip implements http.RoundTripper.
 func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := req.Context().Err(); err != nil {
@@ -78,6 +86,7 @@ func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
 func (c *Client) gate(req *http.Request) (before, after bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.asked++
 	if c.cut {
 		return true, false
 	}
