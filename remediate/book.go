@@ -125,6 +125,9 @@ func (b *book) put(r *v1alpha1.Remediation) bool {
 	if r.Status.StartTime != nil || !h.open {
 		delete(b.claimed, h.key)
 	}
+	if !h.open {
+		b.e.resting.end(h.key)
+	}
 	told := h.steps
 	h.steps = len(r.Status.Transitions)
 	synced := b.synced
@@ -192,6 +195,7 @@ func (b *book) remove(key objectKey) {
 		b.unlink(h)
 	}
 	delete(b.claimed, key)
+	b.e.resting.end(key)
 }
 
 // of lists the Remediations of a workload that there is something to do for, the
@@ -399,6 +403,7 @@ func (b *book) forgetOthers(present map[objectKey]bool) {
 	for key, h := range b.items {
 		if !present[key] {
 			b.unlink(h)
+			b.e.resting.end(key)
 		}
 	}
 	b.synced, b.broken, b.err = true, time.Time{}, nil

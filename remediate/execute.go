@@ -333,6 +333,13 @@ func (r *rests) until(key objectKey, at time.Time) {
 	r.over[key] = at
 }
 
+// end forgets what is not open any more.
+func (r *rests) end(key objectKey) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.over, key)
+}
+
 // left is how long it is still left alone; 0 is not at all.
 func (r *rests) left(key objectKey, now time.Time) time.Duration {
 	r.mu.Lock()
