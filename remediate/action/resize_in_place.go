@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -128,22 +129,31 @@ func (a *ResizeInPlace) allowed(ctx context.Context, s *Subject, pod *corev1.Pod
 }
 
 // fitting asks the server by a dry run whether it takes the size, and once more
-// for a smaller step where a LimitRange or a quota is in the way. What its node
-// could never give is not asked for.
+// for a smaller step where a LimitRange or a quota is in the way, or where the node
+// could never give it: that is looked up at the same time, since the killed
+// container waits.
 func (a *ResizeInPlace) fitting(ctx context.Context, s *Subject, pod *corev1.Pod, at place, from, to policy.Size, notes []string) (policy.Size, []string, error) {
 	if err := a.allowed(ctx, s, pod, at, from, to); err != nil {
 		return to, notes, noted(err, notes)
 	}
-	onNode, why, err := a.onNode(ctx, pod, at, from, to)
+	var (
+		wg      sync.WaitGroup
+		onNode  policy.Size
+		why     string
+		nodeErr error
+	)
+	wg.Go(func() { onNode, why, nodeErr = a.onNode(ctx, pod, at, from, to) })
+	err := a.tryOut(ctx, pod, at, to)
+	wg.Wait()
 	switch {
-	case err != nil:
-		return to, notes, err
+	case nodeErr != nil:
+		return to, notes, nodeErr
 	case onNode == from:
 		return to, notes, because(ErrUnsupported, "not on this node: %s", why)
 	case onNode != to && a.allowed(ctx, s, pod, at, from, onNode) == nil:
 		to, notes = onNode, append(notes, why)
+		err = a.tryOut(ctx, pod, at, to)
 	}
-	err = a.resize(ctx, pod.Namespace, pod.Name, patchOf(pod, at, to), kube.Write{Manager: "rightsizer", DryRun: true})
 	if !errors.Is(err, ErrRefused) {
 		return to, append(notes, "the API server takes it: server-side dry run"), err
 	}
@@ -154,10 +164,15 @@ func (a *ResizeInPlace) fitting(ctx context.Context, s *Subject, pod *corev1.Pod
 	if again := a.allowed(ctx, s, pod, at, from, smaller); again != nil {
 		return to, notes, err
 	}
-	if again := a.resize(ctx, pod.Namespace, pod.Name, patchOf(pod, at, smaller), kube.Write{Manager: "rightsizer", DryRun: true}); again != nil {
+	if again := a.tryOut(ctx, pod, at, smaller); again != nil {
 		return to, notes, again
 	}
 	return smaller, append(notes, why, "the API server takes the smaller step: server-side dry run"), nil
+}
+
+// tryOut is a dry run.
+func (a *ResizeInPlace) tryOut(ctx context.Context, pod *corev1.Pod, at place, to policy.Size) error {
+	return a.resize(ctx, pod.Namespace, pod.Name, patchOf(pod, at, to), kube.Write{Manager: "rightsizer", DryRun: true})
 }
 
 // noted adds to an error what was found before it.
