@@ -215,6 +215,17 @@ func (b *book) of(key workloadKey) []*v1alpha1.Remediation {
 	return out
 }
 
+// current is a Remediation as it is now, a copy; nil where there is nothing to do for
+// it any more.
+func (b *book) current(key objectKey) *v1alpha1.Remediation {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if h := b.items[key]; h != nil && (h.open || h.rollback) && h.full != nil {
+		return h.full.DeepCopy()
+	}
+	return nil
+}
+
 // row returns the open Remediation of a row, a copy or nil, and the number of its
 // last episode.
 func (b *book) row(r row) (open *v1alpha1.Remediation, last int) {

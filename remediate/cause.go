@@ -55,14 +55,16 @@ func (e *Engine) take(ev *rightsizerv1.Event) {
 // process does what there is to do for one workload.
 func (e *Engine) process(ctx context.Context, key workloadKey) {
 	causes, look := e.waiting.take(key)
-	wake := alarm{}
+	wake, open := alarm{}, e.book.of(key) // what its causes make is driven as it is made
 	for _, container := range containersOf(causes) {
 		if again, after := e.decide(ctx, key, container.name, container.events); len(again) > 0 {
 			e.waiting.again(key, again, after)
 		}
 	}
-	for _, r := range e.book.of(key) {
-		wake.in(e.drive(ctx, r, nil))
+	for _, r := range open {
+		if r = e.book.current(objectKey{r.Namespace, r.Name}); r != nil {
+			wake.in(e.drive(ctx, r, nil))
+		}
 	}
 	if look {
 		wake.in(e.renew(ctx, key))

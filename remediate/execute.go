@@ -168,10 +168,14 @@ func (e *Engine) carryOut(ctx context.Context, r *v1alpha1.Remediation, s *seen,
 	if !anyApplied(r) {
 		return goOn(e.giveUp(ctx, r, "no object could be changed: "+firstMessage(r)))
 	}
-	return goOn(e.write(ctx, r, func(status *v1alpha1.RemediationStatus) error {
+	next, err := e.write(ctx, r, func(status *v1alpha1.RemediationStatus) error {
 		status.Targets = r.Status.Targets
 		return plan.Move(status, v1alpha1.StateVerifying, e.opts.Identity, fmt.Sprintf("%d of %d objects changed", applied(r), len(r.Status.Targets)), e.now())
-	}))
+	})
+	if err != nil || told(r) {
+		return goOn(next, err)
+	}
+	return wait(lookFirst) // at once it would be seen under way
 }
 
 // held keeps what was done so far, and says why the rest waits.
