@@ -2,11 +2,8 @@ package app
 
 import (
 	"context"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 
@@ -17,6 +14,7 @@ import (
 	"github.com/rightsizer/rightsizer/remediate/announce"
 	"github.com/rightsizer/rightsizer/remediate/kube"
 	"github.com/rightsizer/rightsizer/remediate/webhook"
+	"github.com/rightsizer/rightsizer/server/tlsconf"
 )
 
 // remediation is the part that repairs, with who may.
@@ -104,13 +102,9 @@ func (a *App) newWebhooks() (*webhook.Caller, error) {
 		Cluster: a.cluster.ClusterID, UserAgent: "rightsizer/" + a.opts.Version,
 	}
 	if file := a.cfg.WebhookCAFile; file != "" {
-		pem, err := os.ReadFile(file)
-		if err != nil {
+		var err error
+		if opts.RootCAs, err = tlsconf.Roots(file); err != nil {
 			return nil, a.wrong("webhook-ca-file", file, err)
-		}
-		opts.RootCAs = x509.NewCertPool()
-		if !opts.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, a.wrong("webhook-ca-file", file, errors.New("it has no certificates in PEM"))
 		}
 	}
 	made, err := webhook.New(opts)

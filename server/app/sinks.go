@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +16,7 @@ import (
 	"github.com/rightsizer/rightsizer/server/codec"
 	"github.com/rightsizer/rightsizer/server/config"
 	"github.com/rightsizer/rightsizer/server/sink"
+	"github.com/rightsizer/rightsizer/server/tlsconf"
 )
 
 // outlet is a sink with what it holds open.
@@ -72,13 +72,9 @@ func (a *App) newSink(i int, metrics *sink.Metrics) (outlet, error) {
 		opts.Secrets = string(secrets)
 	}
 	if c.CAFile != "" {
-		pem, err := os.ReadFile(c.CAFile)
-		if err != nil {
+		var err error
+		if opts.RootCAs, err = tlsconf.Roots(c.CAFile); err != nil {
 			return outlet{}, a.sinkError(i, "ca-file", c.CAFile, err)
-		}
-		opts.RootCAs = x509.NewCertPool()
-		if !opts.RootCAs.AppendCertsFromPEM(pem) {
-			return outlet{}, a.sinkError(i, "ca-file", c.CAFile, errors.New("it has no certificates in PEM"))
 		}
 	}
 	endpoint, err := outbound.NewEndpoint(opts)

@@ -116,7 +116,7 @@ func TestSinksThatCannotBeUsed(t *testing.T) {
 		`filter: {eventTypes: ["Not A Type"]}`: `event_types[0]`,
 		`secret-file: /no/such/file`:           `sinks[0].secret-file (`,
 		fmt.Sprintf("secret-file: %q", empty):  `the file is empty`,
-		fmt.Sprintf("ca-file: %q", empty):      `no certificates`,
+		fmt.Sprintf("ca-file: %q", empty):      `no certificate in PEM`,
 	} {
 		_, err := newWithSinks(t, "sinks:\n- name: a\n  url: https://example.com\n  "+text+"\n")
 		var wrong config.SettingError

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -84,6 +85,23 @@ func readPair(certFile, keyFile string, cert, key []byte) (*tls.Certificate, err
 	return &pair, nil
 }
 
+// Roots reads a file of certificates to trust, once; it must hold at least one.
+func Roots(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it names the file
+	}
+	return pool(file, pem)
+}
+
+func pool(file string, pem []byte) (*x509.CertPool, error) {
+	out := x509.NewCertPool()
+	if !out.AppendCertsFromPEM(pem) {
+		return nil, errors.New("no certificate in PEM in " + file)
+	}
+	return out, nil
+}
+
 // Authorities are the certificates of those who may vouch for others, such as
 // clients, from a PEM file that is followed.
 type Authorities struct {
@@ -96,11 +114,7 @@ func AuthoritiesFrom(file, what string, logger *slog.Logger) (*Authorities, erro
 	files, err := follow.New(follow.Options[*x509.CertPool]{
 		Paths: []string{file}, What: what, Logger: logger,
 		Parse: func(contents [][]byte) (*x509.CertPool, error) {
-			pool := x509.NewCertPool()
-			if !pool.AppendCertsFromPEM(contents[0]) {
-				return nil, errors.New("no certificate in PEM in " + file)
-			}
-			return pool, nil
+			return pool(file, contents[0])
 		},
 		Changed: func(_ *x509.CertPool, err error) {
 			if err == nil {

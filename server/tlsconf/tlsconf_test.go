@@ -205,3 +205,23 @@ func TestSelfSigned(t *testing.T) {
 	require.NoError(t, made.Leaf.VerifyHostname("::1"))
 	assert.Regexp(t, `^([0-9A-F]{2}:){31}[0-9A-F]{2}$`, tlsconf.Fingerprint(made))
 }
+
+func TestRoots(t *testing.T) {
+	cert, key, _ := pair(t, time.Now())
+	folder := t.TempDir()
+	file := func(name string, data []byte) string {
+		path := filepath.Join(folder, name)
+		require.NoError(t, os.WriteFile(path, data, 0o600))
+		return path
+	}
+	roots, err := tlsconf.Roots(file("ca.crt", cert))
+	require.NoError(t, err)
+	want := x509.NewCertPool()
+	require.True(t, want.AppendCertsFromPEM(cert))
+	assert.True(t, roots.Equal(want))
+
+	_, err = tlsconf.Roots(file("ca.key", key))
+	require.EqualError(t, err, "no certificate in PEM in "+filepath.Join(folder, "ca.key"))
+	_, err = tlsconf.Roots(filepath.Join(folder, "none"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/rightsizer/rightsizer/server/codec"
 	"github.com/rightsizer/rightsizer/server/config"
+	"github.com/rightsizer/rightsizer/server/tlsconf"
 )
 
 // connectFlags say where the operator is, and how it is known.
@@ -96,13 +96,9 @@ func (o *connectFlags) transport() (*http.Transport, error) {
 	transport = transport.Clone()
 	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS13}
 	if o.caFile != "" {
-		pem, err := os.ReadFile(o.caFile)
-		if err != nil {
+		var err error
+		if transport.TLSClientConfig.RootCAs, err = tlsconf.Roots(o.caFile); err != nil {
 			return nil, fmt.Errorf("--server-ca-file: %w", err)
-		}
-		transport.TLSClientConfig.RootCAs = x509.NewCertPool()
-		if !transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("--server-ca-file: wants certificates in PEM")
 		}
 	}
 	if o.fingerprint != "" {
