@@ -11,6 +11,7 @@ import (
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/server/follow"
+	"github.com/rightsizer/rightsizer/server/text"
 )
 
 // followedFile decides on who gets in, and changes while the operator runs.
@@ -71,9 +72,7 @@ func (a *App) accessHealth() []*rightsizerv1.ComponentHealth {
 		}
 		reasons = append(reasons, fmt.Sprintf("the changed %s are refused and the former ones stay in force, for those as well who were taken out: %v", file.what, refusal.Why))
 	}
-	if out.Reason = strings.Join(reasons, "; "); len(out.GetReason()) > maxReason {
-		out.Reason = strings.ToValidUTF8(out.GetReason()[:maxReason], "")
-	}
+	out.Reason = text.Cut(strings.Join(reasons, "; "), maxReason)
 	return []*rightsizerv1.ComponentHealth{out}
 }
 

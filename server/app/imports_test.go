@@ -48,12 +48,12 @@ var allowed = map[string][]string{
 	"server/intercept":      {"gen", "server/codec", "server/rpc/rpcerr", "server/auth"},
 	"server/rpc":            {"gen", "server/codec", "server/rpc/rpcerr", "server/rpc/page", "server/auth"},
 	"server/stream":         {"gen", "bus", "server/codec", "server/rpc/rpcerr", "server/rpc/page", "server/auth"},
-	"server/ws":             {"gen", "bus", "server/codec", "server/stream", "server/auth", "server/rpc/rpcerr"},
+	"server/ws":             {"gen", "bus", "server/codec", "server/stream", "server/auth", "server/rpc/rpcerr", "server/text"},
 	"server/sink":           {"gen", "bus", "server/codec"},
 	"server/streamtest":     {"gen", "server/codec"},
 	"server/tunnel":         {},
 	"server/app":            {"*"},
-	"server/cmd/rightsizer": {"gen", "watcher/recommend", "server/app", "server/codec", "server/config", "server/suggest", "server/text", "server/tunnel"},
+	"server/cmd/rightsizer": {"gen", "watcher/recommend", "server/app", "server/codec", "server/config", "server/suggest", "server/text", "server/tlsconf", "server/tunnel"},
 }
 
 // The import graph is what the layout says: nobody but the composition root sees

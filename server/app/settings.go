@@ -19,8 +19,8 @@ import (
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/server/config"
 	"github.com/rightsizer/rightsizer/server/follow"
+	"github.com/rightsizer/rightsizer/server/text"
 	"github.com/rightsizer/rightsizer/watcher"
-	"github.com/rightsizer/rightsizer/watcher/recommend"
 )
 
 // Types of the events that tell of the configuration. Each replica tells of its own.
@@ -170,11 +170,7 @@ func (s *settings) pending() []string {
 // tune brings the live settings to those who heed them.
 func (a *App) tune(cfg *config.Config) {
 	if tuned, ok := a.cluster.(interface{ Tune(watcher.Tuning) error }); ok {
-		t := watcher.Tuning{Thresholds: thresholds(cfg)}
-		if p := cfg.Price; p.CoreHour > 0 || p.GiBHour > 0 {
-			t.Price = &recommend.Price{CoreHour: p.CoreHour, GiBHour: p.GiBHour}
-		}
-		_ = tuned.Tune(t) // It fails only for thresholds that judged refuses.
+		_ = tuned.Tune(watcher.Tuning{Thresholds: thresholds(cfg), Price: price(cfg)}) // It fails only for thresholds that judged refuses.
 	}
 	a.access.pace.SetPace(cfg.RequestsPerSecond, cfg.RequestBurst)
 	if a.opts.SetLogLevel != nil {
@@ -198,7 +194,7 @@ func (s *settings) tell(eventType string, severity rightsizerv1.Severity, reason
 	s.app.bus.Publish(&rightsizerv1.Event{
 		Id: problem, ProblemId: problem, CorrelationId: problem, Phase: rightsizerv1.Phase_PHASE_POINT, Type: eventType, Severity: severity,
 		OccurredTime: now, ObservedTime: now, Cluster: cluster, Object: &rightsizerv1.ObjectRef{Kind: "Operator", Name: "rightsizer"},
-		Reason: reason, Message: cut(message, maxReason),
+		Reason: reason, Message: text.Cut(message, maxReason),
 	})
 }
 
@@ -215,14 +211,6 @@ func withoutValues(err error) string {
 		words[i] = p.Error()
 	}
 	return strings.Join(words, "; ")
-}
-
-// cut shortens text to at most most bytes.
-func cut(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most-len("…")], "") + "…"
 }
 
 func (a *App) settingsSteps() []step {
@@ -247,11 +235,11 @@ func (a *App) settingsHealth() []*rightsizerv1.ComponentHealth {
 	}
 	out := &rightsizerv1.ComponentHealth{Component: "configuration", State: rightsizerv1.HealthState_HEALTH_STATE_OK, Since: timestamppb.New(a.started)}
 	if waiting := a.settings.pending(); len(waiting) > 0 {
-		out.Reason = cut("changes wait for a restart: "+strings.Join(waiting, ", "), maxReason)
+		out.Reason = text.Cut("changes wait for a restart: "+strings.Join(waiting, ", "), maxReason)
 	}
 	if refusal := a.settings.files.Refused(); refusal != nil {
 		out.State, out.Since = rightsizerv1.HealthState_HEALTH_STATE_DEGRADED, timestamppb.New(refusal.Since)
-		out.Reason = cut("the changed configuration is refused and the former one stays in force: "+withoutValues(refusal.Why), maxReason)
+		out.Reason = text.Cut("the changed configuration is refused and the former one stays in force: "+withoutValues(refusal.Why), maxReason)
 	}
 	return []*rightsizerv1.ComponentHealth{out}
 }

@@ -14,20 +14,25 @@ func usageOptions(cfg *config.Config, leading func() bool) watcher.UsageOptions 
 	o := watcher.UsageOptions{
 		Leading: leading, Sources: c.SourceList(), Interval: c.Interval, DetailInterval: c.DetailInterval,
 		KubeletCAFile: c.KubeletCAFile, KubeletInsecure: c.KubeletInsecureTLS,
-		SketchBytes: c.SketchBytes, HistoryBytes: c.HistoryBytes, DaemonSetNodeLabel: c.DaemonSetNodeLabel,
+		SketchBytes: c.SketchBytes, HistoryBytes: c.HistoryBytes, DaemonSetNodeLabel: c.DaemonSetNodeLabel, Price: price(cfg),
 	}
 	if c.PrometheusURL != "" {
 		o.Prometheus = &source.PrometheusOptions{
 			URL: c.PrometheusURL, CAFile: c.PrometheusCAFile, TokenFile: c.PrometheusTokenFile, Insecure: c.PrometheusInsecureTLS,
 		}
 	}
-	if p := cfg.Price; p.CoreHour > 0 || p.GiBHour > 0 {
-		o.Price = &recommend.Price{CoreHour: p.CoreHour, GiBHour: p.GiBHour}
-	}
 	if c.Checkpoints == "on" || c.Checkpoints == "auto" && cfg.Kubeconfig == "" {
 		o.CheckpointNamespace = operatorNamespace(cfg.OperatorNamespace)
 	}
 	return o
+}
+
+// price is what a core and a GiB cost; nil where nobody said.
+func price(cfg *config.Config) *recommend.Price {
+	if p := cfg.Price; p.CoreHour > 0 || p.GiBHour > 0 {
+		return &recommend.Price{CoreHour: p.CoreHour, GiBHour: p.GiBHour}
+	}
+	return nil
 }
 
 // metrics is what a Cluster measured, nil where it measures nothing.

@@ -4,7 +4,7 @@
 // hide what follows, with an invisible one reorder what is read.
 //
 // [Escape] writes such characters out for people, [EscapeJSON] within JSON, and
-// [JSONWriter] for whatever writes JSON lines. Pages and webhooks carry JSON, which
+// [JSONWriter] for whatever writes JSON lines. [Cut] keeps to a bound. Pages and webhooks carry JSON, which
 // escapes for itself and is never markup; the watcher cleans what it takes in.
 package text
 
@@ -47,6 +47,16 @@ func EscapeJSON(text string) string {
 func surrogates(r rune) (high, low rune) {
 	r -= 0x10000
 	return 0xd800 + r>>10, 0xdc00 + r&0x3ff
+}
+
+// Cut shortens text to at most most bytes, 3 or more, at a character, and shows that it
+// did.
+func Cut(text string, most int) string {
+	const mark = "…"
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:max(most-len(mark), 0)], "") + mark
 }
 
 func escapeWith(text string, hostile func(rune) bool, write func(rune) string) string {

@@ -60,3 +60,12 @@ func FuzzEscape(f *testing.F) {
 		require.Equal(t, was, is)
 	})
 }
+
+func TestCut(t *testing.T) {
+	t.Parallel()
+	for want, most := range map[string]int{"grün, 日本": 13, "grün, …": 12, "gr…": 6, "…": 3} {
+		got := text.Cut("grün, 日本", most)
+		assert.Equal(t, want, got)
+		assert.LessOrEqual(t, len(got), most)
+	}
+}

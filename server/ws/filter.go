@@ -3,7 +3,6 @@ package ws
 import (
 	"errors"
 	"strings"
-	"unicode/utf8"
 
 	"buf.build/go/protovalidate"
 	"connectrpc.com/connect"
@@ -50,15 +49,4 @@ func jsonPath(path string) string {
 		return name + "[" + key
 	}
 	return name
-}
-
-// cut shortens text to at most n bytes, at a character.
-func cut(text string, n int) string {
-	if len(text) <= n {
-		return text
-	}
-	for n > 0 && !utf8.RuneStart(text[n]) {
-		n--
-	}
-	return text[:n]
 }

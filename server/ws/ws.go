@@ -23,6 +23,7 @@ import (
 	"github.com/rightsizer/rightsizer/server/auth"
 	"github.com/rightsizer/rightsizer/server/rpc/rpcerr"
 	"github.com/rightsizer/rightsizer/server/stream"
+	"github.com/rightsizer/rightsizer/server/text"
 )
 
 // Options make a Handler.
@@ -341,5 +342,5 @@ func (b *bridge) close(code websocket.StatusCode, reason string) {
 	// The connection itself: the library's CloseNow waits for a Close under way.
 	impatient := time.AfterFunc(b.opts.closeWait, func() { _ = b.line.Close() })
 	defer impatient.Stop()
-	_ = b.conn.Close(code, cut(reason, maxCloseReason))
+	_ = b.conn.Close(code, text.Cut(reason, maxCloseReason))
 }
