@@ -11,7 +11,7 @@ import (
 // marks are what tools that apply manifests leave on the objects, as annotations or
 // labels whose value names what the object belongs to: the most telling first, since
 // Argo CD and Flux may apply charts of Helm's. remediate/kube knows those of them
-// that take changes back.
+// that take changes back; a test of server/app holds both together.
 var marks = []struct{ tool, key string }{
 	{"Argo CD", "argocd.argoproj.io/tracking-id"}, // app:group/kind:namespace/name
 	{"Argo CD", "argocd.argoproj.io/instance"},
