@@ -36,8 +36,8 @@ func completeNamespaces(cmd *cobra.Command, o *connectFlags) {
 	}))
 }
 
-// completeRemediations offers the names of repairs in a namespace, those first that
-// a verb could be about, each with what it is.
+// completeRemediations offers the names of repairs in a namespace, those that a verb
+// could be about, each with what it is.
 func completeRemediations(o *remediationOptions, states ...rightsizerv1.RemediationState) cobra.CompletionFunc {
 	return asking(&o.connectFlags, func(ctx context.Context, to *connection, args []string) ([]string, error) {
 		namespace := o.namespace
