@@ -394,7 +394,8 @@ type ListEventsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The events, in the order asked for.
 	Events []*Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
-	// Token of the next page; empty on the last.
+	// Token of the next page; empty on the last. A page may hold fewer than asked for
+	// with more to come.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// Position before the oldest event that is held. Opaque.
 	Oldest string `protobuf:"bytes,3,opt,name=oldest,proto3" json:"oldest,omitempty"`
@@ -587,7 +588,8 @@ type ListIncidentsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The incidents.
 	Incidents []*Incident `protobuf:"bytes,1,rep,name=incidents,proto3" json:"incidents,omitempty"`
-	// Token of the next page; empty on the last.
+	// Token of the next page; empty on the last. A page may hold fewer than asked for
+	// with more to come.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -706,7 +708,8 @@ type ListConnectionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The open streams.
 	Connections []*Connection `protobuf:"bytes,1,rep,name=connections,proto3" json:"connections,omitempty"`
-	// Token of the next page; empty on the last.
+	// Token of the next page; empty on the last. A page may hold fewer than asked for
+	// with more to come.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -91,7 +91,8 @@ type ListClustersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The clusters.
 	Clusters []*Cluster `protobuf:"bytes,1,rep,name=clusters,proto3" json:"clusters,omitempty"`
-	// Token of the next page; empty on the last.
+	// Token of the next page; empty on the last. A page may hold fewer than asked for
+	// with more to come.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -945,7 +945,8 @@ type ListRemediationsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The repairs.
 	Remediations []*Remediation `protobuf:"bytes,1,rep,name=remediations,proto3" json:"remediations,omitempty"`
-	// Token of the next page; empty on the last.
+	// Token of the next page; empty on the last. A page may hold fewer than asked for
+	// with more to come.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -148,7 +148,8 @@ type ListWorkloadsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The workloads.
 	Workloads []*Workload `protobuf:"bytes,1,rep,name=workloads,proto3" json:"workloads,omitempty"`
-	// Token of the next page; empty on the last.
+	// Token of the next page; empty on the last. A page may hold fewer than asked for
+	// with more to come.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// How many workloads match in all.
 	TotalSize     int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
@@ -469,7 +470,8 @@ type ListRecommendationsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The recommendations in the order asked for.
 	Recommendations []*Recommendation `protobuf:"bytes,1,rep,name=recommendations,proto3" json:"recommendations,omitempty"`
-	// Token of the next page; empty on the last.
+	// Token of the next page; empty on the last. A page may hold fewer than asked for
+	// with more to come.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// How many match in all.
 	TotalSize     int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`

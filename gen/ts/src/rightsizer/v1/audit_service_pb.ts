@@ -280,7 +280,8 @@ export type ListAuditRecordsResponse = Message<"rightsizer.v1.ListAuditRecordsRe
   records: AuditRecord[];
 
   /**
-   * Token of the next page; empty on the last.
+   * Token of the next page; empty on the last. A page may hold fewer than asked for
+   * with more to come.
    *
    * @generated from field: string next_page_token = 2;
    */

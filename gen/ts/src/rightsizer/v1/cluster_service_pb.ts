@@ -164,7 +164,8 @@ export type ListNodesResponse = Message<"rightsizer.v1.ListNodesResponse"> & {
   nodes: Node[];
 
   /**
-   * Token of the next page; empty on the last.
+   * Token of the next page; empty on the last. A page may hold fewer than asked for
+   * with more to come.
    *
    * @generated from field: string next_page_token = 2;
    */

@@ -236,7 +236,8 @@ export type ListEventsResponse = Message<"rightsizer.v1.ListEventsResponse"> & {
   events: Event[];
 
   /**
-   * Token of the next page; empty on the last.
+   * Token of the next page; empty on the last. A page may hold fewer than asked for
+   * with more to come.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -357,7 +358,8 @@ export type ListIncidentsResponse = Message<"rightsizer.v1.ListIncidentsResponse
   incidents: Incident[];
 
   /**
-   * Token of the next page; empty on the last.
+   * Token of the next page; empty on the last. A page may hold fewer than asked for
+   * with more to come.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -420,7 +422,8 @@ export type ListConnectionsResponse = Message<"rightsizer.v1.ListConnectionsResp
   connections: Connection[];
 
   /**
-   * Token of the next page; empty on the last.
+   * Token of the next page; empty on the last. A page may hold fewer than asked for
+   * with more to come.
    *
    * @generated from field: string next_page_token = 2;
    */

@@ -65,7 +65,8 @@ export type ListClustersResponse = Message<"rightsizer.v1.ListClustersResponse">
   clusters: Cluster[];
 
   /**
-   * Token of the next page; empty on the last.
+   * Token of the next page; empty on the last. A page may hold fewer than asked for
+   * with more to come.
    *
    * @generated from field: string next_page_token = 2;
    */

@@ -147,7 +147,8 @@ export type ListPoliciesResponse = Message<"rightsizer.v1.ListPoliciesResponse">
   policies: Policy[];
 
   /**
-   * Token of the next page; empty on the last.
+   * Token of the next page; empty on the last. A page may hold fewer than asked for
+   * with more to come.
    *
    * @generated from field: string next_page_token = 2;
    */

@@ -553,7 +553,8 @@ export type ListRemediationsResponse = Message<"rightsizer.v1.ListRemediationsRe
   remediations: Remediation[];
 
   /**
-   * Token of the next page; empty on the last.
+   * Token of the next page; empty on the last. A page may hold fewer than asked for
+   * with more to come.
    *
    * @generated from field: string next_page_token = 2;
    */

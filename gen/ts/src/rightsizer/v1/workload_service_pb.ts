@@ -114,7 +114,8 @@ export type ListWorkloadsResponse = Message<"rightsizer.v1.ListWorkloadsResponse
   workloads: Workload[];
 
   /**
-   * Token of the next page; empty on the last.
+   * Token of the next page; empty on the last. A page may hold fewer than asked for
+   * with more to come.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -305,7 +306,8 @@ export type ListRecommendationsResponse = Message<"rightsizer.v1.ListRecommendat
   recommendations: Recommendation[];
 
   /**
-   * Token of the next page; empty on the last.
+   * Token of the next page; empty on the last. A page may hold fewer than asked for
+   * with more to come.
    *
    * @generated from field: string next_page_token = 2;
    */
