@@ -8,6 +8,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/remediate/guard"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
 
@@ -94,13 +95,35 @@ func (w *waiting) cause(key workloadKey, ev *rightsizerv1.Event) {
 	if slices.ContainsFunc(known, func(k *rightsizerv1.Event) bool { return k.GetId() == ev.GetId() }) {
 		return
 	}
-	if !ok && len(w.causes) >= MaxWaiting || len(known) >= v1alpha1.MaxCauses {
+	if !ok && len(w.causes) >= MaxWaiting {
 		w.e.metrics.dropped.WithLabelValues("cause").Inc()
 		return
 	}
-	w.causes[key] = append(known, ev)
-	w.queue.Add(key)
+	if known, ok = w.join(known, ev); ok {
+		w.causes[key] = known
+		w.queue.Add(key)
+	}
 }
+
+// join adds a cause to those of its workload; false where there is no room for it.
+// Pods that are not ready, whose causes are held for minutes, make room for others:
+// the oldest first.
+func (w *waiting) join(known []*rightsizerv1.Event, ev *rightsizerv1.Event) ([]*rightsizerv1.Event, bool) {
+	if len(known) >= v1alpha1.MaxCauses {
+		w.e.metrics.dropped.WithLabelValues("cause").Inc()
+		held := -1
+		if !heldLong(ev) {
+			held = slices.IndexFunc(known, heldLong)
+		}
+		if held < 0 {
+			return known, false
+		}
+		known = slices.Delete(known, held, held+1)
+	}
+	return append(known, ev), true
+}
+
+func heldLong(ev *rightsizerv1.Event) bool { return ev.GetType() == guard.TypeNotReady }
 
 // take returns why a workload waited, once.
 func (w *waiting) take(key workloadKey) (causes []*rightsizerv1.Event, look bool) {
@@ -119,6 +142,9 @@ func (w *waiting) again(key workloadKey, causes []*rightsizerv1.Event, after tim
 	if w.queue == nil {
 		return
 	}
-	w.causes[key] = append(causes, w.causes[key]...)
+	for _, ev := range w.causes[key] { // those that came meanwhile
+		causes, _ = w.join(causes, ev)
+	}
+	w.causes[key] = causes
 	w.queue.AddAfter(key, after)
 }
