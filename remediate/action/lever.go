@@ -162,9 +162,9 @@ func (l *lever) intent(running int32) *v1alpha1.Target {
 		Before:  &v1alpha1.TargetValues{Replicas: new(l.now())},
 		Desired: &v1alpha1.TargetValues{Replicas: new(l.to)},
 	}
-	number(t.Before, numberFields, fingerprint(l.fields()))
+	t.Before.SetNumber(numberFields, fingerprint(l.fields()))
 	if l.hpa != nil {
-		number(t.Before, numberRunning, int64(running))
+		t.Before.SetNumber(numberRunning, int64(running))
 	}
 	return t
 }

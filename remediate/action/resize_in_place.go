@@ -280,7 +280,7 @@ func (a *ResizeInPlace) Apply(ctx context.Context, s *Subject, t *v1alpha1.Targe
 	if err != nil {
 		return Judge(err)
 	}
-	number(t.Desired, numberGeneration, after.Generation)
+	t.Desired.SetNumber(numberGeneration, after.Generation)
 	return nil
 }
 
@@ -325,7 +325,7 @@ func (a *ResizeInPlace) ReadBack(ctx context.Context, s *Subject, t *v1alpha1.Ta
 	}
 	made := WroteBy(pod.ManagedFields, s.Manager())
 	if made {
-		number(t.Desired, numberGeneration, pod.Generation)
+		t.Desired.SetNumber(numberGeneration, pod.Generation)
 	}
 	return made, nil
 }
@@ -344,7 +344,7 @@ func (a *ResizeInPlace) Verify(ctx context.Context, s *Subject, t *v1alpha1.Targ
 	}
 	status := statusOf(pod, s.Container)
 	out := &Sight{Ready: isReady(pod), Ends: ends(status), LastOOM: lastOOM(status)}
-	out.Stage, out.Message = stageOf(pod, status, sizeIn(t.Desired), numbered(t.Desired, numberGeneration))
+	out.Stage, out.Message = stageOf(pod, status, sizeIn(t.Desired), t.Desired.Number(numberGeneration))
 	return out, nil
 }
 

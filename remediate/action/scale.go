@@ -35,8 +35,8 @@ const (
 // Else the workload's scale subresource is written.
 type Scale struct{ Client *kube.Client }
 
-// scalable are the resources whose scale can be written.
-var scalable = map[string]string{"Deployment": "deployments", "StatefulSet": "statefulsets", "ReplicaSet": "replicasets"}
+// scalable are the kinds whose scale can be written.
+var scalable = map[string]bool{"Deployment": true, "StatefulSet": true, "ReplicaSet": true}
 
 // Kind implements Action.
 func (*Scale) Kind() v1alpha1.ActionKind { return v1alpha1.ActionScale }
@@ -44,10 +44,12 @@ func (*Scale) Kind() v1alpha1.ActionKind { return v1alpha1.ActionScale }
 // Rights implements Action: those of both ways, since which one it takes shows
 // only later.
 func (*Scale) Rights(workloadKind string) []Right {
-	return []Right{
-		{Group: "apps", Resource: scalable[workloadKind] + "/scale", Verb: "update"},
-		{Group: autoscalersGroup, Resource: "horizontalpodautoscalers", Verb: "patch"},
+	autoscaler := Right{Group: autoscalersGroup, Resource: "horizontalpodautoscalers", Verb: "patch"}
+	if !scalable[workloadKind] {
+		return []Right{autoscaler} // Plan says that it cannot be scaled
 	}
+	group, resource := kube.Resource(workloadKind)
+	return []Right{{Group: group, Resource: resource + "/scale", Verb: "update"}, autoscaler}
 }
 
 // Plan implements Action.
@@ -88,7 +90,7 @@ func (a *Scale) Plan(ctx context.Context, s *Subject) (*Draft, error) {
 
 // lever is what decides on the replicas of a workload that can be scaled.
 func (a *Scale) lever(ctx context.Context, s *Subject) (*lever, error) {
-	if scalable[s.Workload.Kind] == "" {
+	if !scalable[s.Workload.Kind] {
 		return nil, because(ErrUnsupported, "a %s cannot be scaled", s.Workload.Kind)
 	}
 	hpa, err := a.autoscaler(ctx, s.Workload)
@@ -190,7 +192,7 @@ func (a *Scale) ReadBack(ctx context.Context, s *Subject, t *v1alpha1.Target) (b
 		return false, because(ErrGone, "%s is another one by now", l)
 	case WroteBy(l.fields(), s.Manager()):
 		return true, nil
-	case fingerprint(l.fields()) != numbered(t.Before, numberFields):
+	case fingerprint(l.fields()) != t.Before.Number(numberFields):
 		return false, because(ErrGone, "somebody else has written to %s meanwhile, which stands: it is %d", l, l.now())
 	}
 	return false, nil

@@ -72,14 +72,7 @@ func sizeIn(v *v1alpha1.TargetValues) policy.Size {
 	return policy.Size{Requests: policy.FromResources(v.Requests), Limits: policy.FromResources(v.Limits)}
 }
 
-// numbered reads a number that is kept in TargetValues.Other, 0 where there is
-// none.
-func numbered(v *v1alpha1.TargetValues, name string) int64 { return v.Number(name) }
-
-// number writes it.
-func number(v *v1alpha1.TargetValues, name string, value int64) { v.SetNumber(name, value) }
-
-// Names of the numbers that are kept.
+// Names of the numbers that are kept in TargetValues.Other.
 const (
 	numberEnds       = "ends"
 	numberGeneration = "generation"
@@ -92,11 +85,11 @@ func SetEnds(t *v1alpha1.Target, ends int32) {
 	if t.Before == nil {
 		t.Before = &v1alpha1.TargetValues{}
 	}
-	number(t.Before, numberEnds, int64(ends))
+	t.Before.SetNumber(numberEnds, int64(ends))
 }
 
 // Ends reads it.
-func Ends(t *v1alpha1.Target) int32 { return int32(numbered(t.Before, numberEnds)) }
+func Ends(t *v1alpha1.Target) int32 { return int32(t.Before.Number(numberEnds)) }
 
 // SetDisrupts notes how many pods an effect disrupts, and how many of these are
 // ready.
@@ -210,7 +203,7 @@ func ReplicasOf(t *v1alpha1.Target) (from, to int32) {
 		return *v.Replicas
 	}
 	from, to = read(t.Before), read(t.Desired)
-	if running := numbered(t.Before, numberRunning); running > 0 {
+	if running := t.Before.Number(numberRunning); running > 0 {
 		from = int32(running) // a bound was moved
 	}
 	return from, to
