@@ -147,14 +147,20 @@ func (c *Client) Node(ctx context.Context, name string) (*corev1.Node, error) {
 	return node, nil
 }
 
-// maxNodes is how many nodes are looked at.
-const maxNodes = 2000
+// nodesPage is how many nodes are listed at a time.
+const nodesPage = 500
 
-// Nodes lists the nodes of the cluster, at most 2,000.
+// Nodes lists the nodes of the cluster.
 func (c *Client) Nodes(ctx context.Context) ([]corev1.Node, error) {
-	var out corev1.NodeList
-	if err := c.list(ctx, &out, metav1.ListOptions{Limit: maxNodes}, "/api/v1/nodes"); err != nil {
-		return nil, fmt.Errorf("list the nodes: %w", err)
+	var out []corev1.Node
+	for opts := (metav1.ListOptions{Limit: nodesPage}); ; {
+		var page corev1.NodeList
+		if err := c.list(ctx, &page, opts, "/api/v1/nodes"); err != nil {
+			return nil, fmt.Errorf("list the nodes: %w", err)
+		}
+		out = append(out, page.Items...)
+		if opts.Continue = page.Continue; opts.Continue == "" {
+			return out, nil
+		}
 	}
-	return out.Items, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -167,7 +168,7 @@ func (a *API) route(req *http.Request, path []string, by int) (any, error) {
 	case w.Resource == "" && path[len(path)-2] == "nodes":
 		return a.node(path[len(path)-1])
 	case w.Resource == "" && path[len(path)-1] == "nodes":
-		return corev1.NodeList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "NodeList"}, Items: a.nodes}, nil
+		return a.listNodes(req.URL.Query()), nil
 	case w.Resource == deployments, w.Resource == statefulSets, w.Resource == daemonSets, w.Resource == cronJobs, w.Resource == jobs:
 		return a.workload(req.Method, w, body, dry)
 	case w.Resource == replicaSets:
@@ -227,6 +228,19 @@ func (a *API) node(name string) (any, error) {
 		}
 	}
 	return nil, notFound("nodes", name)
+}
+
+// listNodes lists nodes, page by page; a.mu is held.
+func (a *API) listNodes(query url.Values) corev1.NodeList {
+	out := corev1.NodeList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "NodeList"}}
+	from, _ := strconv.Atoi(query.Get("continue")) // its own, or none
+	limit, err := strconv.Atoi(query.Get("limit"))
+	if to := from + limit; err == nil && to < len(a.nodes) {
+		out.Items, out.Continue = a.nodes[from:to], strconv.Itoa(to)
+	} else {
+		out.Items = a.nodes[from:]
+	}
+	return out
 }
 
 func (a *API) listPods(namespace, selector string) (any, error) {
