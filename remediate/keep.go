@@ -85,9 +85,13 @@ func (e *Engine) follow(ctx context.Context, key workloadKey, r *v1alpha1.Remedi
 		if !verdict.Needs(guard.Approve) && r.Spec.Action.Kind != v1alpha1.ActionRestartPod {
 			return nil, e.until(verdict), nil
 		}
+	case guard.DryRun:
+		if e.book.dryRun(rowOf(r), e.now().Add(-dryRunAgain)) {
+			return nil, 0, nil
+		}
+		r.Spec.DryRun = true
 	default:
 	}
-	r.Spec.DryRun = verdict.Outcome() == guard.DryRun
 	made, err := e.create(ctx, r)
 	return made, 0, err
 }

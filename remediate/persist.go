@@ -204,24 +204,13 @@ func (e *Engine) renewOne(ctx context.Context, key workloadKey, s *seen, c *cure
 	if c.approval != nil {
 		r.Spec.Reason = plan.Cut(fmt.Sprintf("follows %s, which %s approved", c.decision.name, c.approval.User), 1024)
 	}
-	facts, err := e.facts(ctx, r, &own)
-	if err != nil {
-		return retryLater
-	}
-	facts.Decision.Approved = c.approval != nil
-	switch verdict := guard.Ask(facts); verdict.Outcome() {
-	case guard.Stop:
-		d := verdict.Decisive()
-		e.refuse(key, c.container, d.Guard, d.String())
-		return 0
-	case guard.Wait:
-		return e.until(verdict)
-	default:
-	}
-	made, err := e.create(ctx, r)
-	if err != nil {
+	made, after, err := e.follow(ctx, key, r, &own)
+	switch {
+	case err != nil:
 		e.logger.WarnContext(ctx, "remediation: a lasting cure was not made", slog.String("workload", key.String()), slog.Any("error", err))
 		return retryLater
+	case made == nil:
+		return after
 	}
 	return e.drive(ctx, made, &own)
 }

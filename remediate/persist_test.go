@@ -148,6 +148,28 @@ func TestALargeCureIsGivenToNewPodsAtOnce(t *testing.T) {
 	})
 }
 
+// Where the policy has come to dry runs since, a cure is not tried out anew with each
+// pod that starts.
+func TestACureThatIsOnlyDryRunIsNotMadeAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		first := w.start("first", nil)
+		require.True(t, until(w.ended))
+		first.stop()
+		w.problems = nil
+		w.spec.Mode = v1alpha1.ModeDryRun
+		o := w.start("one", nil)
+		defer o.stop()
+		w.changed(func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(3)) })
+		for range 10 {
+			o.events <- w.started()
+			time.Sleep(time.Minute)
+		}
+		assert.ElementsMatch(t, []v1alpha1.RemediationState{v1alpha1.StateSucceeded, v1alpha1.StateDryRun}, w.states(v1alpha1.ActionResizeInPlace), w.story())
+	})
+}
+
 // What has to last is kept as long as it does, and no longer.
 func TestARecordIsKeptAsLongAsItsCureLasts(t *testing.T) {
 	t.Parallel()
