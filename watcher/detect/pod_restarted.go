@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"time"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/watcher/object"
@@ -30,12 +31,25 @@ func (Restarted) Detect(in *PodInput, out []Finding) []Finding {
 	for i := range in.Cur.Containers {
 		c := &in.Cur.Containers[i]
 		if c.Last == nil || c.RestartCount == 0 || c.Last.Reason == reasonOOMKilled ||
-			c.LastAttempt()+1-c.RowStart >= in.Thresholds.CrashLoopRestarts {
+			c.LastAttempt()+1-rowOfLast(c, in.Thresholds.CrashLoopReset) >= in.Thresholds.CrashLoopRestarts {
 			continue
 		}
 		out = append(out, restarted(in, c))
 	}
 	return out
+}
+
+// rowOfLast is where the row of short runs begins that the end in Last belongs to.
+// That is the row before where a long run has just ended: nobody knows its
+// beginning any more, and what may have been counted in a crash loop is no news.
+func rowOfLast(c *object.Container, reset time.Duration) int32 {
+	switch {
+	case c.LastAttempt() >= c.RowStart:
+		return c.RowStart
+	case long(c.Last, reset):
+		return c.LastAttempt()
+	}
+	return 0
 }
 
 func restarted(in *PodInput, c *object.Container) Finding {
