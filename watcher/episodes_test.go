@@ -96,7 +96,21 @@ func episodes() map[string]episode {
 		e.InvolvedObject = corev1.ObjectReference{Kind: "StatefulSet", Namespace: "shop", Name: "db", UID: "uid-db"}
 		return e
 	}
+	failures, failing := int32(0), time.Now()
 	return map[string]episode{
+		"a probe fails in the same words, of which the kubelet keeps one Event": {
+			"pod.probe_failed.readiness", func(s *watchertest.Server) {
+				s.Put(unready("web-a"))
+				for range 3 {
+					failures++
+					s.Put(warned("probe", "web-a", "Unhealthy", "Readiness probe failed: refused", failures, failing, time.Now()))
+					time.Sleep(10 * time.Second)
+				}
+			}, func(s *watchertest.Server) {
+				s.Put(web("web-a"))
+				time.Sleep(15 * time.Minute) // Longer than the silence that ends a row.
+			}, false,
+		},
 		"a StatefulSet falls short": {
 			"statefulset.unavailable", func(s *watchertest.Server) { s.Put(stateful(0)) }, func(s *watchertest.Server) { s.Put(stateful(1)) }, true,
 		},

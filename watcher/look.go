@@ -54,6 +54,11 @@ func look[O any](w *Watcher, g *glance[O]) {
 		}
 		from = failed + 1
 	}
+	for i := range w.findings {
+		if note := w.findings[i].Ends; note != nil {
+			note.End()
+		}
+	}
 	w.wakeAt(g.ref)
 	if len(w.findings) == 0 && !w.tracker.Has(g.ref.uid) {
 		return // Nearly always: a healthy object.

@@ -134,7 +134,7 @@ func behaviourSettings() []Setting {
 			"How long a pod may wait to start for no more particular reason."),
 		number[int32]("probe-failures", 3, 1, 1000, func(c *Config) *int32 { return &c.ProbeFailures },
 			"Failures of a probe in a row that are a problem."),
-		span("probe-quiet", 2*time.Minute, 10*time.Second, time.Hour, func(c *Config) *time.Duration { return &c.ProbeQuiet },
+		span("probe-quiet", 6*time.Minute, 10*time.Second, time.Hour, func(c *Config) *time.Duration { return &c.ProbeQuiet },
 			"How long a ready container's probe must not be told as failed for the problem to be over."),
 		span("evidence-quiet", 10*time.Minute, time.Minute, time.Hour, func(c *Config) *time.Duration { return &c.EvidenceQuiet },
 			"How long Kubernetes Events must not repeat a failure of a volume or a sandbox for it to be over."),

@@ -90,7 +90,7 @@ func crashLoop(in *PodInput, c *object.Container) (Finding, bool) {
 	if l.end == nil {
 		l.end = c.Last
 	}
-	if l.waits() {
+	if heldBack(l.c) {
 		l.announced++
 	}
 	how := l.over()
@@ -103,20 +103,20 @@ func crashLoop(in *PodInput, c *object.Container) (Finding, bool) {
 	return l.finding(how), true
 }
 
-// waits says that the kubelet holds the container back before another start.
-func (l *loop) waits() bool {
-	switch l.c.State.Kind {
+// heldBack says that the kubelet holds a container back before another start.
+func heldBack(c *object.Container) bool {
+	switch c.State.Kind {
 	case object.Ended:
-		return l.restartsAfter(l.c.State.Terminated)
+		return restartsAfter(c, c.State.Terminated)
 	case object.Waiting:
-		return l.c.State.Reason == reasonCrashLoopBackOff
+		return c.State.Reason == reasonCrashLoopBackOff
 	case object.Running:
 	}
 	return false
 }
 
-func (l *loop) restartsAfter(t *object.Terminated) bool {
-	return l.c.Restart == object.RestartAlways || t.ExitCode != 0
+func restartsAfter(c *object.Container, t *object.Terminated) bool {
+	return c.Restart == object.RestartAlways || c.Restart == object.RestartOnFailure && t.ExitCode != 0
 }
 
 // open says that the row is long enough. A restart that is merely due does not
@@ -150,7 +150,7 @@ func (l *loop) over() string {
 		return "the pod was deleted"
 	case in.Cur.Ended():
 		return "the pod ended in phase " + in.Cur.Phase
-	case c.State.Kind == object.Ended && !l.restartsAfter(c.State.Terminated):
+	case c.State.Kind == object.Ended && !restartsAfter(c, c.State.Terminated):
 		return "it completed"
 	case c.State.Kind == object.Running && c.State.StartedAt > 0 &&
 		in.Now.Unix() >= c.State.StartedAt+l.reset():
@@ -227,7 +227,7 @@ func (l *loop) details(how string) *rightsizerv1.CrashLoopDetails {
 			d.LastFinishedTime = timestamppb.New(time.Unix(l.end.FinishedAt, 0))
 		}
 	}
-	if how == "" && l.waits() {
+	if how == "" && heldBack(l.c) {
 		d.Backoff = durationpb.New(backoff(l.announced - l.row))
 	}
 	return d

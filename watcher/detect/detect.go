@@ -212,9 +212,13 @@ type Finding struct {
 	// Unix seconds; 0 is never. A finding that has nothing but Wake says only
 	// that.
 	Wake int64
+	// Ends is a note of the evidence whose row is over, so that it says nothing of
+	// what comes later; nil for none. Such a finding says only that.
+	Ends *Note
 }
 
-// Silent says that the finding is no more than a wish to be looked at again.
+// Silent says that the finding is about no cause: no more than a wish to be looked
+// at again, or that something is over.
 func (f *Finding) Silent() bool {
 	return f.Type == ""
 }

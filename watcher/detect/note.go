@@ -23,14 +23,15 @@ type Note struct {
 	// First and Last are when it was said first and last, in Unix seconds.
 	First int64
 	Last  int64
-	// Began is Since as it was when the row was new: part of identities, so that
-	// an older series that is heard of later changes none.
+	// Began is Since as it was when the row was new, or the latest time where a
+	// series that is heard of late may be more than one row: part of identities,
+	// so that an older series that is heard of later changes none.
 	Began int64
 	// Count is how often it was said, as far as known, at least 1. Kubelets
 	// count over the whole life of an Event, however long it was silent.
 	Count int32
 	// Row is how often it was said in the present row, with at most 10 min
-	// between two times, and Since when that row began.
+	// between two times, 0 once that is over, and Since when that row began.
 	Row   int32
 	Since int64
 }
@@ -81,6 +82,11 @@ func NoteOf(e *object.KubeEvent) (Note, bool) {
 		note.Row, note.Since = note.Count, note.First
 	}
 	note.Began = note.Since
+	if note.Last-note.First > note.gap() {
+		// There may have been a silence in it that ended a row, and the row before
+		// has the id of the beginning. Another id for one row is the lesser harm.
+		note.Began = note.Last
+	}
 	return note, ok
 }
 
@@ -107,18 +113,23 @@ func (e Evidence) Renew(next *Note, unheard bool) {
 	}
 	created := e.Find(topicCreated, "")
 	if unheard || created != nil && created.Last > known.Last && next.Last >= created.Last {
-		known.Row, known.Since, known.Began = 0, next.Since, next.Since
+		known.End()
 	}
 }
 
-// Merge adds what a later Event of the same topic and part said. After a gap, a
+// End says that what was told is over: the next time begins a new row.
+func (n *Note) End() {
+	n.Row = 0
+}
+
+// Merge adds what a later Event of the same topic and part said. After a row, a
 // series that began since then takes the place of the one that is known. Within
 // a row it does not: words that change each time (a process id, the time of a
 // run) make Events of their own.
 func (n *Note) Merge(later *Note) {
 	same := later.First == n.First
 	switch {
-	case later.Last-n.Last <= n.gap():
+	case n.Row > 0 && later.Last-n.Last <= n.gap():
 		n.Since = min(n.Since, later.Since)
 		n.Row++
 		if same { // The same Event may have been counted up several times.

@@ -26,8 +26,8 @@ func probes() []string {
 type Probe struct{}
 
 // probeResolves is how both end.
-const probeResolves = "2 min (ProbeQuiet) without such an Event while the container is ready or does not run, the end or the " +
-	"deletion of the pod"
+const probeResolves = "6 min (ProbeQuiet) without such an Event or a restart while the container is ready, or as long without an " +
+	"Event while it does not run and is not about to, the end or the deletion of the pod"
 
 // Docs implements Detector.
 func (Probe) Docs() []Doc {
@@ -72,10 +72,15 @@ func (Probe) Detect(in *PodInput, out []Finding) []Finding {
 }
 
 func probe(in *PodInput, c *object.Container, kind string, n *Note, out []Finding) []Finding {
-	quietAt := n.Last + inSeconds(in.Thresholds.ProbeQuiet)
-	fine := c.Ready || c.State.Kind != object.Running
+	// What does not run is not probed, and what is restarted again and again says
+	// little: of a pod's Events most are then those of its restarts.
+	since, fine := n.Last, !heldBack(c)
+	if c.State.Kind == object.Running {
+		since, fine = max(n.Last, c.State.StartedAt), c.Ready
+	}
+	quietAt := since + inSeconds(in.Thresholds.ProbeQuiet)
 	if fine && in.Now.Unix() >= quietAt {
-		return out
+		return append(out, Finding{Ends: n})
 	}
 	severity := downOr(in, warning)
 	typ, does, end := typeProbe+kind, " fails its ", " no longer fails its "

@@ -164,7 +164,7 @@ status:
 			{at: "13:00:05", events: []string{said("Unhealthy", "Readiness probe failed: EOF", "12:00:05", "13:00:05", 2)}},
 			{at: "14:00:05", events: []string{said("Unhealthy", "Readiness probe failed: EOF", "12:00:05", "14:00:05", 3)}},
 			{at: "14:00:25", events: []string{said("Unhealthy", "Readiness probe failed: EOF", "12:00:05", "14:00:25", 5)}, want: []string{"OPENED pod.probe_failed.readiness"}},
-			{at: "14:02:25", want: []string{"RESOLVED pod.probe_failed.readiness"}},
+			{at: "14:06:25", want: []string{"RESOLVED pod.probe_failed.readiness"}},
 		},
 		"a failure in other words each time is one problem": {
 			{at: "12:01:00", pod: runningPod("12:00:01", false), events: []string{
@@ -237,8 +237,9 @@ status:
 			{at: "12:01:25", events: []string{said("Unhealthy", message, "12:01:05", "12:01:25", 3)}, want: []string{"OPENED " + typ}, said: []string{"fails its " + strings.ToLower(kind) + " probe: HTTP probe failed with statuscode: 503"}},
 			{at: "12:09:00"},
 			{at: "12:09:01", pod: runningPod("12:00:01", true), want: []string{"RESOLVED " + typ}},
-			{at: "12:09:05", events: []string{said("Unhealthy", message, "12:01:05", "12:09:05", 4)}, want: []string{"OPENED " + typ}},
-			{at: "12:11:05", want: []string{"RESOLVED " + typ}},
+			{at: "12:09:05", events: []string{said("Unhealthy", message, "12:01:05", "12:09:05", 6)}},
+			{at: "12:09:05", events: []string{said("Unhealthy", message, "12:01:05", "12:09:05", 8)}, want: []string{"OPENED " + typ}},
+			{at: "12:15:05", want: []string{"RESOLVED " + typ}},
 		}
 	}
 	for _, kind := range []string{"Liveness", "Readiness", "Startup"} {

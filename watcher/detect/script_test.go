@@ -89,6 +89,11 @@ func (s *script) play(steps ...step) {
 		for _, d := range detect.Pods() {
 			findings = d.Detect(in, findings)
 		}
+		for _, f := range findings {
+			if f.Ends != nil {
+				f.Ends.End()
+			}
+		}
 		got := s.tracker.Observe(&track.Observation{
 			Subject: detect.PodSubject(in), Cluster: "c1", Now: in.Now, Gone: st.gone, Findings: findings,
 		}, nil)

@@ -38,8 +38,8 @@ type Thresholds struct {
 	// kubelets take by default before they act: programs that start fail some.
 	ProbeFailures int32
 	// ProbeQuiet is how long a ready container's probe must not be told as failed
-	// for the problem to be over. From 10 s to 1 h. Default 2 min: longer than
-	// the usual period of a probe, times its failure threshold.
+	// for the problem to be over. From 10 s to 1 h. Default 6 min: of one pod
+	// kubelets tell 25 things at once, then one in 5 min, and probes have periods.
 	ProbeQuiet time.Duration
 	// EvidenceQuiet is how long Kubernetes Events must not repeat a failure that
 	// shows nowhere else (volumes, sandboxes) for it to be over. From 1 min to
@@ -109,7 +109,7 @@ func DefaultThresholds() Thresholds {
 		UnschedulableAfter:        10 * time.Second,
 		PendingAfter:              5 * time.Minute,
 		ProbeFailures:             3,
-		ProbeQuiet:                2 * time.Minute,
+		ProbeQuiet:                6 * time.Minute,
 		EvidenceQuiet:             10 * time.Minute,
 		ExhaustionPercent:         90,
 		ExhaustionCriticalPercent: 97,
