@@ -15,7 +15,7 @@ BIN     := .tools/bin
 PROMETHEUS := $(CURDIR)/.build/prometheus/usr/bin
 CONTROLLER_GEN = $(BIN)/controller-gen paths=./remediate/policy/v1alpha1
 # Modules of their own, beside the root: each is vetted and tested like it.
-MODULES := . deploy/devcluster deploy/e2e deploy/manifests deploy/dashboards bus/bench server/bench watcher/recommend/bench
+MODULES := . proto/openapi deploy/devcluster deploy/e2e deploy/manifests deploy/dashboards bus/bench server/bench watcher/recommend/bench
 # Where schema breakage is measured from; empty before the first release.
 RELEASE := $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null)
 say = @printf '\033[1m== %s\033[0m\n' "$(1)" >&2
@@ -54,10 +54,10 @@ bin/devcluster:
 # ---- generated code --------------------------------------------------------
 
 .PHONY: generate
-generate: .build/protovalidate.stamp .build/buf.stamp .build/controller-gen.stamp ## Go and TypeScript from proto/, DeepCopy and CRDs from remediate/policy/v1alpha1, manifests from the chart
+generate: .build/protovalidate.stamp .build/buf.stamp .build/controller-gen.stamp ## Go, TypeScript and OpenAPI from proto/, DeepCopy and CRDs from remediate/policy/v1alpha1, manifests from the chart
 	$(call say,generating gen/)
 	@$(BUF) format -w
-	@find gen -name '*.go' -delete; rm -rf gen/ts/src
+	@find gen -name '*.go' -delete; rm -rf gen/ts/src gen/openapi
 	@$(BUF) generate
 	$(call say,generating DeepCopy and deploy/crd/)
 	@$(CONTROLLER_GEN) object crd output:object:dir=remediate/policy/v1alpha1 output:crd:dir=deploy/crd
@@ -98,7 +98,7 @@ format: .build/tools.stamp .build/buf.stamp .build/protovalidate.stamp .build/we
 	@cd web && npm run --silent format
 
 .PHONY: test
-test: checkgenerate lint test-go test-conformance test-web test-feed test-dashboards test-devcluster test-manifests fuzz-smoke e2e ## Everything that must pass
+test: checkgenerate lint test-go test-openapi test-conformance test-web test-feed test-dashboards test-devcluster test-manifests fuzz-smoke e2e ## Everything that must pass
 	$(call say,all of it passed)
 
 .PHONY: test-go
@@ -106,6 +106,11 @@ test-go: web/dist/index.html ## Unit and property tests, race detector on
 	@.ci/toolchain prometheus
 	$(call say,go test -race)
 	@PATH=$(PROMETHEUS):$$PATH go test -race -shuffle=on -timeout=10m ./...
+
+.PHONY: test-openapi
+test-openapi: ## The generator of the OpenAPI document, and the document beside the rules of the protos
+	$(call say,openapi)
+	@cd proto/openapi && go test -race ./...
 
 .PHONY: fuzz-smoke
 fuzz-smoke: ## Each fuzz target for two seconds
