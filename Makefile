@@ -110,7 +110,7 @@ test-go: web/dist/index.html ## Unit and property tests, race detector on
 .PHONY: test-openapi
 test-openapi: ## The generator of the OpenAPI document, and the document beside the rules of the protos
 	$(call say,openapi)
-	@cd proto/openapi && go test -race ./...
+	@cd proto/openapi && go test ./...
 
 .PHONY: fuzz-smoke
 fuzz-smoke: ## Each fuzz target for two seconds
