@@ -117,10 +117,16 @@ func (b *Bus) Run(ctx context.Context) error {
 // Publish puts an event into the ring. It never waits for a reader. The event
 // belongs to the bus from here on.
 func (b *Bus) Publish(ev *rightsizerv1.Event) {
-	e := &Entry{bus: b}
-	e.event.Event = ev
-	e.msg.Message = &e.event
-	b.add(e, b.history.of(ev.GetNamespace()))
+	b.add(newEntry(b, ev), b.history.of(ev.GetNamespace()))
+}
+
+// PublishConfidential is Publish for those readers alone whose scope has what is
+// confidential: to all others it is as if there were no such event, in losses and
+// gaps as well.
+func (b *Bus) PublishConfidential(ev *rightsizerv1.Event) {
+	e := newEntry(b, ev)
+	e.confidential = true
+	b.add(e, confidential)
 }
 
 // PublishIncident puts an incident's change into the ring.

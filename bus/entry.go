@@ -32,15 +32,23 @@ const (
 // Entry is one published message. It is immutable: readers share it. The message
 // and its most frequent wrapper lie in it, which makes it one allocation.
 type Entry struct {
-	seq   uint64 // what a delivery touches comes first, within a cache line
-	event rightsizerv1.StreamEventsResponse_Event
-	msg   rightsizerv1.StreamEventsResponse
+	seq          uint64 // what a delivery touches comes first, within a cache line
+	confidential bool   // for those alone whose scope says so
+	event        rightsizerv1.StreamEventsResponse_Event
+	msg          rightsizerv1.StreamEventsResponse
 
 	bus  *Bus
 	held atomic.Int64 // bytes counted against the bus, estimated; released when the ring gave it up
 
 	encodings [formats]atomic.Pointer[[]byte]
 	encode    sync.Mutex
+}
+
+func newEntry(b *Bus, ev *rightsizerv1.Event) *Entry {
+	e := &Entry{bus: b}
+	e.event.Event = ev
+	e.msg.Message = &e.event
+	return e
 }
 
 // Message returns what was published, its position included. It must not be

@@ -9,12 +9,24 @@ import (
 // Scope is the set of namespaces that a reader may see. The zero value sees
 // nothing; AllNamespaces sees everything.
 type Scope struct {
-	all        bool
-	namespaces []string
+	all          bool
+	confidential bool
+	namespaces   []string
 }
 
-// AllNamespaces is the scope of a reader who may see the whole cluster.
+// AllNamespaces is the scope of a reader who may see the whole cluster, but for what
+// is confidential.
 func AllNamespaces() Scope { return Scope{all: true} }
+
+// WithConfidential is the scope with what PublishConfidential published, where the
+// whole cluster is in it. Any other is left as it is.
+func (s Scope) WithConfidential() Scope {
+	s.confidential = s.all
+	return s
+}
+
+// Confidential says that what is confidential is in scope.
+func (s Scope) Confidential() bool { return s.confidential }
 
 // All says that the whole cluster is in scope.
 func (s Scope) All() bool { return s.all }
@@ -34,6 +46,7 @@ type Filter struct {
 	anywhere   bool                // no restriction by namespace
 	scope      map[string]struct{} // what may be seen; not looked at where whole
 	whole      bool                // all may be seen
+	secrets    bool                // and what is confidential
 	severities uint8               // a bit for each that passes
 	tags       []tag
 	workloads  []workload
@@ -61,7 +74,7 @@ func Compile(f *rightsizerv1.EventFilter, scope Scope) *Filter {
 		}
 		c.types[t] = struct{}{}
 	}
-	c.whole, c.scope = scope.all, set(scope.namespaces)
+	c.whole, c.secrets, c.scope = scope.all, scope.confidential, set(scope.namespaces)
 	c.namespaces, c.anywhere = visible(f.GetNamespaces(), c.scope, scope.all)
 	for k, v := range f.GetTags() {
 		c.tags = append(c.tags, tag{k, v})
@@ -140,10 +153,15 @@ func severityBits(f *rightsizerv1.EventFilter) uint8 {
 func severityBit(s rightsizerv1.Severity) uint8 { return 1 << uint32(s) }
 
 // Matches says whether the entry passes.
-func (c *Filter) Matches(e *Entry) bool { return c.everything || c.MatchesMessage(&e.msg) }
+func (c *Filter) Matches(e *Entry) bool {
+	if e.confidential && !c.secrets {
+		return false
+	}
+	return c.everything || c.MatchesMessage(&e.msg)
+}
 
 // MatchesMessage says whether a message passes: events and incidents by their
-// fields, anything else always.
+// fields, anything else always. What is confidential is known of entries alone.
 func (c *Filter) MatchesMessage(msg *rightsizerv1.StreamEventsResponse) bool {
 	if c.everything {
 		return true

@@ -26,6 +26,9 @@ func (c *Filter) canonical() string {
 	}
 	b.WriteByte('s')
 	b.WriteByte(c.severities)
+	if c.secrets {
+		b.WriteByte('c')
+	}
 	if !c.whole && c.severities != allSeverities {
 		list('v', slices.Sorted(maps.Keys(c.scope))) // see severityOf
 	}

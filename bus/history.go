@@ -10,11 +10,12 @@ import (
 // history remembers of each published entry only its namespace, for longer than
 // the ring holds the entry itself, so that a reader who was overtaken is told how
 // many entries of his own namespaces he lost. Writing it costs Publish one store;
-// reading it takes no lock.
+// reading it takes no lock, but for what is confidential.
 type history struct {
-	seed maphash.Seed
-	hash []atomic.Uint64 // by seq & mask
-	mask uint64
+	seed    maphash.Seed
+	hash    []atomic.Uint64 // by seq & mask
+	mask    uint64
+	secrets secrets
 }
 
 // What stands in place of a namespace's hash, which is odd.
@@ -22,6 +23,7 @@ const (
 	everyNamespace    = 0 // concerns all readers
 	noNamespace       = 2 // concerns those alone who see all namespaces
 	severalNamespaces = 4 // concerns some readers; which ones is not remembered
+	confidential      = 6 // concerns those alone whose scope says so
 )
 
 func newHistory(size int) history {
@@ -47,7 +49,18 @@ func (h *history) ofIncident(in *rightsizerv1.Incident) uint64 {
 	return h.of(members[0].GetNamespace())
 }
 
-func (h *history) record(seq, namespace uint64) { h.hash[seq&h.mask].Store(namespace) }
+func (h *history) record(seq, namespace uint64) {
+	h.hash[seq&h.mask].Store(namespace)
+	if namespace == confidential {
+		h.secrets.add(seq)
+	}
+}
+
+// sight is what a reader may see.
+type sight struct {
+	namespaces   map[uint64]struct{} // hashes; nil is all
+	confidential bool                // looked at where all are
+}
 
 // oldest is the first sequence that is surely remembered while head is the newest
 // published: the one before it may be giving way to the entry being published.
@@ -58,20 +71,23 @@ func (h *history) oldest(head uint64) uint64 {
 	return head - h.mask + 1
 }
 
-// count returns how many entries of (from, to] are in one of the namespaces, nil
-// meaning all, and whether that is all of them; if not, because some are
-// forgotten or across namespaces, the number is a lower bound. It counts again
-// when publishing overtook it.
-func (h *history) count(from, to uint64, head *atomic.Uint64, namespaces map[uint64]struct{}) (int64, bool) {
-	if namespaces == nil {
+// count returns how many entries of (from, to] may be seen, and whether that is all
+// of them; if not, because some are forgotten or across namespaces, the number is a
+// lower bound. It counts again when publishing overtook it.
+func (h *history) count(from, to uint64, head *atomic.Uint64, who sight) (int64, bool) {
+	switch {
+	case who.namespaces == nil && who.confidential:
 		return int64(to - from), true
+	case who.namespaces == nil:
+		hidden, whole := h.secrets.count(from, to)
+		return int64(to-from) - hidden, whole
 	}
 	for {
 		first := max(from+1, h.oldest(head.Load()))
 		n, whole := int64(0), first == from+1
 		for seq := first; seq <= to; seq++ {
 			ns := h.hash[seq&h.mask].Load()
-			if _, ok := namespaces[ns]; ok || ns == everyNamespace {
+			if _, ok := who.namespaces[ns]; ok || ns == everyNamespace {
 				n++
 			}
 			whole = whole && ns != severalNamespaces

@@ -52,7 +52,7 @@ func (m *model) note() {
 
 func (m *model) publish(t *rapid.T) {
 	for range rapid.IntRange(1, 8).Draw(t, "burst") {
-		msg := drawMessage(t)
+		msg := drawPublished(t)
 		publish(m.bus, msg)
 		m.published = append(m.published, msg)
 		m.note()
@@ -104,7 +104,7 @@ func (m *model) loss(r *modelReader, to int) loss {
 			l.unsure = true
 		case invisible:
 		}
-		if r.asks.wants(msg) {
+		if r.asks.takes(msg) {
 			l.matching++
 		}
 		if i <= len(m.published)-m.remember+1 && len(m.published) >= m.remember && !r.asks.everywhere() {
@@ -128,14 +128,14 @@ func (m *model) read(t *rapid.T, r *modelReader) {
 	r.held = batch.Entries
 	for _, e := range batch.Entries {
 		r.at++
-		for !r.asks.wants(m.published[r.at-1]) {
+		for !r.asks.takes(m.published[r.at-1]) {
 			r.at++
 		}
 		require.Equal(t, m.positions[r.at], e.Position())
 	}
 	if len(batch.Entries) < cap(room) {
 		for ; r.at < len(m.published); r.at++ {
-			require.False(t, r.asks.wants(m.published[r.at]), "a matching entry is withheld")
+			require.False(t, r.asks.takes(m.published[r.at]), "a matching entry is withheld")
 		}
 	}
 	require.Equal(t, m.positions[r.at], r.sub.EndOf(batch))

@@ -67,9 +67,30 @@ func drawMessage(t *rapid.T) *rightsizerv1.StreamEventsResponse {
 	}
 }
 
+// secretType is the type that these tests publish as confidential.
+const secretType = "dashboard.connected"
+
+func secret(msg *rightsizerv1.StreamEventsResponse) bool {
+	return msg.GetEvent().GetType() == secretType
+}
+
+// drawPublished is drawMessage, and now and then what is confidential.
+func drawPublished(t *rapid.T) *rightsizerv1.StreamEventsResponse {
+	if rapid.IntRange(0, 4).Draw(t, "confidential") > 0 {
+		return drawMessage(t)
+	}
+	ev := drawEvent(t)
+	ev.Type, ev.Namespace = secretType, ""
+	return &rightsizerv1.StreamEventsResponse{Message: &rightsizerv1.StreamEventsResponse_Event{Event: ev}}
+}
+
 func publish(b *bus.Bus, msg *rightsizerv1.StreamEventsResponse) {
 	switch m := msg.GetMessage().(type) {
 	case *rightsizerv1.StreamEventsResponse_Event:
+		if secret(msg) {
+			b.PublishConfidential(m.Event)
+			return
+		}
 		b.Publish(m.Event)
 	case *rightsizerv1.StreamEventsResponse_Incident:
 		b.PublishIncident(m.Incident)
@@ -82,13 +103,18 @@ func publish(b *bus.Bus, msg *rightsizerv1.StreamEventsResponse) {
 type question struct {
 	filter *rightsizerv1.EventFilter
 	scope  []string // nil is everything
+	trust  bool     // with what is confidential
 }
 
 func (q question) compile() *bus.Filter {
-	if q.scope == nil {
-		return bus.Compile(q.filter, bus.AllNamespaces())
+	scope := bus.AllNamespaces()
+	if q.scope != nil {
+		scope = bus.Namespaces(q.scope...)
 	}
-	return bus.Compile(q.filter, bus.Namespaces(q.scope...))
+	if q.trust {
+		scope = scope.WithConfidential()
+	}
+	return bus.Compile(q.filter, scope)
 }
 
 func drawQuestion(t *rapid.T) question {
@@ -116,7 +142,7 @@ func drawQuestion(t *rapid.T) question {
 	if rapid.IntRange(0, 2).Draw(t, "least?") == 0 {
 		f.MinSeverity = severity.Draw(t, "least")
 	}
-	q := question{filter: f}
+	q := question{filter: f, trust: rapid.Bool().Draw(t, "trusted")}
 	if rapid.Bool().Draw(t, "scoped") {
 		q.scope = append([]string{}, rapid.SliceOfNDistinct(rapid.SampledFrom(someNamespaces), 0, 3, rapid.ID).Draw(t, "scope")...)
 	}
@@ -201,6 +227,12 @@ func (q question) wants(msg *rightsizerv1.StreamEventsResponse) bool {
 		(len(f.GetNodes()) == 0 || slices.Contains(f.GetNodes(), ev.GetNode()))
 }
 
+// takes is wants of what is published: who sees only some namespaces is never
+// trusted with what is confidential.
+func (q question) takes(msg *rightsizerv1.StreamEventsResponse) bool {
+	return q.wants(msg) && (!secret(msg) || q.trust && q.scope == nil)
+}
+
 // narrow says that the question leaves out some of what its namespaces hold.
 func (q question) narrow() bool {
 	f := q.filter
@@ -222,6 +254,9 @@ const (
 
 // visibility of a message that is lost to who asked, by namespace alone.
 func (q question) visibility(msg *rightsizerv1.StreamEventsResponse) visibility {
+	if secret(msg) && (!q.trust || q.scope != nil) {
+		return invisible
+	}
 	namespaces := make(map[string]bool)
 	switch m := msg.GetMessage().(type) {
 	case *rightsizerv1.StreamEventsResponse_Event:

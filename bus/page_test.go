@@ -42,9 +42,9 @@ func TestPagesVisitEachMatchOnceWhilePublishing(t *testing.T) {
 		q := drawQuestion(t)
 		var want []string
 		for range rapid.IntRange(0, 40).Draw(t, "published") {
-			msg := drawMessage(t)
+			msg := drawPublished(t)
 			publish(b, msg)
-			if q.wants(msg) {
+			if q.takes(msg) {
 				want = append(want, b.Newest())
 			}
 		}

@@ -52,7 +52,7 @@ func (b *Bus) Subscribe(f *Filter, after string) *Subscription {
 	s.class.Store(b.notifier.join(f))
 	s.use(f)
 	if s.start == Gap {
-		n, whole := b.history.count(s.cursor, b.tail.Load()-1, &b.head, s.hashes)
+		n, whole := b.history.count(s.cursor, b.tail.Load()-1, &b.head, s.sight())
 		if n == 0 && whole { // what is overwritten is no concern of this reader's
 			s.start = Resumed
 		}
@@ -84,6 +84,9 @@ func (s *Subscription) use(f *Filter) {
 		}
 	}
 }
+
+// sight is what the reader may see, as history counts it.
+func (s *Subscription) sight() sight { return sight{s.hashes, s.filter.secrets} }
 
 // SetFilter replaces the filter for what was not considered yet.
 func (s *Subscription) SetFilter(f *Filter) {
@@ -207,7 +210,7 @@ func (s *Subscription) take(room []*Entry) Batch {
 // episode with that added; nil while nothing that the reader may see is lost.
 func (s *Subscription) skip(lost *rightsizerv1.StreamLost, from uint64) (*rightsizerv1.StreamLost, uint64) {
 	to := s.bus.tail.Load() - 1 // beyond from: tail moves before an entry goes
-	n, whole := s.bus.history.count(from, to, &s.bus.head, s.hashes)
+	n, whole := s.bus.history.count(from, to, &s.bus.head, s.sight())
 	if n == 0 && whole {
 		return lost, to
 	}
