@@ -12,6 +12,8 @@
 //   - For every subscription, delivered + filtered + lost = published. A loss
 //     counts only what is in namespaces that the reader may see; it says whether
 //     it is exact.
+//   - What is confidential is for those readers alone whose scope says so, each of
+//     whom sees the whole cluster; to others it was never published.
 //   - Entries come in the order of publishing. Publish may be called from several
 //     goroutines; the bus orders them.
 //   - Whoever reads an Entry shares it: neither the entry nor its message may be

@@ -157,18 +157,21 @@ func (a *App) denied(ctx context.Context, id *auth.Identity, action auth.Action)
 // scope is stream.Options.Scope: for an RPC what its authorizer found, for a
 // WebSocket, whose filters come later, asked here.
 func (a *App) scope(ctx context.Context, filter *rightsizerv1.EventFilter) (bus.Scope, error) {
-	if grant, ok := auth.GrantGiven(ctx); ok {
-		return scopeOf(grant), nil
-	}
 	id, ok := auth.FromContext(ctx)
 	if !ok {
 		return bus.Scope{}, rpcerr.New(connect.CodeUnauthenticated, rpcerr.ReasonUnauthenticated, "the caller is not known")
+	}
+	if grant, ok := auth.GrantGiven(ctx); ok {
+		return a.scopeOf(ctx, id, grant)
 	}
 	if err := a.access.paced(id); err != nil {
 		return bus.Scope{}, err
 	}
 	grant, err := a.access.rights.WatchEvents(ctx, id, filter, nil)
-	return scopeOf(grant), err //nolint:wrapcheck // it is the API's
+	if err != nil {
+		return bus.Scope{}, err //nolint:wrapcheck // it is the API's
+	}
+	return a.scopeOf(ctx, id, grant)
 }
 
 // recheck is stream.Options.Recheck.
@@ -178,14 +181,26 @@ func (a *App) recheck(ctx context.Context, filter *rightsizerv1.EventFilter, bef
 		return bus.Scope{}, err //nolint:wrapcheck // it is the API's
 	}
 	grant, err := a.access.rights.WatchEvents(ctx, id, filter, before.Names())
-	return scopeOf(grant), err //nolint:wrapcheck // it is the API's
+	if err != nil {
+		return bus.Scope{}, err //nolint:wrapcheck // it is the API's
+	}
+	return a.scopeOf(ctx, id, grant)
 }
 
-func scopeOf(g auth.Grant) bus.Scope {
-	if g.All() {
-		return bus.AllNamespaces()
+// scopeOf is a grant as the bus has it. What is confidential, who else reads, is for
+// those who may see all and list connections.
+func (a *App) scopeOf(ctx context.Context, id *auth.Identity, g auth.Grant) (bus.Scope, error) {
+	if !g.All() {
+		return bus.Namespaces(g.Namespaces()...), nil
 	}
-	return bus.Namespaces(g.Namespaces()...)
+	may, err := a.access.rights.ListConnections(ctx, id)
+	switch {
+	case err != nil:
+		return bus.Scope{}, err //nolint:wrapcheck // it is the API's
+	case may:
+		return bus.AllNamespaces().WithConfidential(), nil
+	}
+	return bus.AllNamespaces(), nil
 }
 
 // paced takes a request from an identity's bucket. Where the API is open there is

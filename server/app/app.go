@@ -20,6 +20,7 @@ import (
 	"github.com/rightsizer/rightsizer/remediate/policy/live"
 	"github.com/rightsizer/rightsizer/server/auth"
 	"github.com/rightsizer/rightsizer/server/config"
+	"github.com/rightsizer/rightsizer/server/presence"
 	"github.com/rightsizer/rightsizer/server/rpc"
 	"github.com/rightsizer/rightsizer/server/stream"
 )
@@ -91,6 +92,7 @@ type App struct {
 	bus     *bus.Bus
 	cluster Cluster
 	hub     *stream.Hub
+	readers *presence.Presence
 	health  *health
 	metrics *httpMetrics
 	// connections and inflight bound what all listeners of the API have together.
@@ -152,9 +154,14 @@ func New(cfg config.Config, opts Options) (*App, error) {
 	if a.access, err = a.newAccess(); err != nil {
 		return nil, err
 	}
+	if a.readers, err = presence.New(presence.Options{
+		Cluster: a.cluster.ClusterID, Replica: identity(), Publish: a.bus.PublishConfidential, Registerer: a.registry,
+	}); err != nil {
+		return nil, err //nolint:wrapcheck // it says what it is
+	}
 	a.hub, err = stream.NewHub(stream.Options{
 		Bus: a.bus, Problems: a.cluster, Incidents: a.cluster,
-		Cluster: a.cluster.ClusterID, Synced: a.cluster.Synced, Scope: a.scope, Recheck: a.recheck, Opened: lasts,
+		Cluster: a.cluster.ClusterID, Synced: a.cluster.Synced, Scope: a.scope, Recheck: a.recheck, Audience: a.readers, Opened: lasts,
 		Heartbeat: cfg.StreamHeartbeat, WriteTimeout: cfg.StreamWriteTimeout, MaxSessions: cfg.MaxStreams,
 		Registerer: a.registry, Logger: a.logger.With(slog.String("component", "stream")),
 	})
@@ -199,7 +206,12 @@ func (a *App) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	steps := []step{servers.ops, {name: "bus", run: a.bus.Run, grace: time.Second}, {name: "watcher", run: a.cluster.Run, grace: 3 * time.Second}}
+	steps := []step{
+		servers.ops,
+		{name: "bus", run: a.bus.Run, grace: time.Second},
+		{name: "presence", run: a.readers.Run, grace: time.Second},
+		{name: "watcher", run: a.cluster.Run, grace: 3 * time.Second},
+	}
 	steps = append(steps, slices.Concat(a.settingsSteps(), a.auditSteps(), a.policySteps(), a.remediationSteps(), a.sinkSteps())...)
 	steps = append(steps, servers.rest...)
 	close(a.listening)

@@ -49,6 +49,7 @@ var allowed = map[string][]string{
 	"server/rpc":            {"gen", "server/codec", "server/rpc/rpcerr", "server/rpc/page", "server/auth"},
 	"server/stream":         {"gen", "bus", "server/codec", "server/rpc/rpcerr", "server/rpc/page", "server/auth"},
 	"server/ws":             {"gen", "bus", "server/codec", "server/stream", "server/auth", "server/rpc/rpcerr", "server/text"},
+	"server/presence":       {"gen", "server/text"},
 	"server/sink":           {"gen", "bus", "server/codec"},
 	"server/streamtest":     {"gen", "server/codec"},
 	"server/tunnel":         {},

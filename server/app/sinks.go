@@ -15,6 +15,7 @@ import (
 	"github.com/rightsizer/rightsizer/remediate/outbound"
 	"github.com/rightsizer/rightsizer/server/codec"
 	"github.com/rightsizer/rightsizer/server/config"
+	"github.com/rightsizer/rightsizer/server/presence"
 	"github.com/rightsizer/rightsizer/server/sink"
 	"github.com/rightsizer/rightsizer/server/tlsconf"
 )
@@ -82,7 +83,7 @@ func (a *App) newSink(i int, metrics *sink.Metrics) (outlet, error) {
 		return outlet{}, a.sinkError(i, "", c.Name, err)
 	}
 	made, err := sink.New(sink.Options{
-		Name: c.Name, Bus: a.bus, Filter: bus.Compile(filter, bus.AllNamespaces()), Endpoint: deliverer{endpoint}, Cluster: a.cluster.ClusterID,
+		Name: c.Name, Bus: a.bus, Filter: bus.Compile(filter, sinkScope(filter)), Endpoint: deliverer{endpoint}, Cluster: a.cluster.ClusterID,
 		Queue: c.Queue, GiveUpAfter: c.GiveUpAfter, Metrics: metrics,
 		Logger: a.logger.With(slog.String("component", "sink"), slog.String("sink", c.Name), slog.String("host", endpoint.Host())),
 	})
@@ -105,6 +106,16 @@ func sinkFilter(text []byte) (*rightsizerv1.EventFilter, error) {
 		return nil, errors.New("after and allowedOnly are for streams, not for a sink")
 	}
 	return filter, protovalidate.Validate(filter) //nolint:wrapcheck // names the field
+}
+
+// sinkScope is what a sink may be sent: all, and who reads only where the filter names
+// that. Whoever asks for everything means the cluster, and a sink's receivers need not
+// be those who may list connections.
+func sinkScope(filter *rightsizerv1.EventFilter) bus.Scope {
+	if presence.Named(filter.GetEventTypes()) {
+		return bus.AllNamespaces().WithConfidential()
+	}
+	return bus.AllNamespaces()
 }
 
 // sinkError is a mistake in a sink that only using it showed.

@@ -192,6 +192,12 @@ func (r *Rights) WatchEvents(ctx context.Context, id *Identity, filter *rightsiz
 		asked{namespaces: filter.GetNamespaces(), allowedOnly: filter.GetAllowedOnly(), before: before})
 }
 
+// ListConnections says whether a caller may know who else reads, as the method of that
+// name asks.
+func (r *Rights) ListConnections(ctx context.Context, id *Identity) (bool, error) {
+	return r.May(ctx, id, Action{Group: Group, Resource: "connections", Verb: "list"})
+}
+
 // grant asks for the right to all first: who has it needs no other question, and
 // whoever names a namespace may then see the rest of an incident as well.
 func (r *Rights) grant(ctx context.Context, id *Identity, a Action, what asked) (Grant, error) {

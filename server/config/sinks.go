@@ -280,6 +280,6 @@ func SinkReference() string {
 		}
 		fmt.Fprintf(&out, "| `%s` | %s | %s | %s |\n", f.key, value, f.bounds, f.help)
 	}
-	out.WriteString("| `filter` | – | fields of EventFilter | Which events: `eventTypes`, `namespaces`, `severities`, `minSeverity`, `tags`, `workloads`, `nodes`; unset is every event. |\n")
+	out.WriteString("| `filter` | – | fields of EventFilter | Which events: `eventTypes`, `namespaces`, `severities`, `minSeverity`, `tags`, `workloads`, `nodes`; unset is every event. Who reads (`dashboard.*`) is sent only where `eventTypes` names it. |\n")
 	return out.String()
 }

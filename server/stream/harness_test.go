@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,7 +21,9 @@ import (
 
 	"github.com/rightsizer/rightsizer/bus"
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/server/auth"
 	"github.com/rightsizer/rightsizer/server/codec"
+	"github.com/rightsizer/rightsizer/server/presence"
 	"github.com/rightsizer/rightsizer/server/stream"
 	"github.com/rightsizer/rightsizer/server/streamtest"
 	"github.com/rightsizer/rightsizer/server/ws"
@@ -51,8 +54,15 @@ type server struct {
 	hub *stream.Hub
 
 	registry *prometheus.Registry
+	readers  *presence.Presence
+	caller   atomic.Pointer[auth.Identity] // who calls from now on; nil is nobody, where the API is open
 	mu       sync.Mutex
 	problems []*rightsizerv1.Event
+}
+
+// as makes somebody of this name the caller from now on.
+func (s *server) as(user string) {
+	s.caller.Store(&auth.Identity{User: user, Groups: []string{"people"}, Via: "oidc"})
 }
 
 // Problems implements stream.Problems.
@@ -70,6 +80,11 @@ func start(t *testing.T, ring bus.Options, o stream.Options) *server {
 	s.registry = prometheus.NewRegistry()
 	o.Registerer = s.registry
 	o.Bus, o.Problems, o.Cluster = b, s, func() string { return "c1" }
+	s.readers, err = presence.New(presence.Options{
+		Cluster: o.Cluster, Replica: "replica-1", Publish: b.PublishConfidential, Registerer: s.registry,
+	})
+	require.NoError(t, err)
+	o.Audience = s.readers
 	s.hub, err = stream.NewHub(o)
 	require.NoError(t, err)
 	bridge, err := ws.NewHandler(ws.Options{Hub: s.hub, Logger: slog.New(slog.DiscardHandler)})
@@ -81,7 +96,12 @@ func start(t *testing.T, ring bus.Options, o stream.Options) *server {
 	}
 	mux.Handle(stream.Handler(s.hub, opts...))
 	mux.Handle("/events", bridge)
-	s.serve(t, mux)
+	s.serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if id := s.caller.Load(); id != nil {
+			r = r.WithContext(auth.WithIdentity(r.Context(), id))
+		}
+		mux.ServeHTTP(w, r)
+	}))
 	return s
 }
 
@@ -114,6 +134,7 @@ func (s *server) serve(t *testing.T, h http.Handler) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = s.bus.Run(ctx) })
+	running.Go(func() { _ = s.readers.Run(ctx) })
 	running.Go(func() {
 		if err := srv.Serve(bounded{l}); !errors.Is(err, http.ErrServerClosed) {
 			t.Errorf("serve: %v", err)

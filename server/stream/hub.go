@@ -24,6 +24,16 @@ type Problems interface {
 	Problems() []*rightsizerv1.Event
 }
 
+// Audience is told who reads, and tells it by events.
+type Audience interface {
+	// Came is told of a stream of a caller who has a name, by who vouches for it, and
+	// what it returns of its end. Neither blocks.
+	Came(via, identity, protocol string) (went func())
+	// Told are the events that told of those who are there still, for the snapshot of
+	// whoever may see what is confidential. They are not changed.
+	Told() []*rightsizerv1.Event
+}
+
 // Options make a Hub.
 type Options struct {
 	// Bus is what is streamed. Required.
@@ -49,6 +59,8 @@ type Options struct {
 	// error that is not unauthenticated or permission_denied means that it cannot be
 	// found out. Nil never changes anything.
 	Recheck func(ctx context.Context, filter *rightsizerv1.EventFilter, before bus.Scope) (bus.Scope, error)
+	// Audience is told who reads; nil tells nobody.
+	Audience Audience
 	// Opened is told of the context of each RPC whose stream is open, and bounded as
 	// such from then on. Optional.
 	Opened func(ctx context.Context)
@@ -185,8 +197,9 @@ func (h *Hub) Open(ctx context.Context, r Reader, sink Sink) (*Session, error) {
 		return nil, err
 	}
 	h.next++
+	went := h.came(r) // before he subscribes: the snapshot has it, and what follows not again
 	s := &Session{
-		hub: h, id: h.next, reader: r, sink: sink, encode: sink.Encode, opened: time.Now(), changes: make(chan *change, 1),
+		hub: h, went: went, id: h.next, reader: r, sink: sink, encode: sink.Encode, opened: time.Now(), changes: make(chan *change, 1),
 		sub: h.opts.Bus.Subscribe(bus.Compile(r.Filter, r.Scope), r.After),
 	}
 	s.ctx, s.end = context.WithCancelCause(ctx)
@@ -194,6 +207,14 @@ func (h *Hub) Open(ctx context.Context, r Reader, sink Sink) (*Session, error) {
 	h.sessions[s.id] = s
 	h.gone.Add(1)
 	return s, nil
+}
+
+// came tells the audience of a stream of r, where he has a name.
+func (h *Hub) came(r Reader) (went func()) {
+	if h.opts.Audience == nil || r.Identity == "" {
+		return func() {}
+	}
+	return h.opts.Audience.Came(r.Via, r.Identity, r.Protocol)
 }
 
 // admit counts a stream of r unless that is too many.
@@ -213,6 +234,7 @@ func (h *Hub) forget(s *Session) {
 	h.quotas.give(s.reader)
 	h.metrics.add(s)
 	h.mu.Unlock()
+	s.went()
 	h.gone.Done()
 }
 

@@ -216,7 +216,7 @@ func (s *Session) rescope(filter *rightsizerv1.EventFilter, scope bus.Scope) {
 }
 
 func sameScope(a, b bus.Scope) bool {
-	return a.All() == b.All() && slices.Equal(a.Names(), b.Names())
+	return a.All() == b.All() && a.Confidential() == b.Confidential() && slices.Equal(a.Names(), b.Names())
 }
 
 // maxLoggedOut bounds the logins that are known to have ended.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,7 @@ type Session struct {
 	opened time.Time
 	ctx    context.Context //nolint:containedctx // the session's life, ended by the hub as well as by the client
 	end    context.CancelCauseFunc
+	went   func() // tells the audience
 
 	sub  *bus.Subscription
 	room [batchEntries]*bus.Entry
@@ -137,7 +139,7 @@ func (s *Session) snapshot() error {
 		msgs = msgs[:0]
 		return err
 	}
-	for _, ev := range s.hub.opts.Problems.Problems() {
+	for _, ev := range s.hub.standing(s.reader.Scope) {
 		if !filter.MatchesEvent(ev) {
 			continue
 		}
@@ -159,6 +161,15 @@ func (s *Session) snapshot() error {
 		}
 	}
 	return s.tell(msgs...)
+}
+
+// standing is what is wrong now and, for whom that is, who reads.
+func (h *Hub) standing(scope bus.Scope) []*rightsizerv1.Event {
+	all := h.opts.Problems.Problems()
+	if h.opts.Audience != nil && scope.Confidential() {
+		all = slices.Concat(all, h.opts.Audience.Told())
+	}
+	return all
 }
 
 // permitted is a message with what the reader may see of it, the message itself

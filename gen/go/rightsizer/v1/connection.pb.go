@@ -151,6 +151,101 @@ func (x *Connection) GetLagTime() *durationpb.Duration {
 	return nil
 }
 
+// DashboardDetails describes somebody who reads events: known by name, told of once
+// however many streams he has open, to those alone who may list connections. It has
+// no address; ListConnections does.
+type DashboardDetails struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who vouches for the name: certificate, static, oidc or kubernetes. Another's
+	// alice is somebody else.
+	Via string `protobuf:"bytes,1,opt,name=via,proto3" json:"via,omitempty"`
+	// Protocol of his first stream: connect, grpc, grpc-web or websocket.
+	Protocol string `protobuf:"bytes,2,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	// When that stream was opened.
+	SinceTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since_time,json=sinceTime,proto3" json:"since_time,omitempty"`
+	// Streams that he opened from then on.
+	Streams int32 `protobuf:"varint,4,opt,name=streams,proto3" json:"streams,omitempty"`
+	// How long he stayed, until the end of his last stream; unset while he is there.
+	Duration *durationpb.Duration `protobuf:"bytes,5,opt,name=duration,proto3" json:"duration,omitempty"`
+	// How often somebody came, whoever it was, without an event that told so, since
+	// the replica last told of one: events are held to a rate.
+	Untold        int32 `protobuf:"varint,6,opt,name=untold,proto3" json:"untold,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DashboardDetails) Reset() {
+	*x = DashboardDetails{}
+	mi := &file_rightsizer_v1_connection_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DashboardDetails) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DashboardDetails) ProtoMessage() {}
+
+func (x *DashboardDetails) ProtoReflect() protoreflect.Message {
+	mi := &file_rightsizer_v1_connection_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DashboardDetails.ProtoReflect.Descriptor instead.
+func (*DashboardDetails) Descriptor() ([]byte, []int) {
+	return file_rightsizer_v1_connection_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *DashboardDetails) GetVia() string {
+	if x != nil {
+		return x.Via
+	}
+	return ""
+}
+
+func (x *DashboardDetails) GetProtocol() string {
+	if x != nil {
+		return x.Protocol
+	}
+	return ""
+}
+
+func (x *DashboardDetails) GetSinceTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SinceTime
+	}
+	return nil
+}
+
+func (x *DashboardDetails) GetStreams() int32 {
+	if x != nil {
+		return x.Streams
+	}
+	return 0
+}
+
+func (x *DashboardDetails) GetDuration() *durationpb.Duration {
+	if x != nil {
+		return x.Duration
+	}
+	return nil
+}
+
+func (x *DashboardDetails) GetUntold() int32 {
+	if x != nil {
+		return x.Untold
+	}
+	return 0
+}
+
 var File_rightsizer_v1_connection_proto protoreflect.FileDescriptor
 
 const file_rightsizer_v1_connection_proto_rawDesc = "" +
@@ -169,7 +264,15 @@ const file_rightsizer_v1_connection_proto_rawDesc = "" +
 	"\x05bytes\x18\b \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x05bytes\x12\x19\n" +
 	"\x03lag\x18\t \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x03lag\x124\n" +
 	"\blag_time\x18\n" +
-	" \x01(\v2\x19.google.protobuf.DurationR\alagTimeB\xbd\x01\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\alagTime\"\x88\x02\n" +
+	"\x10DashboardDetails\x12\x19\n" +
+	"\x03via\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18 R\x03via\x12#\n" +
+	"\bprotocol\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18 R\bprotocol\x129\n" +
+	"\n" +
+	"since_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tsinceTime\x12!\n" +
+	"\astreams\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\astreams\x125\n" +
+	"\bduration\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\bduration\x12\x1f\n" +
+	"\x06untold\x18\x06 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x06untoldB\xbd\x01\n" +
 	"\x11com.rightsizer.v1B\x0fConnectionProtoP\x01ZBgithub.com/rightsizer/rightsizer/gen/go/rightsizer/v1;rightsizerv1\xa2\x02\x03RXX\xaa\x02\rRightsizer.V1\xca\x02\rRightsizer\\V1\xe2\x02\x19Rightsizer\\V1\\GPBMetadata\xea\x02\x0eRightsizer::V1b\x06proto3"
 
 var (
@@ -184,20 +287,23 @@ func file_rightsizer_v1_connection_proto_rawDescGZIP() []byte {
 	return file_rightsizer_v1_connection_proto_rawDescData
 }
 
-var file_rightsizer_v1_connection_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_rightsizer_v1_connection_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_rightsizer_v1_connection_proto_goTypes = []any{
 	(*Connection)(nil),            // 0: rightsizer.v1.Connection
-	(*timestamppb.Timestamp)(nil), // 1: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 2: google.protobuf.Duration
+	(*DashboardDetails)(nil),      // 1: rightsizer.v1.DashboardDetails
+	(*timestamppb.Timestamp)(nil), // 2: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 3: google.protobuf.Duration
 }
 var file_rightsizer_v1_connection_proto_depIdxs = []int32{
-	1, // 0: rightsizer.v1.Connection.opened_time:type_name -> google.protobuf.Timestamp
-	2, // 1: rightsizer.v1.Connection.lag_time:type_name -> google.protobuf.Duration
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	2, // 0: rightsizer.v1.Connection.opened_time:type_name -> google.protobuf.Timestamp
+	3, // 1: rightsizer.v1.Connection.lag_time:type_name -> google.protobuf.Duration
+	2, // 2: rightsizer.v1.DashboardDetails.since_time:type_name -> google.protobuf.Timestamp
+	3, // 3: rightsizer.v1.DashboardDetails.duration:type_name -> google.protobuf.Duration
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_rightsizer_v1_connection_proto_init() }
@@ -211,7 +317,7 @@ func file_rightsizer_v1_connection_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rightsizer_v1_connection_proto_rawDesc), len(file_rightsizer_v1_connection_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   1,
+			NumMessages:   2,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

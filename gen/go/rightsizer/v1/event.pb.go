@@ -239,6 +239,7 @@ type Event struct {
 	//	*Event_Sizing
 	//	*Event_UsageSource
 	//	*Event_Remediation
+	//	*Event_Dashboard
 	Details       isEvent_Details `protobuf_oneof:"details"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -684,6 +685,15 @@ func (x *Event) GetRemediation() *RemediationDetails {
 	return nil
 }
 
+func (x *Event) GetDashboard() *DashboardDetails {
+	if x != nil {
+		if x, ok := x.Details.(*Event_Dashboard); ok {
+			return x.Dashboard
+		}
+	}
+	return nil
+}
+
 type isEvent_Details interface {
 	isEvent_Details()
 }
@@ -838,6 +848,11 @@ type Event_Remediation struct {
 	Remediation *RemediationDetails `protobuf:"bytes,70,opt,name=remediation,proto3,oneof"`
 }
 
+type Event_Dashboard struct {
+	// Somebody who came to read events, or went.
+	Dashboard *DashboardDetails `protobuf:"bytes,71,opt,name=dashboard,proto3,oneof"`
+}
+
 func (*Event_OomKilled) isEvent_Details() {}
 
 func (*Event_CrashLoop) isEvent_Details() {}
@@ -897,6 +912,8 @@ func (*Event_Sizing) isEvent_Details() {}
 func (*Event_UsageSource) isEvent_Details() {}
 
 func (*Event_Remediation) isEvent_Details() {}
+
+func (*Event_Dashboard) isEvent_Details() {}
 
 // ObjectRef names one Kubernetes object.
 type ObjectRef struct {
@@ -2374,7 +2391,7 @@ var File_rightsizer_v1_event_proto protoreflect.FileDescriptor
 
 const file_rightsizer_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x19rightsizer/v1/event.proto\x12\rrightsizer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rightsizer/v1/event_cluster.proto\x1a\x1frightsizer/v1/event_usage.proto\x1a\x1crightsizer/v1/severity.proto\"\xf1\x16\n" +
+	"\x19rightsizer/v1/event.proto\x12\rrightsizer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1erightsizer/v1/connection.proto\x1a!rightsizer/v1/event_cluster.proto\x1a\x1frightsizer/v1/event_usage.proto\x1a\x1crightsizer/v1/severity.proto\"\xb2\x17\n" +
 	"\x05Event\x12%\n" +
 	"\x02id\x18\x01 \x01(\tB\x15\xbaH\x12r\x102\x0e^[0-9a-f]{32}$R\x02id\x124\n" +
 	"\n" +
@@ -2438,7 +2455,8 @@ const file_rightsizer_v1_event_proto_rawDesc = "" +
 	"\x05usage\x18> \x01(\v2\x1b.rightsizer.v1.UsageDetailsH\x00R\x05usage\x126\n" +
 	"\x06sizing\x18? \x01(\v2\x1c.rightsizer.v1.SizingDetailsH\x00R\x06sizing\x12F\n" +
 	"\fusage_source\x18@ \x01(\v2!.rightsizer.v1.UsageSourceDetailsH\x00R\vusageSource\x12E\n" +
-	"\vremediation\x18F \x01(\v2!.rightsizer.v1.RemediationDetailsH\x00R\vremediation\x1a7\n" +
+	"\vremediation\x18F \x01(\v2!.rightsizer.v1.RemediationDetailsH\x00R\vremediation\x12?\n" +
+	"\tdashboard\x18G \x01(\v2\x1f.rightsizer.v1.DashboardDetailsH\x00R\tdashboard\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\t\n" +
@@ -2640,7 +2658,8 @@ var file_rightsizer_v1_event_proto_goTypes = []any{
 	(*UsageDetails)(nil),          // 37: rightsizer.v1.UsageDetails
 	(*SizingDetails)(nil),         // 38: rightsizer.v1.SizingDetails
 	(*UsageSourceDetails)(nil),    // 39: rightsizer.v1.UsageSourceDetails
-	(*durationpb.Duration)(nil),   // 40: google.protobuf.Duration
+	(*DashboardDetails)(nil),      // 40: rightsizer.v1.DashboardDetails
+	(*durationpb.Duration)(nil),   // 41: google.protobuf.Duration
 }
 var file_rightsizer_v1_event_proto_depIdxs = []int32{
 	0,  // 0: rightsizer.v1.Event.phase:type_name -> rightsizer.v1.Phase
@@ -2680,32 +2699,33 @@ var file_rightsizer_v1_event_proto_depIdxs = []int32{
 	38, // 34: rightsizer.v1.Event.sizing:type_name -> rightsizer.v1.SizingDetails
 	39, // 35: rightsizer.v1.Event.usage_source:type_name -> rightsizer.v1.UsageSourceDetails
 	21, // 36: rightsizer.v1.Event.remediation:type_name -> rightsizer.v1.RemediationDetails
-	1,  // 37: rightsizer.v1.OomKilledDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
-	24, // 38: rightsizer.v1.OomKilledDetails.started_time:type_name -> google.protobuf.Timestamp
-	40, // 39: rightsizer.v1.OomKilledDetails.lifetime:type_name -> google.protobuf.Duration
-	1,  // 40: rightsizer.v1.CrashLoopDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
-	24, // 41: rightsizer.v1.CrashLoopDetails.last_finished_time:type_name -> google.protobuf.Timestamp
-	40, // 42: rightsizer.v1.CrashLoopDetails.backoff:type_name -> google.protobuf.Duration
-	8,  // 43: rightsizer.v1.UnschedulableDetails.causes:type_name -> rightsizer.v1.UnschedulableCause
-	24, // 44: rightsizer.v1.UnschedulableDetails.since_time:type_name -> google.protobuf.Timestamp
-	1,  // 45: rightsizer.v1.ImagePullDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
-	1,  // 46: rightsizer.v1.RestartDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
-	24, // 47: rightsizer.v1.RestartDetails.started_time:type_name -> google.protobuf.Timestamp
-	24, // 48: rightsizer.v1.RestartDetails.finished_time:type_name -> google.protobuf.Timestamp
-	1,  // 49: rightsizer.v1.ConfigErrorDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
-	24, // 50: rightsizer.v1.VolumeDetails.first_time:type_name -> google.protobuf.Timestamp
-	1,  // 51: rightsizer.v1.ProbeDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
-	24, // 52: rightsizer.v1.ProbeDetails.first_time:type_name -> google.protobuf.Timestamp
-	24, // 53: rightsizer.v1.ProbeDetails.last_time:type_name -> google.protobuf.Timestamp
-	24, // 54: rightsizer.v1.SandboxDetails.first_time:type_name -> google.protobuf.Timestamp
-	40, // 55: rightsizer.v1.PodLifeDetails.lived:type_name -> google.protobuf.Duration
-	19, // 56: rightsizer.v1.ResizeDetails.containers:type_name -> rightsizer.v1.ResizedContainer
-	40, // 57: rightsizer.v1.PendingDetails.waited:type_name -> google.protobuf.Duration
-	58, // [58:58] is the sub-list for method output_type
-	58, // [58:58] is the sub-list for method input_type
-	58, // [58:58] is the sub-list for extension type_name
-	58, // [58:58] is the sub-list for extension extendee
-	0,  // [0:58] is the sub-list for field type_name
+	40, // 37: rightsizer.v1.Event.dashboard:type_name -> rightsizer.v1.DashboardDetails
+	1,  // 38: rightsizer.v1.OomKilledDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	24, // 39: rightsizer.v1.OomKilledDetails.started_time:type_name -> google.protobuf.Timestamp
+	41, // 40: rightsizer.v1.OomKilledDetails.lifetime:type_name -> google.protobuf.Duration
+	1,  // 41: rightsizer.v1.CrashLoopDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	24, // 42: rightsizer.v1.CrashLoopDetails.last_finished_time:type_name -> google.protobuf.Timestamp
+	41, // 43: rightsizer.v1.CrashLoopDetails.backoff:type_name -> google.protobuf.Duration
+	8,  // 44: rightsizer.v1.UnschedulableDetails.causes:type_name -> rightsizer.v1.UnschedulableCause
+	24, // 45: rightsizer.v1.UnschedulableDetails.since_time:type_name -> google.protobuf.Timestamp
+	1,  // 46: rightsizer.v1.ImagePullDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	1,  // 47: rightsizer.v1.RestartDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	24, // 48: rightsizer.v1.RestartDetails.started_time:type_name -> google.protobuf.Timestamp
+	24, // 49: rightsizer.v1.RestartDetails.finished_time:type_name -> google.protobuf.Timestamp
+	1,  // 50: rightsizer.v1.ConfigErrorDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	24, // 51: rightsizer.v1.VolumeDetails.first_time:type_name -> google.protobuf.Timestamp
+	1,  // 52: rightsizer.v1.ProbeDetails.container_kind:type_name -> rightsizer.v1.ContainerKind
+	24, // 53: rightsizer.v1.ProbeDetails.first_time:type_name -> google.protobuf.Timestamp
+	24, // 54: rightsizer.v1.ProbeDetails.last_time:type_name -> google.protobuf.Timestamp
+	24, // 55: rightsizer.v1.SandboxDetails.first_time:type_name -> google.protobuf.Timestamp
+	41, // 56: rightsizer.v1.PodLifeDetails.lived:type_name -> google.protobuf.Duration
+	19, // 57: rightsizer.v1.ResizeDetails.containers:type_name -> rightsizer.v1.ResizedContainer
+	41, // 58: rightsizer.v1.PendingDetails.waited:type_name -> google.protobuf.Duration
+	59, // [59:59] is the sub-list for method output_type
+	59, // [59:59] is the sub-list for method input_type
+	59, // [59:59] is the sub-list for extension type_name
+	59, // [59:59] is the sub-list for extension extendee
+	0,  // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_rightsizer_v1_event_proto_init() }
@@ -2713,6 +2733,7 @@ func file_rightsizer_v1_event_proto_init() {
 	if File_rightsizer_v1_event_proto != nil {
 		return
 	}
+	file_rightsizer_v1_connection_proto_init()
 	file_rightsizer_v1_event_cluster_proto_init()
 	file_rightsizer_v1_event_usage_proto_init()
 	file_rightsizer_v1_severity_proto_init()
@@ -2747,6 +2768,7 @@ func file_rightsizer_v1_event_proto_init() {
 		(*Event_Sizing)(nil),
 		(*Event_UsageSource)(nil),
 		(*Event_Remediation)(nil),
+		(*Event_Dashboard)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -48,7 +48,9 @@ const (
 
 // EventServiceClient is a client for the rightsizer.v1.EventService service.
 type EventServiceClient interface {
-	// StreamEvents sends events as they happen, until the client goes.
+	// StreamEvents sends events as they happen, until the client goes. Events of
+	// types `dashboard.*`, here and in ListEvents, are for callers alone who may
+	// read all namespaces and list connections; to others they do not exist.
 	StreamEvents(context.Context, *v1.StreamEventsRequest) (*connect.ServerStreamForClient[v1.StreamEventsResponse], error)
 	// ListEvents answers from the events that are still held, newest first unless
 	// asked otherwise.
@@ -143,7 +145,9 @@ func (c *eventServiceClient) ListConnections(ctx context.Context, req *v1.ListCo
 
 // EventServiceHandler is an implementation of the rightsizer.v1.EventService service.
 type EventServiceHandler interface {
-	// StreamEvents sends events as they happen, until the client goes.
+	// StreamEvents sends events as they happen, until the client goes. Events of
+	// types `dashboard.*`, here and in ListEvents, are for callers alone who may
+	// read all namespaces and list connections; to others they do not exist.
 	StreamEvents(context.Context, *v1.StreamEventsRequest, *connect.ServerStream[v1.StreamEventsResponse]) error
 	// ListEvents answers from the events that are still held, newest first unless
 	// asked otherwise.

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file rightsizer/v1/connection.proto.
  */
 export const file_rightsizer_v1_connection: GenFile = /*@__PURE__*/
-  fileDesc("Ch5yaWdodHNpemVyL3YxL2Nvbm5lY3Rpb24ucHJvdG8SDXJpZ2h0c2l6ZXIudjEiqgIKCkNvbm5lY3Rpb24SEwoCaWQYASABKAlCB7pIBHICGEASGQoIcHJvdG9jb2wYAiABKAlCB7pIBHICGCASFgoEcGVlchgDIAEoCUIIukgFcgMYgAESGgoIaWRlbnRpdHkYBCABKAlCCLpIBXIDGP0BEi8KC29wZW5lZF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCgRzZW50GAYgASgDQge6SAQiAigAEhUKBGxvc3QYByABKANCB7pIBCICKAASFgoFYnl0ZXMYCCABKANCB7pIBCICKAASFAoDbGFnGAkgASgDQge6SAQiAigAEisKCGxhZ190aW1lGAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQr0BChFjb20ucmlnaHRzaXplci52MUIPQ29ubmVjdGlvblByb3RvUAFaQmdpdGh1Yi5jb20vcmlnaHRzaXplci9yaWdodHNpemVyL2dlbi9nby9yaWdodHNpemVyL3YxO3JpZ2h0c2l6ZXJ2MaICA1JYWKoCDVJpZ2h0c2l6ZXIuVjHKAg1SaWdodHNpemVyXFYx4gIZUmlnaHRzaXplclxWMVxHUEJNZXRhZGF0YeoCDlJpZ2h0c2l6ZXI6OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Ch5yaWdodHNpemVyL3YxL2Nvbm5lY3Rpb24ucHJvdG8SDXJpZ2h0c2l6ZXIudjEiqgIKCkNvbm5lY3Rpb24SEwoCaWQYASABKAlCB7pIBHICGEASGQoIcHJvdG9jb2wYAiABKAlCB7pIBHICGCASFgoEcGVlchgDIAEoCUIIukgFcgMYgAESGgoIaWRlbnRpdHkYBCABKAlCCLpIBXIDGP0BEi8KC29wZW5lZF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCgRzZW50GAYgASgDQge6SAQiAigAEhUKBGxvc3QYByABKANCB7pIBCICKAASFgoFYnl0ZXMYCCABKANCB7pIBCICKAASFAoDbGFnGAkgASgDQge6SAQiAigAEisKCGxhZ190aW1lGAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uItMBChBEYXNoYm9hcmREZXRhaWxzEhQKA3ZpYRgBIAEoCUIHukgEcgIYIBIZCghwcm90b2NvbBgCIAEoCUIHukgEcgIYIBIuCgpzaW5jZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYCgdzdHJlYW1zGAQgASgFQge6SAQaAigAEisKCGR1cmF0aW9uGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhcKBnVudG9sZBgGIAEoBUIHukgEGgIoAEK9AQoRY29tLnJpZ2h0c2l6ZXIudjFCD0Nvbm5lY3Rpb25Qcm90b1ABWkJnaXRodWIuY29tL3JpZ2h0c2l6ZXIvcmlnaHRzaXplci9nZW4vZ28vcmlnaHRzaXplci92MTtyaWdodHNpemVydjGiAgNSWFiqAg1SaWdodHNpemVyLlYxygINUmlnaHRzaXplclxWMeICGVJpZ2h0c2l6ZXJcVjFcR1BCTWV0YWRhdGHqAg5SaWdodHNpemVyOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Connection is one open stream of events.
@@ -98,4 +98,64 @@ export type Connection = Message<"rightsizer.v1.Connection"> & {
  */
 export const ConnectionSchema: GenMessage<Connection> = /*@__PURE__*/
   messageDesc(file_rightsizer_v1_connection, 0);
+
+/**
+ * DashboardDetails describes somebody who reads events: known by name, told of once
+ * however many streams he has open, to those alone who may list connections. It has
+ * no address; ListConnections does.
+ *
+ * @generated from message rightsizer.v1.DashboardDetails
+ */
+export type DashboardDetails = Message<"rightsizer.v1.DashboardDetails"> & {
+  /**
+   * Who vouches for the name: certificate, static, oidc or kubernetes. Another's
+   * alice is somebody else.
+   *
+   * @generated from field: string via = 1;
+   */
+  via: string;
+
+  /**
+   * Protocol of his first stream: connect, grpc, grpc-web or websocket.
+   *
+   * @generated from field: string protocol = 2;
+   */
+  protocol: string;
+
+  /**
+   * When that stream was opened.
+   *
+   * @generated from field: google.protobuf.Timestamp since_time = 3;
+   */
+  sinceTime?: Timestamp | undefined;
+
+  /**
+   * Streams that he opened from then on.
+   *
+   * @generated from field: int32 streams = 4;
+   */
+  streams: number;
+
+  /**
+   * How long he stayed, until the end of his last stream; unset while he is there.
+   *
+   * @generated from field: google.protobuf.Duration duration = 5;
+   */
+  duration?: Duration | undefined;
+
+  /**
+   * How often somebody came, whoever it was, without an event that told so, since
+   * the replica last told of one: events are held to a rate.
+   *
+   * @generated from field: int32 untold = 6;
+   */
+  untold: number;
+};
+
+/**
+ * Describes the message rightsizer.v1.DashboardDetails.
+ * Use `create(DashboardDetailsSchema)` to create a new message.
+ */
+export const DashboardDetailsSchema: GenMessage<DashboardDetails> = /*@__PURE__*/
+  messageDesc(file_rightsizer_v1_connection, 1);
 

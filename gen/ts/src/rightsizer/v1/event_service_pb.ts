@@ -444,7 +444,9 @@ export const ListConnectionsResponseSchema: GenMessage<ListConnectionsResponse> 
  */
 export const EventService: GenService<{
   /**
-   * StreamEvents sends events as they happen, until the client goes.
+   * StreamEvents sends events as they happen, until the client goes. Events of
+   * types `dashboard.*`, here and in ListEvents, are for callers alone who may
+   * read all namespaces and list connections; to others they do not exist.
    *
    * @generated from rpc rightsizer.v1.EventService.StreamEvents
    */
