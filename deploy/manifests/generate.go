@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -75,7 +76,8 @@ func Generate(root string) (map[string][]byte, error) {
 	return out, nil
 }
 
-// Copies are the chart's copies of CRDs, admission policies and alerts, by their path.
+// Copies are the chart's copies of CRDs, admission policies and alerts, by their path,
+// and the settings that it need not restart the operator for.
 func Copies(root string) (map[string][]byte, error) {
 	out := map[string][]byte{}
 	for from, to := range sources {
@@ -94,7 +96,32 @@ func Copies(root string) (map[string][]byte, error) {
 			out[to+"/"+filepath.Base(file)] = text
 		}
 	}
+	live, err := liveSettings(filepath.Join(root, "server", "config", "README.md"))
+	if err != nil {
+		return nil, err
+	}
+	out["deploy/helm/files/settings/live.txt"] = live
 	return out, nil
+}
+
+// liveRow is a setting in the reference whose change in the file holds at once.
+var liveRow = regexp.MustCompile("(?m)^\\| `(?:--)?([a-z0-9-]+)` \\|.*\\| live \\|")
+
+// liveSettings are the keys, one a line, of the settings that the operator takes from
+// its file without a restart, by the reference, which is made of the code.
+func liveSettings(reference string) ([]byte, error) {
+	text, err := os.ReadFile(reference)
+	if err != nil {
+		return nil, fmt.Errorf("read: %w", err)
+	}
+	var out bytes.Buffer
+	for _, row := range liveRow.FindAllSubmatch(text, -1) {
+		out.Write(append(row[1], '\n'))
+	}
+	if out.Len() == 0 {
+		return nil, fmt.Errorf("%s: no setting is live there", reference)
+	}
+	return out.Bytes(), nil
 }
 
 // Stale are the paths, sorted, of files at root that are not as wanted, or not there,

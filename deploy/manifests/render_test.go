@@ -238,6 +238,39 @@ func TestUsageSourcesDecideOnRights(t *testing.T) {
 	}
 }
 
+// A setting that the operator takes while it runs makes no new pods; any other does.
+func TestOnlyWhatWantsARestartMakesNewPods(t *testing.T) {
+	pods := func(config string) any {
+		objects := render(t, "config: "+config)
+		assert.NotEmpty(t, at(objects["ConfigMap rightsizer/rightsizer"], "data", "config.yaml"))
+		return at(objects["Deployment rightsizer/rightsizer"], "spec", "template")
+	}
+	file := func(config string) any {
+		return at(render(t, "config: "+config)["ConfigMap rightsizer/rightsizer"], "data", "config.yaml")
+	}
+	for _, c := range []struct {
+		before, after string
+		restarts      bool
+	}{
+		{"{}", "{log-level: debug}", false},
+		{"{log-level: debug, environment: a}", "{exhaustion-percent: 80, environment: a}", false},
+		{"{environment: a}", "{environment: b}", true},
+		{"{log-level: debug}", "{log-level: debug, environment: a}", true},
+		{"{}", "{sinks: [{name: a, url: \"https://example.com\"}]}", true},
+	} {
+		assert.NotEqual(t, file(c.before), file(c.after))
+		if c.restarts {
+			assert.NotEqual(t, pods(c.before), pods(c.after), c.after)
+		} else {
+			assert.Equal(t, pods(c.before), pods(c.after), c.after)
+		}
+	}
+	live, err := os.ReadFile(chart + "/files/settings/live.txt")
+	require.NoError(t, err)
+	assert.Contains(t, strings.Fields(string(live)), "crash-loop-restarts")
+	assert.NotContains(t, strings.Fields(string(live)), "grpc-bind-address")
+}
+
 // The admission policies know the operator by its account, and its namespace.
 func TestAdmissionIsMadeForTheRelease(t *testing.T) {
 	objects := decode(t, text(t, "rs", "ops", "serviceAccount: {name: sizer}"))

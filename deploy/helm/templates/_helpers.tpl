@@ -53,3 +53,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- divf (mulf $bytes (int .Values.goMemLimitPercent)) 100 | floor | int64 -}}
 {{- end -}}
 {{- end -}}
+
+{{/* The settings whose change makes new pods: the operator takes the others from its file by itself. */}}
+{{- define "rightsizer.restarting" -}}
+{{- $config := deepCopy .Values.config -}}
+{{- range .Files.Lines "files/settings/live.txt" -}}
+{{- $config = omit $config . -}}
+{{- end -}}
+{{- toYaml $config -}}
+{{- end -}}
