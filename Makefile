@@ -16,8 +16,6 @@ PROMETHEUS := $(CURDIR)/.build/prometheus/usr/bin
 CONTROLLER_GEN = $(BIN)/controller-gen paths=./remediate/policy/v1alpha1
 # Modules of their own, beside the root: each is vetted and tested like it.
 MODULES := . proto/openapi deploy/devcluster deploy/e2e deploy/manifests deploy/dashboards bus/bench server/bench watcher/recommend/bench
-# Where schema breakage is measured from; empty before the first release.
-RELEASE := $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null)
 say = @printf '\033[1m== %s\033[0m\n' "$(1)" >&2
 
 .PHONY: help
@@ -77,7 +75,7 @@ checkgenerate: .build/protovalidate.stamp .build/buf.stamp .build/controller-gen
 	for f in .build/fresh/crd/*.yaml; do diff $$f deploy/crd/$${f##*/} || stale=1; done; \
 	[ -z "$${stale:-}" ] || { echo "DeepCopy or deploy/crd/ are stale: run 'make generate' and commit it" >&2; exit 1; }
 	@cd deploy/manifests && go run ./cmd/manifests check ../..
-	@if [ -n "$(RELEASE)" ]; then .ci/breaking $(RELEASE) $(BUF); else echo "buf breaking: no v* tag yet, nothing to break" >&2; fi
+	@.ci/breaking $(BUF)
 
 # ---- checks ----------------------------------------------------------------
 
@@ -203,6 +201,10 @@ image: web/dist/index.html ## The image for amd64 and arm64, built and run witho
 	@.ci/toolchain go curl
 	$(call say,image)
 	@.ci/image $(VERSION)
+
+.PHONY: release-schema
+release-schema: .build/protovalidate.stamp .build/buf.stamp ## Keeps the schema of VERSION=v0.1.0, which is about to be released, in proto/released
+	@.ci/release "$(VERSION)" $(BUF)
 
 .PHONY: clean
 clean: ## Removes what make made

@@ -1,0 +1,53 @@
+package proto_test
+
+import (
+	"compress/gzip"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/descriptorpb"
+	"sigs.k8s.io/yaml"
+)
+
+var released = regexp.MustCompile(`(?m)^## (\d+\.\d+\.\d+) – \d{4}-\d{2}-\d{2}$`)
+
+// The schema that nothing may break is that of the release which the changelog and the
+// chart call the last, all of it.
+func TestTheLastReleaseIsKept(t *testing.T) {
+	changelog, err := os.ReadFile("../.github/CHANGELOG.md")
+	require.NoError(t, err)
+	last := released.FindSubmatch(changelog)
+	require.NotNil(t, last, "the changelog has no release")
+	raw, err := os.ReadFile("../deploy/helm/Chart.yaml")
+	require.NoError(t, err)
+	var chart struct{ Version, AppVersion string }
+	require.NoError(t, yaml.Unmarshal(raw, &chart))
+	assert.Equal(t, string(last[1]), chart.Version)
+	assert.Equal(t, string(last[1]), chart.AppVersion)
+
+	kept, err := filepath.Glob("released/*")
+	require.NoError(t, err)
+	require.Equal(t, []string{"released/v" + string(last[1]) + ".binpb.gz"}, kept)
+	packed, err := os.Open(kept[0])
+	require.NoError(t, err)
+	defer packed.Close() //nolint:errcheck // only read
+	unpacked, err := gzip.NewReader(packed)
+	require.NoError(t, err)
+	text, err := io.ReadAll(unpacked)
+	require.NoError(t, err)
+	set := &descriptorpb.FileDescriptorSet{}
+	require.NoError(t, proto.Unmarshal(text, set))
+	services := 0
+	for _, file := range set.GetFile() {
+		if file.GetPackage() == schema {
+			services += len(file.GetService())
+		}
+	}
+	assert.GreaterOrEqual(t, services, 8)
+}
