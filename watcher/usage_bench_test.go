@@ -15,6 +15,7 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/rightsizer/rightsizer/watcher/meter"
+	"github.com/rightsizer/rightsizer/watcher/object"
 )
 
 // measuredCluster has pods of two containers, three to a workload, and their
@@ -35,6 +36,9 @@ func measuredCluster(tb testing.TB, pods int) (*Watcher, *clocktesting.FakeClock
 		pod := benchPod(i, "")
 		rs := fmt.Sprintf("service-%d-5d4f", i/3)
 		pod.OwnerReferences = []metav1.OwnerReference{{Kind: "ReplicaSet", Name: rs, UID: types.UID(fmt.Sprintf("rs-%d", i/3)), Controller: &yes}}
+		w.store.PutController(&object.Controller{
+			Kind: "ReplicaSet", UID: fmt.Sprintf("rs-%d", i/3), Key: object.Key{Namespace: pod.Namespace, Name: rs},
+		})
 		proxy := pod.Spec.Containers[0]
 		proxy.Name = "proxy"
 		pod.Spec.Containers = append(pod.Spec.Containers, proxy)

@@ -76,6 +76,11 @@ func (w *Watcher) touch(pod *object.Pod, now time.Time) {
 	}
 	f := w.usage.fits[uid]
 	if f == nil {
+		// One that is not watched, or was deleted before its pods, would never be
+		// forgotten. The store lets go of it before forgetController is called.
+		if w.store.Controller(uid) == nil {
+			return
+		}
 		f = &workloadFit{}
 		w.usage.fits[uid] = f
 	}
