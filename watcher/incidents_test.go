@@ -10,6 +10,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/watcher"
@@ -91,6 +95,41 @@ func TestEventsBecomeIncidents(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		assert.Empty(t, r.Incidents())
+	})
+}
+
+// A budget that blocks is put down to what its workload suffers from, also where it
+// is found at start.
+func TestABudgetJoinsItsWorkload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := webDeployment()
+		d.Spec.Template.Labels = map[string]string{"app": "web", "tier": "front"}
+		d.Status.AvailableReplicas = 0
+		d.Status.Conditions = []appsv1.DeploymentCondition{{
+			Type: appsv1.DeploymentAvailable, Status: corev1.ConditionFalse, LastTransitionTime: metav1.NewTime(time.Now().Add(-time.Hour)),
+		}}
+		server := shop()
+		server.Put(d, &policyv1.PodDisruptionBudget{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "front", UID: "uid-pdb"},
+			Spec:       policyv1.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"tier": "front"}}},
+			Status: policyv1.PodDisruptionBudgetStatus{
+				ExpectedPods: 2, DesiredHealthy: 1,
+				Conditions: []metav1.Condition{{
+					Type: policyv1.DisruptionAllowedCondition, Status: metav1.ConditionFalse, LastTransitionTime: metav1.NewTime(time.Now().Add(-time.Hour)),
+				}},
+			},
+		})
+		r := start(t, server)
+		defer r.stop()
+		found := r.Incidents()
+		require.Len(t, found, 1)
+		var types []string
+		for _, m := range found[0].GetMembers() {
+			types = append(types, m.GetType())
+			assert.Equal(t, "web", m.GetWorkload().GetName())
+		}
+		assert.ElementsMatch(t, []string{"deployment.unavailable", "pdb.blocking"}, types)
+		assert.Equal(t, "deployment.unavailable", found[0].GetMembers()[0].GetType())
 	})
 }
 

@@ -65,9 +65,9 @@ type Options struct {
 	RetryMax time.Duration
 	// ReadyGrace is how long Ready forgives a lost watch, from 1 s. Default 60 s.
 	ReadyGrace time.Duration
-	// OwnerWait is how long the first list of pods waits for the controllers and
-	// for what Kubernetes Events said before, so that pods are told under their
-	// workload's name and for their cause, from 0. Default 30 s
+	// OwnerWait is how long the first lists of pods and disruption budgets wait for
+	// the controllers and for what Kubernetes Events said before, so that they are
+	// told under their workload's name and for their cause, from 0. Default 30 s
 	// after the API server answered; it is not waited for what may not be read.
 	OwnerWait time.Duration
 	// OnSynced is called once, when Synced has become true and everything found

@@ -37,7 +37,13 @@ func (w *Watcher) newBudgets() *policies[object.Budget] {
 	return &policies[object.Budget]{
 		w: w, resource: budgetsResource, kind: kindBudget, held: make(map[object.Key]*object.Budget),
 		ident:     func(b *object.Budget) (object.Key, string) { return b.Key, b.UID },
-		detectors: w.opts.Detectors.Budgets, subject: detect.BudgetSubject,
+		detectors: w.opts.Detectors.Budgets,
+		subject: func(in *detect.BudgetInput) detect.Subject { // Only where there is something to say of it.
+			if key, ok := w.store.Selected(in.Cur.Namespace, in.Cur.Selector); ok {
+				in.Workload = detect.Workload{Kind: key.Kind, Name: key.Name}
+			}
+			return detect.BudgetSubject(in)
+		},
 	}
 }
 

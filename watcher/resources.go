@@ -31,6 +31,8 @@ type resource struct {
 	// optional says that a role need not allow it: it is a shortcoming, no
 	// failure.
 	optional bool
+	// late says that it is told under the names of controllers, and waits for these.
+	late bool
 	// hides is what may come and go unseen while it is not watched, for the
 	// Resync marker of a loss. Everything that is watched feeds events, so none
 	// is empty.
@@ -50,7 +52,7 @@ const (
 )
 
 // The resources. Pods come last: they are read after the controllers and Kubernetes
-// Events, see Options.OwnerWait.
+// Events, see Options.OwnerWait, and so are disruption budgets.
 func resources() []*resource {
 	return []*resource{
 		{
@@ -86,11 +88,11 @@ func resources() []*resource {
 		},
 		{
 			name: budgetsResource, path: "/apis/policy/v1/poddisruptionbudgets",
-			expected: &policyv1.PodDisruptionBudget{}, optional: true, hides: hidesConditions,
+			expected: &policyv1.PodDisruptionBudget{}, optional: true, late: true, hides: hidesConditions,
 			convert: typed((*convert.Converter).Budget),
 		},
 		{
-			name: podsResource, path: "/api/v1/pods", expected: &corev1.Pod{}, needed: true, hides: hidesPods,
+			name: podsResource, path: "/api/v1/pods", expected: &corev1.Pod{}, needed: true, late: true, hides: hidesPods,
 			convert: typed((*convert.Converter).Pod),
 		},
 	}

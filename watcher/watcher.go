@@ -182,6 +182,11 @@ func (w *Watcher) run(ctx context.Context) error {
 		running.Go(func() { w.watchConstraints(ctx) })
 		running.Go(func() { w.keepLead(ctx) })
 	}
+	known := make(chan struct{})
+	running.Go(func() {
+		defer close(known)
+		w.waitForContext(ctx)
+	})
 	for _, h := range w.watches {
 		c := w.connect(h)
 		if h.resource.name == eventsResource {
@@ -193,8 +198,8 @@ func (w *Watcher) run(ctx context.Context) error {
 			return err // Before anything that has no sink could start: a mistake of ours.
 		}
 		running.Go(func() {
-			if h.resource.name == podsResource {
-				w.waitForContext(ctx)
+			if h.resource.late {
+				<-known
 			}
 			w.reflect(ctx, c, f)
 		})

@@ -33,6 +33,7 @@ func (c *Converter) Deployment(d *appsv1.Deployment) (*object.Controller, error)
 	if err != nil {
 		return nil, err
 	}
+	out.PodLabels = c.labels(d.Spec.Template.Labels)
 	s := &d.Status
 	out.Rollout = &object.Rollout{
 		StatusTime: statusTime(&d.ObjectMeta),
@@ -68,6 +69,7 @@ func (c *Converter) StatefulSet(s *appsv1.StatefulSet) (*object.Controller, erro
 	if err != nil {
 		return nil, err
 	}
+	out.PodLabels = c.labels(s.Spec.Template.Labels)
 	out.Rollout = &object.Rollout{
 		StatusTime: statusTime(&s.ObjectMeta),
 		Generation: max(s.Generation, 0), Observed: max(s.Status.ObservedGeneration, 0),
@@ -92,6 +94,7 @@ func (c *Converter) DaemonSet(d *appsv1.DaemonSet) (*object.Controller, error) {
 	if err != nil {
 		return nil, err
 	}
+	out.PodLabels = c.labels(d.Spec.Template.Labels)
 	s := &d.Status
 	out.Rollout = &object.Rollout{
 		StatusTime: statusTime(&d.ObjectMeta),

@@ -1,10 +1,14 @@
 package convert
 
 import (
+	"slices"
+	"strings"
+
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/rightsizer/rightsizer/watcher/object"
 )
@@ -72,6 +76,7 @@ func (c *Converter) Budget(p *policyv1.PodDisruptionBudget) (*object.Budget, err
 		Required: max(p.Status.DesiredHealthy, 0), Allowed: max(p.Status.DisruptionsAllowed, 0),
 		CreateTime: seconds(p.CreationTimestamp),
 	}
+	out.Selector = selector(p.Spec.Selector)
 	for i := range p.Status.Conditions {
 		cond := &p.Status.Conditions[i]
 		if cond.Type == policyv1.DisruptionAllowedCondition && cond.Status == metav1.ConditionFalse {
@@ -79,4 +84,39 @@ func (c *Converter) Budget(p *policyv1.PodDisruptionBudget) (*object.Budget, err
 		}
 	}
 	return out, nil
+}
+
+// Bounds of a selector; one beyond them counts as none.
+const (
+	maxSelected = 16 // requirements
+	maxAccepted = 64 // values of one
+)
+
+func selector(s *metav1.LabelSelector) labels.Selector {
+	if s == nil || len(s.MatchLabels)+len(s.MatchExpressions) > maxSelected {
+		return nil
+	}
+	for i := range s.MatchExpressions {
+		if len(s.MatchExpressions[i].Values) > maxAccepted {
+			return nil
+		}
+	}
+	out, err := metav1.LabelSelectorAsSelector(s)
+	if err != nil {
+		return nil
+	}
+	return out
+}
+
+// labels takes all, or none where there are too many.
+func (c *Converter) labels(from map[string]string) object.Labels {
+	if len(from) == 0 || len(from) > object.MaxLabels {
+		return nil
+	}
+	out := make(object.Labels, 0, len(from))
+	for key, value := range from {
+		out = append(out, object.Label{Key: c.text(key, maxTaintKey), Value: c.text(value, maxLabel)})
+	}
+	slices.SortFunc(out, func(a, b object.Label) int { return strings.Compare(a.Key, b.Key) })
+	return out
 }

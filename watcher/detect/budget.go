@@ -12,9 +12,14 @@ const typePDBBlocking = "pdb.blocking"
 // BudgetInput is a PodDisruptionBudget at one moment.
 type BudgetInput = Input[object.Budget]
 
-// BudgetSubject describes a PodDisruptionBudget.
+// BudgetSubject describes a PodDisruptionBudget; its workload is the one that it
+// covers, where it covers just one.
 func BudgetSubject(in *BudgetInput) Subject {
-	return Subject{Kind: "PodDisruptionBudget", Key: in.Cur.Key, UID: in.Cur.UID}
+	s := Subject{Kind: "PodDisruptionBudget", Key: in.Cur.Key, UID: in.Cur.UID}
+	if in.Workload.Kind != "" {
+		s.Workload = object.WorkloadKey{Namespace: in.Cur.Namespace, Kind: in.Workload.Kind, Name: in.Workload.Name}
+	}
+	return s
 }
 
 // PDBBlocking tells budgets that have not allowed a single eviction for

@@ -11,6 +11,9 @@ type Controller struct {
 	// which it is watched, does not say.
 	Desired    int32
 	CreateTime int64
+	// PodLabels are those of its pod template, of a Deployment, StatefulSet and
+	// DaemonSet alone.
+	PodLabels Labels
 	// Tool owns the manifest by what it leaves on the object; nil for none known.
 	Tool *Tool
 	// Rollout is nil for kinds without one, which is all but Deployment,

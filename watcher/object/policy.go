@@ -1,5 +1,7 @@
 package object
 
+import "k8s.io/apimachinery/pkg/labels"
+
 // Autoscaler is a HorizontalPodAutoscaler.
 type Autoscaler struct {
 	Key
@@ -25,6 +27,8 @@ func (a *Autoscaler) Condition(conditionType string) *StatusCondition {
 type Budget struct {
 	Key
 	UID string
+	// Selector selects the pods that it covers; nil for none that can be read.
+	Selector labels.Selector
 	// Expected is how many pods it covers, Healthy how many of them are healthy,
 	// Required how many must be, Allowed how many may be evicted now.
 	Expected, Healthy, Required, Allowed int32

@@ -24,6 +24,9 @@ type Store struct {
 	retired map[string]*object.Controller
 	// loads are what the pods on each node need of it, by the node's name.
 	loads map[string]*object.NodeLoad
+	// templates are the controllers whose pod template is known, by namespace and
+	// UID.
+	templates map[string]map[string]*object.Controller
 }
 
 type group struct {
@@ -41,6 +44,7 @@ func New() *Store {
 		children:    make(map[string]map[string]struct{}),
 		retired:     make(map[string]*object.Controller),
 		loads:       make(map[string]*object.NodeLoad),
+		templates:   make(map[string]map[string]*object.Controller),
 	}
 }
 
@@ -200,6 +204,7 @@ func (s *Store) PutController(c *object.Controller) {
 	}
 	delete(s.retired, c.UID)
 	s.controllers[c.UID] = c
+	s.putTemplate(c)
 	if c.Parent != nil {
 		siblings := s.children[c.Parent.UID]
 		if siblings == nil {
@@ -222,11 +227,17 @@ func (s *Store) Controller(uid string) *object.Controller {
 func (s *Store) ControllerReady(c *object.Controller) (object.WorkloadKey, int) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	key, top := s.top(c)
+	return key, s.ready(top, 0)
+}
+
+// top resolves a controller to the one at the top of its owners.
+func (s *Store) top(c *object.Controller) (key object.WorkloadKey, uid string) {
 	if c.Parent == nil {
-		return object.WorkloadKey{Namespace: c.Namespace, Kind: c.Kind, Name: c.Name}, s.ready(c.UID, 0)
+		return object.WorkloadKey{Namespace: c.Namespace, Kind: c.Kind, Name: c.Name}, c.UID
 	}
 	up := s.resolve(&object.Pod{Key: c.Key, Owner: c.Parent})
-	return up.key, s.ready(up.topUID, 0)
+	return up.key, up.topUID
 }
 
 // DeleteController forgets a controller, by UID, as soon as it has no pods.
@@ -238,6 +249,7 @@ func (s *Store) DeleteController(uid string) {
 		return
 	}
 	delete(s.controllers, uid)
+	s.dropTemplate(c)
 	if s.groups[uid] != nil {
 		s.retired[uid] = c
 		return
