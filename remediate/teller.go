@@ -40,7 +40,7 @@ func (t *teller) changed(r *v1alpha1.Remediation, told int, atStart bool) {
 	}
 	for i := min(told, len(steps)); i < len(steps); i++ {
 		t.publish(r, &steps[i], i+1, false)
-		if t.e.Leading() {
+		if t.e.Leading() && i == len(steps)-1 { // of several at once, a person needs the last
 			t.kubernetes(r, &steps[i])
 		}
 		t.e.metrics.transitions.WithLabelValues(string(r.Spec.Action.Kind), string(steps[i].To)).Inc()

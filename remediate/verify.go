@@ -14,9 +14,9 @@ import (
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
 
-// How often what is verified is looked at.
+// How often what is verified is looked at, whatever is heard of it meanwhile.
 const (
-	lookFirst = 300 * time.Millisecond
+	lookFirst = time.Second
 	lookMost  = 10 * time.Second
 )
 
@@ -50,6 +50,9 @@ func (e *Engine) verifying(ctx context.Context, r *v1alpha1.Remediation) (outcom
 	}
 	if told(r) && rollbackAsked(r) == "" {
 		return goOn(e.conclude(ctx, r, v1alpha1.StateSucceeded, handedOut(r), nil))
+	}
+	if left := lookFirst - e.now().Sub(startOf(r)); left > 0 && rollbackAsked(r) == "" {
+		return wait(left) // what is heard first is its own effect
 	}
 	s, err := e.revisit(ctx, r, false)
 	if errors.Is(err, errChanged) {
@@ -257,7 +260,7 @@ func (v *verification) succeeded(ctx context.Context, ev *v1alpha1.VerificationE
 func (v *verification) pause(ev *v1alpha1.VerificationEvidence) time.Duration {
 	if ev.EndTime == nil {
 		age := v.now.Sub(startOf(v.r))
-		return min(max(age/4, lookFirst), lookMost)
+		return min(max(age/2, lookFirst), lookMost)
 	}
 	left := ev.EndTime.Sub(v.now)
 	return min(max(v.terms.Window.Duration/6, time.Second), lookMost, max(left, 10*time.Millisecond))

@@ -2,7 +2,8 @@
 // workload and on the policy, where `kubectl describe` shows them. They are for
 // people: nothing rests on them, the audit chain and the Remediation do.
 //
-// [Announcer.Say] never waits. At most 256 notices wait, at most 30 a minute are
+// [Announcer.Say] never waits; what it is told is written 0.3 s later, so that the
+// API server is left to the repair. At most 256 notices wait, at most 30 a minute are
 // written of one object, and one that was said of the same object within the last
 // five minutes is left out: what has no room is counted in
 // rightsizer_announce_notices_total{result}. A notice that the API server refuses,
@@ -41,6 +42,9 @@ const (
 	maxObjects  = 1024 // whose notices are remembered
 	perObject   = 30   // notices a minute
 	repeatAfter = 5 * time.Minute
+	// holdFor is how long a notice waits at least, so that the API server is left
+	// to the repair that it is about.
+	holdFor     = 300 * time.Millisecond
 	writeWithin = 5 * time.Second
 	maxNote     = 1024 // the API's bound
 )
@@ -100,11 +104,17 @@ type Announcer struct {
 	opts    Options
 	rest    *rest.RESTClient
 	close   func()
-	queue   chan *Notice
+	queue   chan heard
 	results *prometheus.CounterVec
 
 	mu      sync.Mutex
 	objects map[Object]*said
+}
+
+// heard is a notice, and since when it waits.
+type heard struct {
+	notice *Notice
+	at     time.Time
 }
 
 // said is what was said of an object lately.
@@ -140,7 +150,7 @@ func New(opts Options) (*Announcer, error) {
 	}
 	a := &Announcer{
 		opts: opts, rest: restClient, close: func() { utilnet.CloseIdleConnectionsFor(client.Transport) },
-		queue: make(chan *Notice, maxQueue), objects: map[Object]*said{},
+		queue: make(chan heard, maxQueue), objects: map[Object]*said{},
 		results: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rightsizer_announce_notices_total",
 			Help: "Kubernetes Events by what became of them: written, failed, repeated (said lately), limited (too many of one object), full (too many wait).",
@@ -157,7 +167,7 @@ func New(opts Options) (*Announcer, error) {
 	return a, nil
 }
 
-// Say has a notice written as soon as may be, without waiting for it. Its error is
+// Say has a notice written in a moment, without waiting for it. Its error is
 // a mistake in the notice.
 func (a *Announcer) Say(n Notice) error {
 	if err := n.check(); err != nil {
@@ -167,12 +177,13 @@ func (a *Announcer) Say(n Notice) error {
 		n.Note = strings.ToValidUTF8(n.Note[:maxNote], "")
 	}
 	n.Note = strings.ToValidUTF8(n.Note, "\uFFFD")
-	if why := a.refuses(&n, time.Now()); why != "" {
+	now := time.Now()
+	if why := a.refuses(&n, now); why != "" {
 		a.results.WithLabelValues(why).Inc()
 		return nil
 	}
 	select {
-	case a.queue <- &n:
+	case a.queue <- heard{&n, now}:
 	default:
 		a.results.WithLabelValues("full").Inc()
 	}
@@ -228,8 +239,14 @@ func (a *Announcer) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case n := <-a.queue:
-			if err := a.write(ctx, n, time.Now()); err != nil {
+		case h := <-a.queue:
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(time.Until(h.at.Add(holdFor))):
+			}
+			n := h.notice
+			if err := a.write(ctx, n, h.at); err != nil {
 				a.results.WithLabelValues("failed").Inc()
 				a.opts.Logger.WarnContext(ctx, "a Kubernetes Event could not be written", slog.String("reason", n.Reason),
 					slog.String("kind", n.Regarding.Kind), slog.String("namespace", n.Regarding.Namespace), slog.String("name", n.Regarding.Name), slog.Any("error", err))
@@ -240,7 +257,7 @@ func (a *Announcer) Run(ctx context.Context) error {
 	}
 }
 
-func (a *Announcer) write(ctx context.Context, n *Notice, now time.Time) error {
+func (a *Announcer) write(ctx context.Context, n *Notice, at time.Time) error {
 	namespace := n.Regarding.Namespace
 	if namespace == "" {
 		namespace = metav1.NamespaceDefault
@@ -252,7 +269,7 @@ func (a *Announcer) write(ctx context.Context, n *Notice, now time.Time) error {
 	event := eventsv1.Event{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "events.k8s.io/v1", Kind: "Event"},
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: prefix(n.Regarding.Name)},
-		EventTime:  metav1.NewMicroTime(now), ReportingController: controller, ReportingInstance: cut(a.opts.Replica, 128),
+		EventTime:  metav1.NewMicroTime(at), ReportingController: controller, ReportingInstance: cut(a.opts.Replica, 128),
 		Type: kind, Reason: n.Reason, Action: n.Action, Note: n.Note, Regarding: n.Regarding.ref(),
 	}
 	if n.Related != nil {

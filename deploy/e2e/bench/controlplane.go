@@ -87,3 +87,17 @@ func (p *controlPlane) loseHistory(ctx context.Context) error {
 	}
 	return nil
 }
+
+// writes is how many requests that write the API server has answered so far, also
+// such that only tried it out.
+func (p *controlPlane) writes(ctx context.Context) (float64, error) {
+	text, err := p.kube.CoreV1().RESTClient().Get().AbsPath("/metrics").DoRaw(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("read the API server's metrics: %w", err)
+	}
+	total := 0.0
+	for _, verb := range []string{"POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION"} {
+		total += sum(text, "apiserver_request_total", `verb="`+verb+`"`)
+	}
+	return total, nil
+}

@@ -3,7 +3,8 @@
 //	go run ./bench memory    pods → MiB, each step with streaming lists and without
 //	go run ./bench latency   from a status write to a WebSocket client, beside a bare watch
 //	go run ./bench limits    100 events a second to 20 subscribers within 100m CPU and 128 MiB
-//	go run ./bench cure      from the status write of an OOM kill to the accepted resize
+//	go run ./bench cure      from the status write of an OOM kill to the accepted resize,
+//	                         with the writes a second that the API server has meanwhile
 //
 // The binary is bin/rightsizer of the repository (another with -bin). The
 // control plane is a devcluster with kwok's nodes. Once these are Ready,
@@ -41,6 +42,7 @@ type settings struct {
 	profiles   string // memory: folder for heap profiles, empty for none
 	only       string // memory: one variant alone
 	rates      []int  // latency: status changes a second
+	kills      []int  // cure: OOM kills a second
 	span       time.Duration
 }
 
@@ -65,7 +67,8 @@ func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("bench "+args[0], flag.ContinueOnError)
 	pods := flags.String("pods", "1000,5000,10000", "memory: numbers of pods, rising")
 	big := flags.Bool("big", false, "memory: 20,000 pods as well")
-	rates := flags.String("rates", "20,50,100,200,400", "latency: status changes a second, rising; cure: the first, at most 50")
+	rates := flags.String("rates", "20,50,100,200,400", "latency: status changes a second, rising")
+	kills := flags.String("kills", "3,6,20", "cure: OOM kills a second, rising")
 	flags.StringVar(&s.binary, "bin", "../../bin/rightsizer", "the operator; built there when it is missing")
 	flags.IntVar(&s.nodes, "nodes", 100, "nodes of the cluster")
 	flags.IntVar(&s.streams, "streams", 50, "memory: open streams, half of them WebSockets")
@@ -86,6 +89,9 @@ func run(ctx context.Context, args []string) error {
 	}
 	if s.rates, err = numbers(*rates); err != nil {
 		return fmt.Errorf("-rates: %w", err)
+	}
+	if s.kills, err = numbers(*kills); err != nil {
+		return fmt.Errorf("-kills: %w", err)
 	}
 	if err := ensureBinary(ctx, s.binary); err != nil {
 		return err

@@ -148,15 +148,19 @@ func (o *operator) stopServing() error {
 	return nil
 }
 
-// sum adds up the values of a metric whose labels contain a text; 0 where the
-// operator does not answer.
+// sum is that of the operator's metrics; 0 where it does not answer.
 func (o *operator) sum(ctx context.Context, name, labels string) float64 {
 	text, err := get(ctx, o.metrics+"/metrics")
 	if err != nil {
 		return 0
 	}
+	return sum(text, name, labels)
+}
+
+// sum adds up the values of a metric whose labels contain a text.
+func sum(metrics []byte, name, labels string) float64 {
 	total := 0.0
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(string(metrics)) {
 		rest, ok := strings.CutPrefix(line, name)
 		if !ok || rest[0] != ' ' && rest[0] != '{' || !strings.Contains(rest, labels) {
 			continue
