@@ -26,6 +26,7 @@ type waiting struct {
 
 	mu     sync.Mutex
 	queue  queue
+	lanes  *lanes
 	causes map[workloadKey][]*rightsizerv1.Event
 	// looks are workloads whose pods are to be looked at for a lasting cure.
 	looks map[workloadKey]bool
@@ -39,7 +40,10 @@ func newWaiting(e *Engine) *waiting {
 func (w *waiting) open() queue {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.queue = workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[workloadKey]{})
+	w.lanes = newLanes()
+	w.queue = workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[workloadKey]{
+		Queue: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[workloadKey]{Queue: w.lanes}),
+	})
 	clear(w.causes)
 	clear(w.looks)
 	return w.queue
@@ -101,6 +105,9 @@ func (w *waiting) cause(key workloadKey, ev *rightsizerv1.Event) {
 	}
 	if known, ok = w.join(known, ev); ok {
 		w.causes[key] = known
+		if !heldLong(ev) {
+			w.lanes.mark(key)
+		}
 		w.queue.Add(key)
 	}
 }
@@ -146,5 +153,8 @@ func (w *waiting) again(key workloadKey, causes []*rightsizerv1.Event, after tim
 		causes, _ = w.join(causes, ev)
 	}
 	w.causes[key] = causes
+	if !slices.ContainsFunc(causes, heldLong) {
+		w.lanes.mark(key)
+	}
 	w.queue.AddAfter(key, after)
 }
