@@ -33,9 +33,9 @@ func (e *Engine) pending(ctx context.Context, r *v1alpha1.Remediation) (outcome,
 // admission policy saw to it that it was made by who it names, is worth nothing.
 func (e *Engine) heed(ctx context.Context, r *v1alpha1.Remediation, a *v1alpha1.ApprovalDecision) (outcome, error) {
 	since, err := e.opts.Policies.ApprovalsBound(ctx, r.Namespace)
-	if asked := pendingSince(r); err == nil && !since.Before(asked) {
-		err = fmt.Errorf("%w: the admission policy is in force since %s, and this has waited since %s",
-			policy.ErrUnbound, since.UTC().Format(time.RFC3339), asked.UTC().Format(time.RFC3339))
+	if made := r.CreationTimestamp.Time; err == nil && !since.Before(made) {
+		err = fmt.Errorf("%w: the admission policy is in force since %s, and this was made at %s",
+			policy.ErrUnbound, since.UTC().Format(time.RFC3339), made.UTC().Format(time.RFC3339))
 	}
 	switch {
 	case err != nil && !errors.Is(err, policy.ErrUnbound):
@@ -55,16 +55,6 @@ func (e *Engine) heed(ctx context.Context, r *v1alpha1.Remediation, a *v1alpha1.
 		to = v1alpha1.StateRejected
 	}
 	return goOn(e.move(ctx, r, to, a.User, decided(a)))
-}
-
-// pendingSince is when a decision was waited for first.
-func pendingSince(r *v1alpha1.Remediation) time.Time {
-	for i := range r.Status.Transitions {
-		if t := &r.Status.Transitions[i]; t.To == v1alpha1.StatePendingApproval {
-			return t.Time.Time
-		}
-	}
-	return r.CreationTimestamp.Time
 }
 
 func decided(a *v1alpha1.ApprovalDecision) string {

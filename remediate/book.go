@@ -196,6 +196,7 @@ func (b *book) remove(key objectKey) {
 	}
 	delete(b.claimed, key)
 	b.e.resting.end(key)
+	b.e.words.forget(key)
 }
 
 // of lists the Remediations of a workload that there is something to do for, the
@@ -417,6 +418,7 @@ func (b *book) forgetOthers(present map[objectKey]bool) {
 			b.e.resting.end(key)
 		}
 	}
+	b.e.words.keep(func(key objectKey) bool { return b.items[key] != nil })
 	b.synced, b.broken, b.err = true, time.Time{}, nil
 }
 

@@ -330,6 +330,12 @@ func (e *Engine) cleared(ctx context.Context, r *v1alpha1.Remediation, s *seen) 
 	if expired(r, e.now()) {
 		return goOn(e.move(ctx, r, v1alpha1.StateExpired, e.opts.Identity, "it was approved and could not be carried out in time: "+r.Status.Message))
 	}
+	if sure, err := e.vouched(ctx, originOf(r), v1alpha1.StateApproved); err != nil {
+		return outcome{}, err
+	} else if !sure {
+		return goOn(e.move(ctx, r, v1alpha1.StateAborted, e.opts.Identity,
+			"its status says Approved, and the audit chain has no record that it was: approve through the API, or apply deploy/admission and approve by status.approval"))
+	}
 	s, out, err := e.again(ctx, r, s)
 	if s == nil {
 		return out, err

@@ -32,9 +32,12 @@ type Policies interface {
 }
 
 // Auditor keeps a record of what is about to be done. Without its word nothing is
-// done.
+// done, and by it is known afterwards what was.
 type Auditor interface {
 	Append(ctx context.Context, record *rightsizerv1.AuditRecord) (*rightsizerv1.AuditHead, error)
+	// Records visits what was kept, the latest first, before 0 from the end, until
+	// visit returns false.
+	Records(ctx context.Context, before int64, visit func(*rightsizerv1.AuditRecord) bool) error
 }
 
 // Cluster is what the watcher knows.
@@ -150,6 +153,7 @@ type Engine struct {
 	refused refusals
 	calls   chan call
 	resting rests
+	words   words
 	state   condition
 
 	// gate is held while guards are asked and what they let through is noted.

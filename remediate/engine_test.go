@@ -44,6 +44,7 @@ type world struct {
 	later    time.Duration // by which the world's clock goes ahead
 	audit    []*rightsizerv1.AuditRecord
 	auditErr error
+	reads    int // of the audit
 	frozen   string
 	measured bool // whether usage is
 	notices  []announce.Notice
@@ -162,8 +163,22 @@ func (o *operator) Append(_ context.Context, r *rightsizerv1.AuditRecord) (*righ
 	if err := errors.Join(o.ctx.Err(), o.w.auditErr); err != nil {
 		return nil, err
 	}
+	r.Sequence, r.Time = int64(len(o.w.audit))+1, timestamppb.Now()
 	o.w.audit = append(o.w.audit, r)
 	return &rightsizerv1.AuditHead{}, nil
+}
+
+// Records implements remediate.Auditor.
+func (o *operator) Records(_ context.Context, _ int64, visit func(*rightsizerv1.AuditRecord) bool) error {
+	o.w.mu.Lock()
+	defer o.w.mu.Unlock()
+	o.w.reads++
+	for _, r := range slices.Backward(o.w.audit) {
+		if !visit(r) {
+			break
+		}
+	}
+	return nil
 }
 
 // Next implements remediate.Source.

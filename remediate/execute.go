@@ -78,7 +78,7 @@ func (e *Engine) begin(ctx context.Context, r *v1alpha1.Remediation, s *seen, in
 		auditErr error
 	)
 	wg.Go(func() {
-		auditErr = e.record(ctx, r, v1alpha1.StateExecuting, e.opts.Identity, e.occasion(r), evidence(s, intent))
+		auditErr = e.record(ctx, r, v1alpha1.StateExecuting, e.opts.Identity, e.occasion(r), evidence(s, *intent))
 	})
 	next, err := e.write(ctx, r, func(status *v1alpha1.RemediationStatus) error {
 		now := e.now()
@@ -385,8 +385,18 @@ func (e *Engine) reconsider(ctx context.Context, r *v1alpha1.Remediation, i int,
 		return r, 0, err
 	}
 	verdict := guard.Ask(facts)
-	switch verdict.Outcome() {
-	case guard.Pass, guard.Approve: // what was begun was let through or approved
+	outcome := verdict.Outcome()
+	if outcome == guard.Approve { // what was begun was let through or approved
+		begun, err := e.vouched(ctx, originOf(r), v1alpha1.StateExecuting)
+		if err != nil {
+			return r, 0, err
+		}
+		if begun {
+			outcome = guard.Pass
+		}
+	}
+	switch outcome {
+	case guard.Pass:
 	case guard.Wait:
 		return r, e.until(verdict), nil
 	default:
@@ -394,7 +404,7 @@ func (e *Engine) reconsider(ctx context.Context, r *v1alpha1.Remediation, i int,
 		return e.result(r, i, v1alpha1.TargetFailed, d.String()), 0, nil
 	}
 	e.stamp(intent)
-	if err := e.record(ctx, r, v1alpha1.StateExecuting, e.opts.Identity, "looked at again before the effect", evidence(&own, intent)); err != nil {
+	if err := e.record(ctx, r, v1alpha1.StateExecuting, e.opts.Identity, "looked at again before the effect", evidence(&own, *intent)); err != nil {
 		return r, 0, err
 	}
 	results := r.Status.Targets
@@ -462,7 +472,7 @@ func (e *Engine) others(ctx context.Context, a action.Action, subject *action.Su
 
 // intend records further intents, with the results so far, and their audit record.
 func (e *Engine) intend(ctx context.Context, r *v1alpha1.Remediation, s *seen, more []v1alpha1.Target) (*v1alpha1.Remediation, error) {
-	if err := e.record(ctx, r, v1alpha1.StateExecuting, e.opts.Identity, fmt.Sprintf("%d more pods of the workload", len(more)), evidence(s, &more[0])); err != nil {
+	if err := e.record(ctx, r, v1alpha1.StateExecuting, e.opts.Identity, fmt.Sprintf("%d more pods of the workload", len(more)), evidence(s, more...)); err != nil {
 		return nil, err
 	}
 	results := r.Status.Targets

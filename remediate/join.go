@@ -105,6 +105,9 @@ func (e *Engine) extend(ctx context.Context, r *v1alpha1.Remediation, s *seen) {
 	if !ok {
 		return
 	}
+	if begun, err := e.vouched(ctx, originOf(r), v1alpha1.StateExecuting); err != nil || !begun {
+		return // its verification says so
+	}
 	subject := e.subject(r, s)
 	more, err := e.others(ctx, a, subject, r)
 	if err == nil && len(more) > 0 {

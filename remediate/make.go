@@ -225,13 +225,17 @@ func (e *Engine) facts(ctx context.Context, r *v1alpha1.Remediation, s *seen) (g
 	if err != nil {
 		return guard.Facts{}, err
 	}
+	approved, err := e.approved(ctx, r)
+	if err != nil {
+		return guard.Facts{}, err
+	}
 	w, d := s.workload, s.draft
 	f := guard.Facts{
 		Now: e.now(), Operator: guard.Operator{Started: e.sees(), Frozen: e.opts.Policies.Frozen()},
 		Policy: s.policy, OutOfReach: set.OutOfReach(w.Namespace), Limits: e.opts.Limits,
 		Decision: guard.Decision{
 			Name: r.Name, Action: r.Spec.Action.Kind, Container: r.Spec.Container, Person: r.Spec.RequestedBy != "",
-			Approved: e.approved(r), Risk: r.Spec.Risk, Current: d.From, Desired: d.To,
+			Approved: approved, Risk: r.Spec.Risk, Current: d.From, Desired: d.To,
 			CurrentReplicas: d.FromReplicas, DesiredReplicas: d.ToReplicas,
 			Disrupts: d.Restarts, DisruptsReady: d.RestartsReady, Proposed: r.CreationTimestamp.Time,
 		},
@@ -299,12 +303,18 @@ func budgetOf(b *policyv1.PodDisruptionBudget) guard.DisruptionBudget {
 	return out
 }
 
-// approved says whether a valid approval was given.
-func (e *Engine) approved(r *v1alpha1.Remediation) bool {
-	if e.book.inherits(r) {
-		return true
+// approved says whether a valid approval was given, to it or to one whose approval
+// stands for it.
+func (e *Engine) approved(ctx context.Context, r *v1alpha1.Remediation) (bool, error) {
+	if from, ok := e.book.inherits(r); ok {
+		if ok, err := e.vouched(ctx, from, v1alpha1.StateApproved); ok || err != nil {
+			return ok, err
+		}
 	}
 	a := r.Status.Approval
-	return a != nil && a.Decision == v1alpha1.DecisionApprove && a.Generation == r.Generation &&
-		(r.Status.State == v1alpha1.StateApproved || plan.Began(r.Status.State))
+	if a == nil || a.Decision != v1alpha1.DecisionApprove || a.Generation != r.Generation ||
+		r.Status.State != v1alpha1.StateApproved && !plan.Began(r.Status.State) {
+		return false, nil
+	}
+	return e.vouched(ctx, originOf(r), v1alpha1.StateApproved)
 }

@@ -215,22 +215,22 @@ func (e *Engine) renewOne(ctx context.Context, key workloadKey, s *seen, c *cure
 	return e.drive(ctx, made, &own)
 }
 
-// inherits says whether a decision follows one whose approval stands for it: the
+// inherits returns the decision that one follows whose approval stands for it: the
 // same row, by nobody's request, and no other size.
-func (b *book) inherits(r *v1alpha1.Remediation) bool {
+func (b *book) inherits(r *v1alpha1.Remediation) (origin, bool) {
 	c := r.Spec.Cause
 	if c == nil || c.Type != TypeLasts || r.Spec.RequestedBy != "" {
-		return false
+		return origin{}, false
 	}
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	h := b.items[objectKey{r.Namespace, string(r.Spec.Action.Parameters[parameterFollows])}]
 	if h == nil || h.cure == nil || h.row != rowOf(r) || h.cure.approval == nil {
-		return false
+		return origin{}, false
 	}
 	want := v1alpha1.RemediationAction{}
 	action.SetSize(&want, policy.Size{}, h.cure.size)
-	return partOf(policy.FromResources(r.Spec.Action.Requests), policy.FromResources(want.Requests)) &&
+	return origin{h.key, h.uid, h.created}, partOf(policy.FromResources(r.Spec.Action.Requests), policy.FromResources(want.Requests)) &&
 		partOf(policy.FromResources(r.Spec.Action.Limits), policy.FromResources(want.Limits))
 }
 

@@ -43,10 +43,14 @@ func (e *Engine) recordBy(ctx context.Context, r *v1alpha1.Remediation, to v1alp
 	}
 	rec.Evidence["container"], rec.Evidence["kind"] = r.Spec.Container, string(r.Spec.Action.Kind)
 	rec.Evidence["risk"] = string(r.Spec.Risk)
+	if r.UID != "" {
+		rec.Evidence[evidenceUID] = string(r.UID)
+	}
 	_, err := e.opts.Audit.Append(ctx, rec)
 	if err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
+	e.words.note(rec)
 	return nil
 }
 
@@ -58,11 +62,13 @@ func shortIDs(r *v1alpha1.Remediation) []string {
 	return ids
 }
 
-// evidence is what an effect rests on: its target, sizes, and each verdict with its
-// numbers.
-func evidence(s *seen, t *v1alpha1.Target) map[string]string {
+// evidence is what effects rest on: the first one's target and sizes, what else is
+// intended in short, and each verdict with its numbers.
+func evidence(s *seen, intents ...v1alpha1.Target) map[string]string {
 	out := map[string]string{}
-	if t != nil {
+	putIntents(out, intents)
+	if len(intents) > 0 {
+		t := &intents[0]
 		out["target"], out["target_uid"], out["resource_version"] = t.Pod, t.UID, t.ResourceVersion
 		out["before"], out["desired"] = valueText(t.Before), valueText(t.Desired)
 	}

@@ -27,6 +27,22 @@ func rollbackAsked(r *v1alpha1.Remediation) string {
 	return c.Message
 }
 
+// What the status says and the audit chain has no record of.
+const (
+	unaskedRollback = "its status says that a rollback was asked for, and the audit chain has no record of it: ask through the API"
+	unknownEffect   = "the audit chain has no record of this effect as the status tells it"
+)
+
+// wanted is why a person wants the effect to be taken back, of which the audit has
+// the record; forged says that the status says so and it has not.
+func (e *Engine) wanted(ctx context.Context, r *v1alpha1.Remediation) (why string, forged bool, err error) {
+	if why = rollbackAsked(r); why == "" {
+		return "", false, nil
+	}
+	sure, err := e.vouched(ctx, originOf(r), v1alpha1.StateRolledBack)
+	return why, !sure, err
+}
+
 // rollBack takes the effects back, and escalates where that is impossible.
 func (e *Engine) rollBack(ctx context.Context, r *v1alpha1.Remediation, s *seen, why string) (outcome, error) {
 	a, ok := e.opts.Actions.Get(r.Spec.Action.Kind)
@@ -47,7 +63,16 @@ func (e *Engine) rollBack(ctx context.Context, r *v1alpha1.Remediation, s *seen,
 		if t.Result != v1alpha1.TargetApplied && t.Result != v1alpha1.TargetConfirmed {
 			continue
 		}
-		err := e.revert(ctx, a, subject, t)
+		known, err := e.holds(ctx, originOf(r), claim{intent: intent(t)})
+		if err != nil {
+			return outcome{}, err
+		}
+		if !known {
+			failed = unknownEffect
+			t.Message = plan.Cut("not taken back: "+failed, 1024)
+			continue
+		}
+		err = e.revert(ctx, a, subject, t)
 		switch {
 		case err == nil:
 			e.result(r, i, v1alpha1.TargetReverted, "")
@@ -102,9 +127,12 @@ func (e *Engine) keep(ctx context.Context, r *v1alpha1.Remediation, why string) 
 
 // takenBack takes back what has ended, since a person asks for it.
 func (e *Engine) takenBack(ctx context.Context, r *v1alpha1.Remediation) (outcome, error) {
-	why := rollbackAsked(r)
-	if why == "" {
-		return outcome{}, nil
+	why, forged, err := e.wanted(ctx, r)
+	switch {
+	case err != nil, why == "":
+		return outcome{}, err
+	case forged:
+		return goOn(e.keep(ctx, r, unaskedRollback))
 	}
 	s, err := e.revisit(ctx, r, false)
 	if errors.Is(err, errChanged) {

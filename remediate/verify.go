@@ -48,6 +48,11 @@ func (e *Engine) verifying(ctx context.Context, r *v1alpha1.Remediation) (outcom
 	if !ok {
 		return goOn(e.conclude(ctx, r, v1alpha1.StateEscalated, "there is no action of its kind any more, so nobody can verify it", nil))
 	}
+	if begun, err := e.vouched(ctx, originOf(r), v1alpha1.StateExecuting); err != nil {
+		return outcome{}, err
+	} else if !begun {
+		return goOn(e.conclude(ctx, r, v1alpha1.StateEscalated, "its status says that it was carried out, and the audit chain has no record of it: nothing of it is verified or taken back", nil))
+	}
 	if told(r) && rollbackAsked(r) == "" {
 		return goOn(e.conclude(ctx, r, v1alpha1.StateSucceeded, handedOut(r), nil))
 	}
@@ -66,7 +71,12 @@ func (e *Engine) verifying(ctx context.Context, r *v1alpha1.Remediation) (outcom
 		v.terms = *r.Spec.Verification
 	}
 	v.terms.SetDefaults()
-	if why := rollbackAsked(r); why != "" {
+	switch why, forged, err := e.wanted(ctx, r); {
+	case err != nil:
+		return outcome{}, err
+	case forged:
+		return goOn(e.keep(ctx, r, unaskedRollback))
+	case why != "":
 		return e.rollBack(ctx, r, s, why)
 	}
 	if err := v.look(ctx); err != nil {

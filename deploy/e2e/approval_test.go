@@ -227,7 +227,8 @@ func asOperator(t *testing.T) string {
 }
 
 // An approval by kubectl is heeded where the admission policy has seen to it that it
-// was made by who it names, and is worth nothing elsewhere.
+// was made by who it names, and is worth nothing elsewhere; nor is a state that
+// somebody else wrote.
 func TestApprovalByKubectl(t *testing.T) {
 	const bound, unbound = "bound", "unbound"
 	governed(t, bound, "approve", nil)
@@ -253,4 +254,13 @@ func TestApprovalByKubectl(t *testing.T) {
 	r = o.waitState(unbound, "app", rightsizerv1.RemediationState_REMEDIATION_STATE_ABORTED)
 	assert.Contains(t, r.GetMessage(), "approvals by kubectl are not heeded")
 	assert.EqualValues(t, 64, memoryLimit(&podsOf(t, unbound, "app=app")[0]))
+
+	hungry(t, unbound, "forged", 1, "64Mi", "100", resting)
+	r = o.waitState(unbound, "forged", rightsizerv1.RemediationState_REMEDIATION_STATE_PENDING_APPROVAL)
+	forged := []byte(`{"status":{"state":"Approved","approval":{"decision":"Approve","user":"boss","generation":1}}}`)
+	_, err := as(t, "bob").Resource(remediations).Namespace(unbound).Patch(t.Context(), r.GetName(), types.MergePatchType, forged, metav1.PatchOptions{}, "status")
+	require.NoError(t, err, "nothing keeps him from it")
+	r = o.waitState(unbound, "forged", rightsizerv1.RemediationState_REMEDIATION_STATE_ABORTED)
+	assert.Contains(t, r.GetMessage(), "the audit chain has no record that it was")
+	assert.EqualValues(t, 64, memoryLimit(&podsOf(t, unbound, "app=forged")[0]))
 }

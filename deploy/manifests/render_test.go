@@ -282,6 +282,17 @@ func TestAdmissionIsMadeForTheRelease(t *testing.T) {
 	assert.Equal(t, "ops", at(objects["ClusterRoleBinding /rs-rightsizer"], "subjects", 0, "namespace"))
 }
 
+// Who approves may write a Remediation's status where the admission policy says what
+// of it, and nowhere else.
+func TestApproversWriteStatusUnderTheAdmissionPolicyAlone(t *testing.T) {
+	for install, want := range map[string]bool{"true": true, "false": false} {
+		raw, err := yaml.Marshal(render(t, "admission: {install: "+install+"}")["ClusterRole /rightsizer-approver"].Object)
+		require.NoError(t, err)
+		assert.Contains(t, string(raw), "remediations/approve")
+		assert.Equal(t, want, strings.Contains(string(raw), "remediations/status"), install)
+	}
+}
+
 // For the names that the sources have, the chart's CRDs and policies are the sources.
 func TestSourcesComeThroughUnchanged(t *testing.T) {
 	objects := render(t, "")
