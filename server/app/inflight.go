@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"sync"
@@ -37,6 +39,7 @@ type inflight struct {
 	requests, refusals *auth.Slots
 	refused            prometheus.Counter
 	within             time.Duration // answerWithin
+	body               time.Duration // bodyTimeout
 
 	mu         sync.Mutex
 	identities map[string]int
@@ -45,7 +48,7 @@ type inflight struct {
 func newInflight(refused prometheus.Counter) *inflight {
 	return &inflight{
 		requests: auth.NewSlots(requestsAtATime), refusals: auth.NewSlots(requestsAtATime),
-		refused: refused, within: answerWithin, identities: make(map[string]int),
+		refused: refused, within: answerWithin, body: bodyTimeout, identities: make(map[string]int),
 	}
 }
 
@@ -105,9 +108,37 @@ func (f *inflight) bound(next http.Handler) http.Handler {
 		p.hold(leave)
 		defer p.leave()
 		_ = p.control.SetWriteDeadline(time.Now().Add(f.within)) // a recorder in a test has none
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), placeKey{}, p)))
+		// A copy: net/http goes by the body of its own whether a connection is of use.
+		own := r.WithContext(context.WithValue(r.Context(), placeKey{}, p))
+		if awaitBody(p.control, r, f.body) {
+			own.Body = &liftingBody{ReadCloser: r.Body, lift: func() { _ = p.control.SetReadDeadline(time.Time{}) }}
+		}
+		next.ServeHTTP(w, own)
 		end(p.control, r, min(f.within, endWithin))
 	})
+}
+
+// awaitBody bounds how long the body of a request of HTTP/1 may take, whether or not
+// anybody reads it: before net/http answers it waits for what the client has
+// announced, for good where nothing says for how long. False where there is none.
+func awaitBody(control *http.ResponseController, r *http.Request, within time.Duration) bool {
+	return r.ProtoMajor < 2 && r.ContentLength != 0 && control.SetReadDeadline(time.Now().Add(within)) == nil
+}
+
+// liftingBody lifts the deadline once the body is read: it is the connection's, and
+// would later end an answer that is only written.
+type liftingBody struct {
+	io.ReadCloser
+	lift func()
+}
+
+// Read implements io.Reader.
+func (b *liftingBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		b.lift()
+	}
+	return n, err //nolint:wrapcheck // io.EOF must stay itself
 }
 
 // end sends what is left of an answer while its place is held: HTTP/2 would do it
@@ -130,6 +161,7 @@ func (f *inflight) refuse(w http.ResponseWriter, r *http.Request) {
 	defer leave()
 	control := http.NewResponseController(w)
 	_ = control.SetWriteDeadline(time.Now().Add(refuseWithin))
+	awaitBody(control, r, min(f.body, refuseWithin))
 	// The client may be gone.
 	_ = connect.NewErrorWriter().Write(w, r, rpcerr.Retry(connect.CodeResourceExhausted, reasonBusy,
 		"too many requests are being answered already: at most "+strconv.Itoa(requestsAtATime)+", of one address "+strconv.Itoa(f.requests.PerPeer()), time.Second))
