@@ -126,7 +126,7 @@ func (f *constraintFeed) Replace(items []any, _ string) error {
 // Resync implements cache.ReflectorStore; there is nothing to repeat.
 func (f *constraintFeed) Resync() error { return nil }
 
-// constraint is what is kept of one object: a recommend.LimitRange, a
+// constraint is what is kept of one object: a limitRange, a
 // recommend.Quota, an object.WorkloadKey that a VPA sizes, or nil.
 type constraint struct {
 	key   object.Key
@@ -167,7 +167,7 @@ func (c *constraints) put(resource string, o *constraint) {
 	}
 	c.held[resource][o.key] = o.value
 	switch v := o.value.(type) {
-	case recommend.LimitRange:
+	case limitRange:
 		c.ranges[o.key.Namespace] = append(c.ranges[o.key.Namespace], o.key)
 	case recommend.Quota:
 		c.quotas[o.key.Namespace] = append(c.quotas[o.key.Namespace], o.key)
@@ -183,7 +183,7 @@ func (c *constraints) drop(resource string, key object.Key) {
 	}
 	delete(c.held[resource], key)
 	switch v := held.(type) {
-	case recommend.LimitRange:
+	case limitRange:
 		without(c.ranges, key.Namespace, key)
 	case recommend.Quota:
 		without(c.quotas, key.Namespace, key)
@@ -203,12 +203,14 @@ func without[K, V comparable](index map[K][]V, at K, value V) {
 }
 
 // fill completes the context of a container with the strictest of what bounds it.
-func (c *constraints) fill(ctx *recommend.Context, key object.WorkloadKey) {
+func (c *constraints) fill(ctx *recommend.Context, key object.WorkloadKey, others *object.Allotment) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	for _, at := range c.ranges[key.Namespace] {
-		if r, ok := c.held[rangesResource][at].(recommend.LimitRange); ok {
-			stricterRange(&ctx.LimitRange, &r)
+		if r, ok := c.held[rangesResource][at].(limitRange); ok {
+			stricterRange(&ctx.LimitRange, &r.container)
+			// Requests and limits of a pod are bounded; the sum of limits is the larger.
+			stricterRange(&ctx.LimitRange, &recommend.LimitRange{Max: left(r.podMax, others.Limits)})
 		}
 	}
 	for _, at := range c.quotas[key.Namespace] {
@@ -244,21 +246,35 @@ func stricterRange(into, r *recommend.LimitRange) {
 	into.Max.CPUMillis = stricter(into.Max.CPUMillis, r.Max.CPUMillis)
 	into.Max.MemoryBytes = stricter(into.Max.MemoryBytes, r.Max.MemoryBytes)
 	into.MaxRatioCPU = stricter(into.MaxRatioCPU, r.MaxRatioCPU)
+	into.MaxRatioMemory = stricter(into.MaxRatioMemory, r.MaxRatioMemory)
 }
 
-// limitRangeOf is what bounds a container.
-func limitRangeOf(l *corev1.LimitRange) recommend.LimitRange {
-	var out recommend.LimitRange
+// limitRange is what bounds a container, and what at most all of a pod.
+type limitRange struct {
+	container recommend.LimitRange
+	podMax    object.Resources
+}
+
+func limitRangeOf(l *corev1.LimitRange) limitRange {
+	var out limitRange
 	for i := range l.Spec.Limits {
 		item := &l.Spec.Limits[i]
-		if item.Type != corev1.LimitTypeContainer {
-			continue
+		ratio := func(name corev1.ResourceName) float64 {
+			q := item.MaxLimitRequestRatio[name]
+			return max(q.AsApproximateFloat64(), 0)
 		}
-		ratio := item.MaxLimitRequestRatio[corev1.ResourceCPU]
-		stricterRange(&out, &recommend.LimitRange{
-			Min: amountsOf(item.Min), Max: amountsOf(item.Max),
-			MaxRatioCPU: max(ratio.AsApproximateFloat64(), 0),
-		})
+		switch item.Type {
+		case corev1.LimitTypeContainer:
+			stricterRange(&out.container, &recommend.LimitRange{
+				Min: amountsOf(item.Min), Max: amountsOf(item.Max),
+				MaxRatioCPU: ratio(corev1.ResourceCPU), MaxRatioMemory: ratio(corev1.ResourceMemory),
+			})
+		case corev1.LimitTypePod:
+			most := amountsOf(item.Max)
+			out.podMax.CPUMillis = stricter(out.podMax.CPUMillis, most.CPUMillis)
+			out.podMax.MemoryBytes = stricter(out.podMax.MemoryBytes, most.MemoryBytes)
+		default: // Volumes, which are none of ours.
+		}
 	}
 	return out
 }

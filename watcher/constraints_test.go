@@ -33,7 +33,7 @@ func amounts(pairs ...string) corev1.ResourceList {
 
 func limitRange(name string, least, most corev1.ResourceList) *corev1.LimitRange {
 	return &corev1.LimitRange{ObjectMeta: inShop(name), Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{
-		{Type: corev1.LimitTypePod, Max: amounts("memory", "1Mi")}, // Bounds pods, not containers.
+		{Type: corev1.LimitTypePod, Max: amounts("memory", "1Gi")},
 		{Type: corev1.LimitTypeContainer, Min: least, Max: most},
 	}}}
 }

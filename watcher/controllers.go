@@ -84,7 +84,7 @@ func (w *Watcher) dropController(resource string, last *object.Controller) {
 	w.lookAtController(resource, before, last, true, false)
 	w.store.DeleteController(last.UID)
 	w.forget(last.UID)
-	w.usage.forgetController(last.UID)
+	w.usage.forgetController(last)
 }
 
 // lookAtController looks at a controller; under the lock.

@@ -115,6 +115,7 @@ func (w *Watcher) layDown() {
 	clear(m.pods)
 	clear(m.nodes)
 	clear(m.fits)
+	clear(m.ran)
 	m.mu.Unlock()
 	w.setUsageLines(healthOK, notLeading)
 	if c := &m.checkpoints; c.namespace != "" {

@@ -126,7 +126,7 @@ func (w *Watcher) dropPod(before, last *object.Pod) {
 func (w *Watcher) lookAtLast(before, last *object.Pod) {
 	w.lookAtPod(before, last, true, false)
 	w.forget(last.UID)
-	w.usage.forgetPod(last.UID)
+	w.usage.forgetPod(last, w.opts.Clock.Now())
 }
 
 // lookAtPod looks at a pod; under the lock.

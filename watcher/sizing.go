@@ -2,9 +2,11 @@ package watcher
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/watcher/object"
@@ -45,31 +47,76 @@ func (w *Watcher) MetricsReady() error {
 type sizeable struct {
 	key    object.WorkloadKey
 	newest *object.Pod
-	// replicas are the pods that have not ended.
+	// uid is that of the controller at the top.
+	uid string
+	// replicas are the pods that have not ended, runs those that have.
 	replicas int32
+	runs     runs
 }
 
-// sizeables finds the workloads with pods; namespaces nil is all.
+// runs are the pods of a workload that have ended.
+type runs struct {
+	// newest is the one that ended last, in Unix seconds at ended.
+	newest *object.Pod
+	ended  int64
+}
+
+func (r *runs) add(pod *object.Pod) {
+	ended := pod.CreateTime
+	for i := range pod.Containers {
+		if t := pod.Containers[i].State.Terminated; t != nil {
+			ended = max(ended, t.FinishedAt)
+		}
+	}
+	if r.newest == nil || ended > r.ended {
+		r.newest, r.ended = pod, ended
+	}
+}
+
+// began is when the last attempt of a container began that has ended; zero where
+// that is not known.
+func (r *runs) began(container string) time.Time {
+	if r.newest == nil {
+		return time.Time{}
+	}
+	if c := counted(r.newest, container); c != nil && c.State.Terminated != nil && c.State.Terminated.StartedAt != 0 {
+		return time.Unix(c.State.Terminated.StartedAt, 0)
+	}
+	return time.Time{}
+}
+
+// sizeables finds the workloads with pods, and CronJobs that had some; namespaces nil
+// is all.
 func (w *Watcher) sizeables(namespaces []string, only *object.WorkloadKey) []*sizeable {
 	found := make(map[object.WorkloadKey]*sizeable)
+	wanted := func(key object.WorkloadKey) bool {
+		return (len(namespaces) == 0 || slices.Contains(namespaces, key.Namespace)) && (only == nil || key == *only)
+	}
 	for _, pod := range w.store.Pods() {
 		if len(namespaces) > 0 && !slices.Contains(namespaces, pod.Namespace) {
 			continue
 		}
 		key := w.store.Workload(pod)
-		if only != nil && key != *only {
+		if !wanted(key) {
 			continue
 		}
 		s := found[key]
 		if s == nil {
-			s = &sizeable{key: key, newest: pod}
+			s = &sizeable{key: key, newest: pod, uid: w.store.TopUID(pod)}
 			found[key] = s
 		}
-		if !pod.Ended() {
+		if pod.Ended() {
+			s.runs.add(pod)
+		} else {
 			s.replicas++
 		}
 		if pod.CreateTime > s.newest.CreateTime || pod.CreateTime == s.newest.CreateTime && pod.Name > s.newest.Name {
-			s.newest = pod
+			s.newest, s.uid = pod, w.store.TopUID(pod)
+		}
+	}
+	for _, s := range w.usage.betweenRuns() {
+		if found[s.key] == nil && wanted(s.key) {
+			found[s.key] = s
 		}
 	}
 	out := make([]*sizeable, 0, len(found))
@@ -82,20 +129,34 @@ func (w *Watcher) sizeables(namespaces []string, only *object.WorkloadKey) []*si
 
 // surroundings are what bounds the sizes of all containers at a moment.
 type surroundings struct {
-	scaled                 map[object.WorkloadKey]*object.Autoscaler
+	scaled                 map[object.WorkloadKey]scaledBy
 	largest                object.Resources
+	groups                 []string // of nodes
 	inPlace, shrinkInPlace bool
 	limits                 *constraints
 }
 
+// scaledBy says by the use of what a workload is scaled, by all its autoscalers.
+type scaledBy struct{ cpu, memory bool }
+
 func (w *Watcher) surroundings() *surroundings {
-	s := &surroundings{scaled: make(map[object.WorkloadKey]*object.Autoscaler), limits: w.usage.constraints}
-	w.scalers(func(scaled object.WorkloadKey, a *object.Autoscaler) { s.scaled[scaled] = a })
+	s := &surroundings{scaled: make(map[object.WorkloadKey]scaledBy), limits: w.usage.constraints}
+	w.scalers(func(scaled object.WorkloadKey, a *object.Autoscaler) {
+		by := s.scaled[scaled]
+		s.scaled[scaled] = scaledBy{by.cpu || a.CPUUtilization, by.memory || a.MemoryUtilization}
+	})
+	groups := make(map[string]bool)
 	for _, name := range w.store.NodeNames() {
-		if n := w.store.Node(name); n != nil && !n.Unschedulable {
+		n := w.store.Node(name)
+		if n == nil {
+			continue
+		}
+		groups[n.Group] = true
+		if !n.Unschedulable {
 			s.largest = s.largest.Max(n.Allocatable)
 		}
 	}
+	s.groups = slices.Sorted(maps.Keys(groups))
 	w.ident.mu.RLock()
 	minor := minorVersion(w.ident.version)
 	w.ident.mu.RUnlock()
@@ -117,22 +178,81 @@ func minorVersion(version string) int {
 }
 
 // input is what the recommendation for one container is made from.
-func (w *Watcher) input(around *surroundings, s *sizeable, c *object.Container, sketch *usage.Sketch) *recommend.Input {
+func (w *Watcher) input(around *surroundings, s *sizeable, c *object.Container) *recommend.Input {
+	by := around.scaled[s.key]
 	ctx := recommend.Context{
-		ContainerKind: c.Kind, WorkloadKind: s.key.Kind, QoS: s.newest.QoS, OthersGuaranteed: othersGuaranteed(s.newest, c.Name), Replicas: max(s.replicas, 1),
-		Node: around.largest, RestartCPU: c.RestartCPU, RestartMemory: c.RestartMemory,
-		InPlace: around.inPlace, ShrinkMemoryInPlace: around.shrinkInPlace,
+		ContainerKind: c.Kind, WorkloadKind: s.key.Kind, QoS: s.newest.QoS, OthersGuaranteed: othersGuaranteed(s.newest, c.Name), Replicas: s.replicas,
+		RestartCPU: c.RestartCPU, RestartMemory: c.RestartMemory, InPlace: around.inPlace, ShrinkMemoryInPlace: around.shrinkInPlace,
+		HPACPU: by.cpu, HPAMemory: by.memory, RunBegan: s.runs.began(c.Name),
 	}
-	if a := around.scaled[s.key]; a != nil {
-		ctx.HPACPU, ctx.HPAMemory = a.CPUUtilization, a.MemoryUtilization
+	if s.replicas == 0 && s.runs.newest != nil {
+		ctx.RunEnded = time.Unix(s.runs.ended, 0)
 	}
 	if c.Runtime != nil {
 		ctx.Runtime = recommend.Runtime{
 			JVMHeapBytes: c.Runtime.JVMHeapBytes, JVMRAMPercent: c.Runtime.JVMRAMPercent, GoMemLimitBytes: c.Runtime.GoMemLimitBytes,
 		}
 	}
-	around.limits.fill(&ctx, s.key)
+	others := othersOf(s.newest, c)
+	ctx.Containers = others.sized + 1
+	ctx.Node = left(around.largest, others.Requests)
+	around.limits.fill(&ctx, s.key, &others.Allotment)
+	sketch, groups := w.sketchOf(around, s, c.Name)
+	ctx.Groups = groups
 	return &recommend.Input{Now: w.opts.Clock.Now(), Sketch: sketch, Current: c.InForce(), Context: ctx}
+}
+
+// sketchOf is what is known of a container. There is one template for all groups of
+// nodes: where they are measured apart, it is for each resource what is known of the
+// group that needs most.
+func (w *Watcher) sketchOf(around *surroundings, s *sizeable, container string) (of *usage.Sketch, groups int) {
+	key := usage.Key{Namespace: s.key.Namespace, Kind: s.key.Kind, Name: s.key.Name, Container: container}
+	if !w.grouped(s.key.Kind) {
+		sketch, _ := w.usage.book.Get(key)
+		return &sketch, 0
+	}
+	var all []usage.Sketch
+	for _, key.Group = range around.groups {
+		if sketch, ok := w.usage.book.Get(key); ok {
+			all = append(all, sketch)
+		}
+	}
+	return recommend.Neediest(all, w.opts.Clock.Now()), len(all)
+}
+
+// others are the other containers of a pod.
+type others struct {
+	object.Allotment
+
+	// sized is how many of them are sized as well.
+	sized int32
+}
+
+// othersOf sums what runs beside a container.
+func othersOf(pod *object.Pod, but *object.Container) others {
+	var out others
+	for i := range pod.Containers {
+		c := &pod.Containers[i]
+		if c == but || counted(pod, c.Name) != c {
+			continue
+		}
+		held := c.InForce()
+		out.Requests, out.Limits = out.Requests.Plus(held.Requests), out.Limits.Plus(held.Limits)
+		out.sized++
+	}
+	return out
+}
+
+// left is what is left of a bound for one container, at least the least that bounds
+// at all; 0 bounds nothing.
+func left(of, taken object.Resources) object.Resources {
+	less := func(of, taken int64) int64 {
+		if of == 0 {
+			return 0
+		}
+		return max(of-taken, 1)
+	}
+	return object.Resources{CPUMillis: less(of.CPUMillis, taken.CPUMillis), MemoryBytes: less(of.MemoryBytes, taken.MemoryBytes)}
 }
 
 // othersGuaranteed says that all containers of a pod but one, init containers
@@ -179,9 +299,8 @@ func (w *Watcher) Recommendation(namespace, kind, name, container string) (*righ
 }
 
 func (w *Watcher) recommendation(around *surroundings, s *sizeable, c *object.Container) *rightsizerv1.Recommendation {
-	sketch, _ := w.usage.book.Get(w.usageKey(s.newest, c.Name))
-	in := w.input(around, s, c, &sketch)
-	w.usage.sinceWhen(w.store.TopUID(s.newest), c.Name, in)
+	in := w.input(around, s, c)
+	w.usage.sinceWhen(s.uid, c.Name, in)
 	r := recommend.Recommend(in)
 	key := usage.Key{Namespace: s.key.Namespace, Kind: s.key.Kind, Name: s.key.Name, Container: c.Name}
 	return r.Message(key, in, w.price(s.newest))

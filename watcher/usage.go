@@ -38,6 +38,9 @@ type measured struct {
 	// due are pods of workloads to be judged, used again and again.
 	fits map[string]*workloadFit
 	due  []*object.Pod
+	// ran are the pods of CronJobs that were measured last, which stand for them
+	// while they have none.
+	ran map[object.WorkloadKey]*lastRun
 }
 
 // podUse is what the containers of a pod use.
@@ -138,6 +141,9 @@ func (w *Watcher) takeSample(s *polled, sample *meter.Sample, now time.Time, tal
 	u.keep(&reading)
 	w.observe(pod, c, &reading)
 	w.touch(pod, now)
+	if key := w.store.Workload(pod); key.Kind == kindCronJob {
+		w.usage.ran[key] = &lastRun{pod: pod, uid: w.store.TopUID(pod)}
+	}
 	if w.advance(u, c, &reading) {
 		w.usage.changed = append(w.usage.changed, ref{"Pod", pod.Key, pod.UID})
 	}
@@ -207,12 +213,17 @@ func (w *Watcher) observe(pod *object.Pod, c *object.Container, r *meter.Reading
 func (w *Watcher) usageKey(pod *object.Pod, container string) usage.Key {
 	k := w.store.Workload(pod)
 	key := usage.Key{Namespace: k.Namespace, Kind: k.Kind, Name: k.Name, Container: container}
-	if k.Kind == "DaemonSet" && w.opts.Usage.DaemonSetNodeLabel != "" {
+	if w.grouped(k.Kind) {
 		if n := w.store.Node(pod.Node); n != nil {
 			key.Group = n.Group
 		}
 	}
 	return key
+}
+
+// grouped says that pods of workloads of a kind are measured apart by group of nodes.
+func (w *Watcher) grouped(kind string) bool {
+	return kind == "DaemonSet" && w.opts.Usage.DaemonSetNodeLabel != ""
 }
 
 // observeOOM takes an OOM kill to what recommendations are made from, before it is
@@ -225,12 +236,16 @@ func (w *Watcher) observeOOM(e *rightsizerv1.Event) {
 	key := usage.Key{
 		Namespace: e.GetNamespace(), Kind: e.GetWorkload().GetKind(), Name: e.GetWorkload().GetName(), Container: e.GetContainer(),
 	}
-	if key.Kind == "DaemonSet" && w.opts.Usage.DaemonSetNodeLabel != "" {
+	if w.grouped(key.Kind) {
 		if n := w.store.Node(e.GetNode()); n != nil {
 			key.Group = n.Group
 		}
 	}
-	w.usage.book.ObserveOOM(key, e.GetOccurredTime().GetSeconds(), float64(e.GetOomKilled().GetMemoryLimitBytes()))
+	observe := w.usage.book.ObserveOOM
+	if e.GetFoundAtStart() { // A restored sketch may have counted it.
+		observe = w.usage.book.RecallOOM
+	}
+	observe(key, e.GetOccurredTime().GetSeconds(), float64(e.GetOomKilled().GetMemoryLimitBytes()))
 }
 
 func (w *Watcher) takeNodeSample(s *polled, sample *meter.Sample, now time.Time, tally *meter.Tally) bool {
@@ -254,11 +269,47 @@ func (w *Watcher) takeNodeSample(s *polled, sample *meter.Sample, now time.Time,
 	return true
 }
 
-// forgetPod drops what is known of a pod that is gone.
-func (m *measured) forgetPod(uid string) {
+// kindCronJob is of what runs now and then.
+const kindCronJob = "CronJob"
+
+// lastRun is the pod of a CronJob that was measured last, with the UID of the CronJob.
+type lastRun struct {
+	pod *object.Pod
+	uid string
+	// gone is when it was deleted, in Unix seconds; 0 while it is there.
+	gone int64
+}
+
+// betweenRuns are the CronJobs that were measured, by the last pod of each: between
+// two runs it may be the only word of their sizes.
+func (m *measured) betweenRuns() []*sizeable {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.pods, uid)
+	var out []*sizeable
+	for key, ran := range m.ran {
+		s := &sizeable{key: key, newest: ran.pod, uid: ran.uid}
+		if s.runs.add(ran.pod); !ran.pod.Ended() {
+			s.runs.ended = ran.gone // It did not live to its end.
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// forgetPod drops what is known of a pod that is gone, but for the last form of one
+// that stands for a CronJob.
+func (m *measured) forgetPod(last *object.Pod, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.pods, last.UID)
+	if last.Owner == nil || last.Owner.Kind != "Job" {
+		return
+	}
+	for _, ran := range m.ran {
+		if ran.pod.UID == last.UID {
+			ran.pod, ran.gone = last, now.Unix()
+		}
+	}
 }
 
 func (m *measured) forgetNode(name string) {

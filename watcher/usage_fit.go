@@ -104,7 +104,7 @@ func (w *Watcher) judge(pods []*object.Pod) []ref {
 			continue
 		}
 		key, ready := w.store.WorkloadReady(pod)
-		s := &sizeable{key: key, newest: pod, replicas: int32(max(ready, 1))}
+		s := &sizeable{key: key, newest: pod, uid: c.UID, replicas: int32(max(ready, 1))}
 		told := false
 		for i := range pod.Containers {
 			if held := counted(pod, pod.Containers[i].Name); held == &pod.Containers[i] {
@@ -119,8 +119,7 @@ func (w *Watcher) judge(pods []*object.Pod) []ref {
 }
 
 func (w *Watcher) judgeContainer(around *surroundings, s *sizeable, c *object.Container, uid string) bool {
-	sketch, _ := w.usage.book.Get(w.usageKey(s.newest, c.Name))
-	in := w.input(around, s, c, &sketch)
+	in := w.input(around, s, c)
 	w.usage.sinceWhen(uid, c.Name, in)
 	settings := recommend.DefaultSettings()
 	r := settings.Recommend(in)
@@ -161,8 +160,9 @@ func (m *measured) fitsOf(uid string) []detect.Fit {
 	return nil
 }
 
-func (m *measured) forgetController(uid string) {
+func (m *measured) forgetController(c *object.Controller) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.fits, uid)
+	delete(m.fits, c.UID)
+	delete(m.ran, object.WorkloadKey{Namespace: c.Namespace, Kind: c.Kind, Name: c.Name})
 }

@@ -215,9 +215,8 @@ func (w *Watcher) addTargets(found map[history.Key]*replicas) {
 		if c == nil {
 			continue
 		}
-		sketch, _ := w.usage.book.Get(w.usageKey(r.newest, c.Name))
 		s := &sizeable{key: w.store.Workload(r.newest), newest: r.newest, replicas: int32(r.pods)}
-		got := settings.Recommend(w.input(around, s, c, &sketch))
+		got := settings.Recommend(w.input(around, s, c))
 		r.sizes.CPUTarget, r.sizes.MemoryTarget = float64(got.Requests.CPUMillis), float64(got.Requests.MemoryBytes)
 	}
 }

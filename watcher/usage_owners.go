@@ -26,7 +26,7 @@ type owner struct {
 func (w *Watcher) newOwners() *owners {
 	out := &owners{pods: make(map[object.Key]*owner), workloads: make(map[object.WorkloadKey]*owner)}
 	for _, s := range w.sizeables(nil, nil) {
-		out.workloads[s.key] = &owner{key: s.key, newest: s.newest, group: s.key.Kind == "DaemonSet" && w.opts.Usage.DaemonSetNodeLabel != ""}
+		out.workloads[s.key] = &owner{key: s.key, newest: s.newest, group: w.grouped(s.key.Kind)}
 	}
 	for _, pod := range w.store.Pods() {
 		if o := out.workloads[w.store.Workload(pod)]; o != nil {

@@ -125,6 +125,7 @@ func New(opts Options) (*Watcher, error) {
 	w.usage.checkpoints.line = line{state: healthStarting, since: opts.Clock.Now(), reason: "not read yet"}
 	w.usage.constraints = w.newConstraints()
 	w.usage.fits = make(map[string]*workloadFit)
+	w.usage.ran = make(map[object.WorkloadKey]*lastRun)
 	w.usage.pods, w.usage.nodes = make(map[string]*podUse), make(map[string]*use)
 	if w.usage.book, err = usage.NewBook(usage.BookOptions{MaxBytes: opts.Usage.SketchBytes}); err != nil {
 		return nil, fmt.Errorf("watcher: %w", err)

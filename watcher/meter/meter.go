@@ -11,9 +11,10 @@ const (
 	// maxAge is how old a sample may be: what is older says nothing of now, and
 	// is the last word of a source that hangs.
 	maxAge = 10 * time.Minute
-	// maxGap is the longest time that a counter's mean may stand for. Beyond it
-	// the counter starts over: a mean over hours is no reading of now.
-	maxGap = 10 * time.Minute
+	// maxGap is the longest time that a counter's mean may stand for, three of the
+	// longest intervals of polls. Beyond it the counter starts over: a mean over
+	// hours is no reading of now.
+	maxGap = 30 * time.Minute
 	// minGap is the shortest: a rate over less is noise, and kubelets measure
 	// every 10 to 15 s.
 	minGap = time.Second

@@ -1,58 +1,144 @@
 package recommend
 
-import "github.com/rightsizer/rightsizer/watcher/object"
+import "github.com/rightsizer/rightsizer/watcher/usage"
 
-// bind turns a target into requests and limits that the cluster takes, and says
-// what bound them. The order is: what the container's program and kind need, the
-// floor and the cap, the namespace, the node; what others decide is left alone.
-func (r *Result) bind(s *Settings, in *Input, target object.Resources) {
-	c := &in.Context
+// bind turns the targets into requests and limits that the cluster takes, and says
+// what bound them, in the order of the Bounds: what the container's program and kind
+// need, the floor and the cap, the namespace, the node; what others decide is left
+// alone.
+func (r *Result) bind(s *Settings, in *Input) {
+	r.bindCPU(s, in)
+	r.bindMemory(s, in)
+	if in.Context.QoS == guaranteed {
+		r.bound(QoSGuaranteed, 0)
+	}
+	if in.Context.VPA != "" {
+		r.bound(VPAPresent, 0)
+	}
+	r.RestartRequired = restart(in, r)
+	r.Lower, r.Upper = r.Requests, r.Requests
+	if r.CPUState != NoData {
+		r.Lower.CPUMillis = min(ceil(r.CPU.Level), r.Requests.CPUMillis)
+		r.Upper.CPUMillis = ceil(float64(r.Requests.CPUMillis) * (1 + 2*s.CPU.Margin))
+	}
+	if r.MemoryState != NoData {
+		r.Lower.MemoryBytes = min(ceil(r.Memory.Level), r.Requests.MemoryBytes)
+		r.Upper.MemoryBytes = max(r.Requests.MemoryBytes, ceil(r.Memory.Highest*(1+2*r.Memory.Margin)))
+	}
+}
+
+// bindCPU sets request and limit of CPU. A limit is set only where there is one, in
+// the same proportion, or equal under QoS class Guaranteed.
+func (r *Result) bindCPU(s *Settings, in *Input) {
+	c, have, quota := &in.Context, in.Current.Requests.CPUMillis, &in.Context.Quota
+	if r.CPUState == NoData {
+		r.bound(UnmeasuredCPU, have)
+		r.Requests.CPUMillis, r.Limits.CPUMillis = have, in.Current.Limits.CPUMillis
+		return
+	}
+	want := r.clamp(ceil(r.CPU.Raw), s.Floor.CPUMillis, s.Cap.CPUMillis, FloorCPU, CapCPU)
+	want = r.clamp(want, c.LimitRange.Min.CPUMillis, c.LimitRange.Max.CPUMillis, LimitRangeMinCPU, LimitRangeMaxCPU)
+	want = r.clamp(want, 0, c.Node.CPUMillis, 0, NodeCPU)
+	want = r.share(in, quota.CPURequests, quota.Requests.CPUMillis, have, want, QuotaCPU)
+	if c.QoS == guaranteed { // its limit is its request
+		want = r.share(in, quota.CPULimits, quota.Limits.CPUMillis, in.Current.Limits.CPUMillis, want, QuotaLimitsCPU)
+	}
+	if r.CPU.Level >= usage.CPUToldApart {
+		want = r.least(want, have, UncountedCPU)
+	}
+	if r.CPUState == Stale {
+		want = r.least(want, have, StaleCPU)
+	}
+	if c.HPACPU && have > 0 {
+		r.bound(HPACPU, have)
+		want = have
+	}
+	r.Requests.CPUMillis = want
+	switch {
+	case c.QoS == guaranteed:
+		r.Limits.CPUMillis = want
+	case in.Current.Limits.CPUMillis > 0:
+		r.Limits.CPUMillis = r.limitCPU(in, want)
+		if c.QoS == burstable && c.OthersGuaranteed && r.Limits.CPUMillis == want {
+			r.keepBurstable(in)
+		}
+	}
+}
+
+// bindMemory sets request and limit of memory, which are the same: memory that was
+// promised and is not there kills. They differ where the request is not ours to
+// raise: the limit is what is needed all the same.
+func (r *Result) bindMemory(s *Settings, in *Input) {
+	c, have, quota := &in.Context, &in.Current, &in.Context.Quota
+	if r.MemoryState == NoData {
+		r.bound(UnmeasuredMemory, have.Requests.MemoryBytes)
+		r.Requests.MemoryBytes, r.Limits.MemoryBytes = have.Requests.MemoryBytes, have.Limits.MemoryBytes
+		return
+	}
 	if r.Memory.OOMFloor > 0 {
-		r.Bound |= RecentOOM
+		r.bound(RecentOOM, ceil(r.Memory.OOMFloor))
 	}
 	if r.Memory.startupBinds() {
-		r.Bound |= StartupPeak
+		r.bound(StartupPeak, ceil(r.Memory.StartupPeak))
 	}
-	target.MemoryBytes = r.runtime(c, target.MemoryBytes)
-	target.CPUMillis = r.clamp(target.CPUMillis, s.Floor.CPUMillis, s.Cap.CPUMillis, FloorCPU, CapCPU)
-	target.MemoryBytes = r.clamp(target.MemoryBytes, s.Floor.MemoryBytes, s.Cap.MemoryBytes, FloorMemory, CapMemory)
-	target.CPUMillis = r.clamp(target.CPUMillis, c.LimitRange.Min.CPUMillis, c.LimitRange.Max.CPUMillis, LimitRangeMinCPU, LimitRangeMaxCPU)
-	target.MemoryBytes = r.clamp(target.MemoryBytes, c.LimitRange.Min.MemoryBytes, c.LimitRange.Max.MemoryBytes, LimitRangeMinMemory, LimitRangeMaxMemory)
-	target.CPUMillis = r.clamp(target.CPUMillis, 0, c.Node.CPUMillis, 0, NodeCPU)
-	target.MemoryBytes = r.clamp(target.MemoryBytes, 0, c.Node.MemoryBytes, 0, NodeMemory)
-	r.quota(in, &target)
-	if c.HPACPU && in.Current.Requests.CPUMillis > 0 {
-		target.CPUMillis = in.Current.Requests.CPUMillis
-		r.Bound |= HPACPU
+	want := r.runtime(c, ceil(r.Memory.Raw))
+	want = r.clamp(want, s.Floor.MemoryBytes, s.Cap.MemoryBytes, FloorMemory, CapMemory)
+	want = r.clamp(want, c.LimitRange.Min.MemoryBytes, c.LimitRange.Max.MemoryBytes, LimitRangeMinMemory, LimitRangeMaxMemory)
+	want = r.clamp(want, 0, c.Node.MemoryBytes, 0, NodeMemory)
+	limit := r.share(in, quota.MemoryLimits, quota.Limits.MemoryBytes, have.Limits.MemoryBytes, want, QuotaLimitsMemory)
+	if r.MemoryState == Stale {
+		limit = r.least(limit, max(have.Requests.MemoryBytes, have.Limits.MemoryBytes), StaleMemory)
 	}
-	if c.HPAMemory && in.Current.Requests.MemoryBytes > 0 {
-		target.MemoryBytes = max(in.Current.Requests.MemoryBytes, ceil(r.Memory.OOMFloor))
-		r.Bound |= HPAMemory
+	request := limit
+	// Where the limit is the request, a kill is worse than another number of replicas.
+	killed := c.QoS == guaranteed && r.Memory.OOMFloor > 0 && limit > have.Requests.MemoryBytes
+	if c.HPAMemory && have.Requests.MemoryBytes > 0 && !killed {
+		r.bound(HPAMemory, have.Requests.MemoryBytes)
+		request = have.Requests.MemoryBytes
+	} else {
+		request = r.share(in, quota.MemoryRequests, quota.Requests.MemoryBytes, have.Requests.MemoryBytes, request, QuotaMemory)
 	}
-	if r.State == Stale {
-		target = r.unshrunk(in, target)
+	if c.QoS == guaranteed {
+		limit = request
 	}
-	if c.VPA != "" {
-		r.Bound |= VPAPresent
+	r.Requests.MemoryBytes, r.Limits.MemoryBytes = request, r.limitMemory(in, request, max(limit, request))
+}
+
+// limitMemory keeps a limit above the request within the proportion that the
+// namespace allows.
+func (r *Result) limitMemory(in *Input, request, limit int64) int64 {
+	ratio := in.Context.LimitRange.MaxRatioMemory
+	if most := int64(float64(request) * ratio); ratio >= 1 && limit > most {
+		r.bound(LimitRangeRatioMemory, most)
+		return max(most, request)
 	}
-	r.assign(in, target)
-	r.RestartRequired = restart(in, r)
-	r.Lower = object.Resources{CPUMillis: min(ceil(r.CPU.Level), r.Requests.CPUMillis), MemoryBytes: min(ceil(r.Memory.Level), r.Requests.MemoryBytes)}
-	r.Upper = object.Resources{
-		CPUMillis:   ceil(float64(r.Requests.CPUMillis) * (1 + 2*s.CPU.Margin)),
-		MemoryBytes: max(r.Requests.MemoryBytes, ceil(r.Memory.Highest*(1+2*r.Memory.Margin))),
+	return limit
+}
+
+// bound notes what bound a target, and the amount that it allows.
+func (r *Result) bound(b Bounds, amount int64) {
+	r.Bound |= b
+	r.Amounts[b.index()] = amount
+}
+
+// least lets an amount be no lower than that.
+func (r *Result) least(amount, least int64, b Bounds) int64 {
+	if amount >= least {
+		return amount
 	}
+	r.bound(b, least)
+	return least
 }
 
 // clamp holds an amount between two bounds, of which 0 bounds nothing.
 func (r *Result) clamp(amount, least, most int64, low, high Bounds) int64 {
 	if amount < least {
 		amount = least
-		r.Bound |= low
+		r.bound(low, least)
 	}
 	if most > 0 && amount > most {
 		amount = most
-		r.Bound |= high
+		r.bound(high, most)
 	}
 	return amount
 }
@@ -63,44 +149,31 @@ func (r *Result) clamp(amount, least, most int64, low, high Bounds) int64 {
 func (r *Result) runtime(c *Context, memory int64) int64 {
 	if least := c.Runtime.JVMHeapBytes + c.Runtime.JVMHeapBytes/4; memory < least {
 		memory = least
-		r.Bound |= JVMHeap
+		r.bound(JVMHeap, c.Runtime.JVMHeapBytes)
 	}
 	// GOMEMLIMIT is soft; a twentieth above it keeps the collector from running
 	// against the limit.
 	if least := c.Runtime.GoMemLimitBytes + c.Runtime.GoMemLimitBytes/20; memory < least {
 		memory = least
-		r.Bound |= GoMemLimit
+		r.bound(GoMemLimit, c.Runtime.GoMemLimitBytes)
 	}
 	return memory
 }
 
-// quota keeps what all replicas together add within what the namespace has left.
-func (r *Result) quota(in *Input, target *object.Resources) {
-	q := &in.Context.Quota
-	replicas := int64(max(in.Context.Replicas, 1))
-	fit := func(limited bool, left, have int64, amount *int64, bound Bounds) {
-		if limited && *amount > have+left/replicas {
-			*amount = max(have+max(left, 0)/replicas, min(have, *amount))
-			r.Bound |= bound
-		}
+// share keeps an amount within what a container has and its share of what the
+// namespace has left for all containers of all replicas.
+func (r *Result) share(in *Input, limited bool, left, have, amount int64, b Bounds) int64 {
+	most := have + in.Context.each(left)
+	if !limited || amount <= most {
+		return amount
 	}
-	have := in.Current
-	fit(q.CPURequests, q.Requests.CPUMillis, have.Requests.CPUMillis, &target.CPUMillis, QuotaCPU)
-	fit(q.MemoryRequests, q.Requests.MemoryBytes, have.Requests.MemoryBytes, &target.MemoryBytes, QuotaMemory)
-	fit(q.MemoryLimits, q.Limits.MemoryBytes, have.Limits.MemoryBytes, &target.MemoryBytes, QuotaMemory)
-	if in.Context.QoS == guaranteed { // its limit of CPU is its request
-		fit(q.CPULimits, q.Limits.CPUMillis, have.Limits.CPUMillis, &target.CPUMillis, QuotaCPU)
-	}
+	r.bound(b, most)
+	return most
 }
 
-// unshrunk lets nothing be lower than it is.
-func (r *Result) unshrunk(in *Input, target object.Resources) object.Resources {
-	have := in.Current.Requests
-	have.MemoryBytes = max(have.MemoryBytes, in.Current.Limits.MemoryBytes)
-	if have.CPUMillis > target.CPUMillis || have.MemoryBytes > target.MemoryBytes {
-		r.Bound |= StaleData
-	}
-	return target.Max(have)
+// each is the part of one container in what all of them may share.
+func (c *Context) each(left int64) int64 {
+	return max(left, 0) / (int64(max(c.Replicas, 1)) * int64(max(c.Containers, 1)))
 }
 
 // The QoS classes, which a resize cannot change.
@@ -110,26 +183,6 @@ const (
 	bestEffort = "BestEffort"
 )
 
-// assign sets requests and limits. Memory has request = limit: memory that was
-// promised and is not there kills. CPU has a request; a limit only where there is
-// one, in the same proportion, or equal under QoS class Guaranteed.
-func (r *Result) assign(in *Input, target object.Resources) {
-	r.Requests = target
-	r.Limits.MemoryBytes = target.MemoryBytes
-	if in.Context.QoS == guaranteed {
-		r.Bound |= QoSGuaranteed
-		r.Limits.CPUMillis = target.CPUMillis
-		return
-	}
-	if in.Current.Limits.CPUMillis == 0 {
-		return
-	}
-	r.Limits.CPUMillis = r.limitCPU(in, target.CPUMillis)
-	if in.Context.QoS == burstable && in.Context.OthersGuaranteed && r.Limits.CPUMillis == r.Requests.CPUMillis {
-		r.keepBurstable(in)
-	}
-}
-
 // limitCPU keeps the proportion of limit to request, within what the namespace
 // allows, but never below the request.
 func (r *Result) limitCPU(in *Input, request int64) int64 {
@@ -137,20 +190,22 @@ func (r *Result) limitCPU(in *Input, request int64) int64 {
 	if have := in.Current.Requests.CPUMillis; have > 0 {
 		ratio = max(float64(in.Current.Limits.CPUMillis)/float64(have), 1)
 	}
-	if most := c.LimitRange.MaxRatioCPU; most >= 1 && ratio > most {
-		ratio = most
-		r.Bound |= LimitRangeRatioCPU
-	}
+	r.CPU.LimitRatio = ratio
 	limit := ceil(float64(request) * ratio)
-	if most := c.LimitRange.Max.CPUMillis; most > 0 && limit > most {
-		limit = max(most, request)
-		r.Bound |= LimitRangeMaxCPU
+	bounded := func(most int64, b Bounds) {
+		if limit > most {
+			limit = max(most, request)
+			r.bound(b, most)
+		}
+	}
+	if most := c.LimitRange.MaxRatioCPU; most >= 1 {
+		bounded(ceil(float64(request)*most), LimitRangeRatioCPU)
+	}
+	if most := c.LimitRange.Max.CPUMillis; most > 0 {
+		bounded(most, LimitRangeMaxCPU)
 	}
 	if have := in.Current.Limits.CPUMillis; c.Quota.CPULimits && limit > have {
-		if most := have + max(c.Quota.Limits.CPUMillis, 0)/int64(max(c.Replicas, 1)); limit > most {
-			limit = max(most, request)
-			r.Bound |= QuotaCPU
-		}
+		bounded(have+c.each(c.Quota.Limits.CPUMillis), QuotaLimitsCPU)
 	}
 	return limit
 }
@@ -159,7 +214,7 @@ func (r *Result) limitCPU(in *Input, request int64) int64 {
 // the pod is equal: it would be Guaranteed else, which a resize is refused for.
 func (r *Result) keepBurstable(in *Input) {
 	c := &in.Context
-	r.Bound |= QoSBurstable
+	r.bound(QoSBurstable, 0)
 	if most := c.LimitRange.Max.CPUMillis; most > 0 && r.Limits.CPUMillis >= most ||
 		c.LimitRange.MaxRatioCPU == 1 || c.Quota.CPULimits && r.Limits.CPUMillis >= in.Current.Limits.CPUMillis {
 		r.Requests.CPUMillis = max(r.Requests.CPUMillis-1, 1)

@@ -1,6 +1,8 @@
 package recommend_test
 
 import (
+	"math"
+	"math/bits"
 	"testing"
 	"time"
 
@@ -20,6 +22,9 @@ type surrounded struct {
 	bound            recommend.Bounds
 	requests, limits object.Resources
 }
+
+// usual is the memory of such a container where nothing binds it.
+var usual = recommend.Recommend(input(observed(48, flat(1000), flat(1<<30)))).Limits.MemoryBytes
 
 func context(f func(*recommend.Context)) func(*recommend.Input) {
 	return func(in *recommend.Input) { f(&in.Context) }
@@ -69,10 +74,11 @@ var surroundings = []surrounded{
 		change: context(func(c *recommend.Context) {
 			c.Quota = recommend.Quota{CPURequests: true, MemoryRequests: true}
 		}),
-		requests: object.Resources{CPUMillis: 77, MemoryBytes: 77 << 20},
+		// The limit is not what the quota of requests is about.
+		requests: object.Resources{CPUMillis: 77, MemoryBytes: 77 << 20}, limits: object.Resources{MemoryBytes: usual},
 	},
 	{
-		name: "quota that leaves something for two", bound: recommend.QuotaCPU | recommend.QuotaMemory,
+		name: "quota that leaves something for two", bound: recommend.QuotaCPU | recommend.QuotaLimitsMemory,
 		change: context(func(c *recommend.Context) {
 			c.Replicas = 2
 			c.Quota = recommend.Quota{CPURequests: true, MemoryLimits: true, Requests: object.Resources{CPUMillis: 20}, Limits: object.Resources{MemoryBytes: 6 << 20}}
@@ -80,7 +86,15 @@ var surroundings = []surrounded{
 		requests: object.Resources{CPUMillis: 87, MemoryBytes: 83 << 20},
 	},
 	{
-		name: "quota of limits of CPU", bound: recommend.QuotaCPU,
+		name: "quota for three containers of two", bound: recommend.QuotaCPU | recommend.QuotaLimitsMemory,
+		change: context(func(c *recommend.Context) {
+			c.Replicas, c.Containers = 2, 3
+			c.Quota = recommend.Quota{CPURequests: true, MemoryLimits: true, Requests: object.Resources{CPUMillis: 60}, Limits: object.Resources{MemoryBytes: 18 << 20}}
+		}),
+		requests: object.Resources{CPUMillis: 87, MemoryBytes: 83 << 20},
+	},
+	{
+		name: "quota of limits of CPU", bound: recommend.QuotaLimitsCPU,
 		change: func(in *recommend.Input) {
 			in.Current.Limits.CPUMillis = 1540
 			in.Context.Quota = recommend.Quota{CPULimits: true, Limits: object.Resources{CPUMillis: 60}}
@@ -95,7 +109,32 @@ var surroundings = []surrounded{
 	{
 		name: "HPA on memory", bound: recommend.HPAMemory,
 		change:   context(func(c *recommend.Context) { c.HPAMemory = true }),
-		requests: object.Resources{MemoryBytes: 80 << 20},
+		requests: object.Resources{MemoryBytes: 80 << 20}, limits: object.Resources{MemoryBytes: usual},
+	},
+	{
+		name: "HPA on memory, LimitRange ratio", bound: recommend.HPAMemory | recommend.LimitRangeRatioMemory,
+		change: context(func(c *recommend.Context) {
+			c.HPAMemory = true
+			c.LimitRange.MaxRatioMemory = 2
+		}),
+		requests: object.Resources{MemoryBytes: 80 << 20}, limits: object.Resources{MemoryBytes: 160 << 20},
+	},
+	{
+		name: "HPA on memory, Guaranteed", bound: recommend.HPAMemory | recommend.QoSGuaranteed,
+		change: func(in *recommend.Input) {
+			in.Context.HPAMemory, in.Context.QoS = true, "Guaranteed"
+			in.Current.Limits = in.Current.Requests
+		},
+		requests: object.Resources{MemoryBytes: 80 << 20}, limits: object.Resources{MemoryBytes: 80 << 20},
+	},
+	{
+		name: "HPA on memory, stale", bound: recommend.HPAMemory | recommend.StaleMemory,
+		change: func(in *recommend.Input) {
+			in.Now = in.Now.Add(2 * time.Hour)
+			in.Context.HPAMemory = true
+			in.Current.Limits.MemoryBytes = 3 << 30
+		},
+		requests: object.Resources{MemoryBytes: 80 << 20}, limits: object.Resources{MemoryBytes: 3 << 30},
 	},
 	{
 		name: "JVM", bound: recommend.JVMHeap,
@@ -108,7 +147,7 @@ var surroundings = []surrounded{
 		requests: object.Resources{MemoryBytes: 21 << 30},
 	},
 	{
-		name: "Guaranteed", bound: recommend.QoSGuaranteed | recommend.QuotaCPU,
+		name: "Guaranteed", bound: recommend.QoSGuaranteed | recommend.QuotaLimitsCPU,
 		change: func(in *recommend.Input) {
 			in.Context.QoS = "Guaranteed"
 			in.Current.Limits = in.Current.Requests
@@ -139,12 +178,36 @@ var surroundings = []surrounded{
 		change: context(func(c *recommend.Context) { c.VPA = "web" }),
 	},
 	{
-		name: "stale", bound: recommend.StaleData,
+		name: "stale", bound: recommend.StaleCPU | recommend.StaleMemory,
 		change: func(in *recommend.Input) {
 			in.Now = in.Now.Add(2 * time.Hour)
 			in.Current.Requests = object.Resources{CPUMillis: 9000, MemoryBytes: 9 << 30}
 		},
 		requests: object.Resources{CPUMillis: 9000, MemoryBytes: 9 << 30},
+	},
+	{
+		name: "CPU that is not measured", bound: recommend.UnmeasuredCPU,
+		change: func(in *recommend.Input) {
+			in.Sketch = observed(48, flat(math.NaN()), flat(1<<30))
+			in.Current.Limits.CPUMillis = 100
+		},
+		requests: object.Resources{CPUMillis: 77}, limits: object.Resources{CPUMillis: 100},
+	},
+	{
+		name: "memory that is not measured", bound: recommend.UnmeasuredMemory,
+		change: func(in *recommend.Input) {
+			in.Sketch = observed(48, flat(1000), flat(math.NaN()))
+			in.Current.Limits.MemoryBytes = 90 << 20
+		},
+		requests: object.Resources{MemoryBytes: 80 << 20}, limits: object.Resources{MemoryBytes: 90 << 20},
+	},
+	{
+		name: "more CPU than is told apart", bound: recommend.UncountedCPU,
+		change: func(in *recommend.Input) {
+			in.Sketch = observed(48, flat(90_000), flat(1<<30))
+			in.Current.Requests.CPUMillis = 96_000
+		},
+		requests: object.Resources{CPUMillis: 96_000},
 	},
 	{
 		name: "OOM kill", bound: recommend.RecentOOM,
@@ -168,15 +231,16 @@ func TestWhatSurroundsAContainerBoundsIt(t *testing.T) {
 	for _, c := range surroundings {
 		in := input(observed(48, flat(1000), flat(1<<30)))
 		in.Current.Requests = object.Resources{CPUMillis: 77, MemoryBytes: 80 << 20}
-		if c.bound.Has(recommend.QuotaMemory) {
+		if c.bound&(recommend.QuotaMemory|recommend.QuotaLimitsMemory) != 0 {
 			in.Current = object.Allotment{Requests: object.Resources{CPUMillis: 77, MemoryBytes: 77 << 20}, Limits: object.Resources{MemoryBytes: 80 << 20}}
 		}
 		c.change(in)
 		r := recommend.Recommend(in)
-		require.Truef(t, r.Bound.Has(c.bound), "%s: bound by %s", c.name, r.Bound)
-		for _, text := range c.bound.Texts() {
+		require.Truef(t, r.Bound.Has(c.bound), "%s: bound by %s", c.name, r.BoundTexts())
+		for _, text := range r.BoundTexts() {
 			assert.Contains(t, r.Explain(), text, c.name)
 		}
+		assert.Len(t, r.BoundTexts(), bits.OnesCount32(uint32(r.Bound)), c.name)
 		for i, want := range []object.Resources{c.requests, c.limits} {
 			got := []object.Resources{r.Requests, r.Limits}[i]
 			if want.CPUMillis != 0 {
@@ -193,9 +257,9 @@ func TestWhatSurroundsAContainerBoundsIt(t *testing.T) {
 		tested |= c.bound
 	}
 	// Floor and cap: TestNothingLeavesFloorAndCap.
-	for b := recommend.Bounds(1); b.String() != ""; b <<= 1 {
+	for b := recommend.Bounds(1); b <= recommend.VPAPresent; b <<= 1 {
 		if b != recommend.FloorCPU && b != recommend.FloorMemory && b != recommend.CapCPU && b != recommend.CapMemory {
-			assert.Truef(t, tested.Has(b), "%s binds in no case", b)
+			assert.Truef(t, tested.Has(b), "%s binds in no case", (&recommend.Result{Bound: b}).BoundTexts())
 		}
 	}
 }

@@ -40,49 +40,199 @@ func product(t require.TestingT, text string) float64 {
 
 var (
 	cpuLine    = regexp.MustCompile(`(?m)^cpu request = quantile .* = (.*) = (.*)m → (.*)m\.$`)
-	memoryLine = regexp.MustCompile(`(?m)^memory request and limit = .*? = (\(.*?) = ([0-9.]+) MiB(.*) → ([0-9.]+) MiB\.$`)
+	limitLine  = regexp.MustCompile(`(?m)^cpu limit = .* = (.*) → (.*)m\.$`)
+	memoryLine = regexp.MustCompile(`(?m)^memory request and limit = .*? = (\(.*?) = ([0-9.]+) MiB(.*) → ([0-9.]+) MiB(?:, limit ([0-9.]+) MiB)?\.$`)
+	boundLine  = regexp.MustCompile(`(?m)^bound by (.*)\.$`)
 	atLeast    = regexp.MustCompile(`at least the highest while starting × \(1 \+ margin\) × multiplier = (.*?)(?:, but|$)`)
-	afterKill  = regexp.MustCompile(`at least ([0-9.]+) MiB for 6 h after an OOM kill`)
+	afterKill  = regexp.MustCompile(`at least ([0-9.]+) MiB for 6 h after an OOM kill \(the limit of then × .*? = (.*?), and the highest seen, ([0-9.]+) MiB\)`)
+	boundText  = regexp.MustCompile(`^(cpu|memory): (.*?)(?: ([0-9.e+]+)(?:m| MiB))?(?: × ([0-9.]+))?$`)
 )
 
-// Whoever reads an explanation comes to the target with a pocket calculator.
+// reader is who reads an explanation with a pocket calculator.
+type reader struct {
+	cpu, cpuLimit, memory, memoryLimit float64
+	guaranteed                         bool
+}
+
+// bound applies one thing that binds, in the order of the text.
+func (p *reader) bound(t require.TestingT, text string) {
+	part := boundText.FindStringSubmatch(text)
+	if part == nil {
+		require.Regexp(t, "^(QoS class|VerticalPodAutoscaler)", text)
+		return
+	}
+	amount := product(t, part[3])
+	if part[4] != "" {
+		amount *= product(t, part[4])
+	}
+	value, limit := &p.cpu, &p.cpuLimit
+	if part[1] == "memory" {
+		value, limit = &p.memory, &p.memoryLimit
+	}
+	low := func(v *float64) { *v = max(*v, amount) }
+	high := func(v *float64) { *v = min(*v, amount) }
+	switch what := part[2]; what {
+	case "recent OOM kill, at least", "startup peak": // in the line of memory
+	case "JVM heap (-Xmx)", "GOMEMLIMIT", "floor", "LimitRange min", "stale data, not below", "use above 49152m is not told apart, not below":
+		low(value)
+		if part[1] == "memory" {
+			low(limit)
+		}
+	case "cap", "LimitRange max", "node allocatable, less what else the pod requests,":
+		high(value)
+		if part[1] == "memory" || what == "LimitRange max" { // a limit of CPU may be above the rest
+			high(limit)
+		}
+	case "ResourceQuota of limits leaves":
+		high(limit)
+		if part[1] == "memory" || p.guaranteed {
+			high(value)
+		}
+	case "ResourceQuota of requests leaves":
+		high(value)
+	case "LimitRange maxLimitRequestRatio, limit":
+		high(limit)
+	default:
+		require.Regexp(t, "the request stays$", what)
+		*value = amount
+	}
+}
+
+func number(t require.TestingT, text string) float64 {
+	v, err := strconv.ParseFloat(text, 64)
+	require.NoError(t, err)
+	return v
+}
+
+// read goes through the lines, as a person does.
+func (p *reader) read(t require.TestingT, text string) {
+	if cpu := cpuLine.FindStringSubmatch(text); cpu != nil {
+		assert.InEpsilon(t, product(t, cpu[1]), number(t, cpu[2]), 1e-3, text)
+		p.cpu = number(t, cpu[2])
+		p.cpuLimit = math.Inf(1)
+		if limit := limitLine.FindStringSubmatch(text); limit != nil {
+			p.cpuLimit = product(t, limit[1])
+		}
+	}
+	if memory := memoryLine.FindStringSubmatch(text); memory != nil {
+		p.memory = product(t, memory[1])
+		assert.InDelta(t, p.memory, number(t, memory[2]), 0.1+2e-3*p.memory, text)
+		if m := atLeast.FindStringSubmatch(memory[3]); m != nil {
+			p.memory = max(p.memory, product(t, m[1]))
+		}
+		if m := afterKill.FindStringSubmatch(memory[3]); m != nil {
+			assert.InDelta(t, number(t, m[1]), max(product(t, m[2]), number(t, m[3])), 0.2+1e-3*number(t, m[1]), text)
+			p.memory = max(p.memory, number(t, m[1]))
+		}
+		p.memoryLimit = p.memory
+	}
+	if bound := boundLine.FindStringSubmatch(text); bound != nil {
+		for one := range strings.SplitSeq(bound[1], "; ") {
+			p.bound(t, one)
+		}
+	}
+	p.memoryLimit = max(p.memoryLimit, p.memory)
+	if p.guaranteed {
+		p.memoryLimit, p.cpuLimit = p.memory, p.cpu
+	}
+	p.cpuLimit = max(p.cpuLimit, p.cpu)
+}
+
+// contexts draws what surrounds a container, and what it has.
+func contexts(t *rapid.T, in *recommend.Input) {
+	cpu := func(name string) int64 { return rapid.SampledFrom([]int64{0, 0, 50, 900, 4000}).Draw(t, name) }
+	memory := func(name string) int64 {
+		return rapid.SampledFrom([]int64{0, 0, 40 << 20, 900 << 20, 6 << 30}).Draw(t, name)
+	}
+	some := func(name string) bool { return rapid.IntRange(0, 3).Draw(t, name) == 3 }
+	c := &in.Context
+	in.Current.Requests = object.Resources{CPUMillis: rapid.Int64Range(0, 1000).Draw(t, "request"), MemoryBytes: memory("memory request")}
+	in.Current.Limits = object.Resources{CPUMillis: 2 * in.Current.Requests.CPUMillis * int64(rapid.IntRange(0, 1).Draw(t, "limited")), MemoryBytes: 2 * in.Current.Requests.MemoryBytes}
+	if c.QoS = rapid.SampledFrom([]string{"", "Burstable", "Guaranteed"}).Draw(t, "class"); c.QoS == "Guaranteed" {
+		in.Current.Limits = in.Current.Requests
+	}
+	c.OthersGuaranteed = some("others")
+	c.Replicas, c.Containers = int32(rapid.IntRange(0, 3).Draw(t, "replicas")), int32(rapid.IntRange(0, 3).Draw(t, "containers"))
+	if some("range") {
+		c.LimitRange.Max = object.Resources{CPUMillis: cpu("range max"), MemoryBytes: memory("range max of memory")}
+	}
+	if some("least") {
+		c.LimitRange.Min = object.Resources{CPUMillis: 60, MemoryBytes: 50 << 20}
+	}
+	if some("ratio") {
+		c.LimitRange.MaxRatioCPU, c.LimitRange.MaxRatioMemory = 1.5, 1.5
+	}
+	if some("node") {
+		c.Node = object.Resources{CPUMillis: cpu("node cpu"), MemoryBytes: memory("node memory")}
+	}
+	c.Quota = recommend.Quota{
+		CPURequests: some("a"), MemoryRequests: some("b"), CPULimits: some("c"), MemoryLimits: some("d"),
+		Requests: object.Resources{CPUMillis: cpu("e"), MemoryBytes: memory("f")}, Limits: object.Resources{CPUMillis: cpu("g"), MemoryBytes: memory("h")},
+	}
+	c.HPACPU, c.HPAMemory = some("hpa cpu"), some("hpa memory")
+	if some("jvm") {
+		c.Runtime.JVMHeapBytes = 512 << 20
+	}
+	if some("go") {
+		c.Runtime.GoMemLimitBytes = 512 << 20
+	}
+	if some("stale") {
+		in.Now = in.Now.Add(2 * time.Hour)
+	}
+}
+
+// Whoever reads an explanation comes to the target with a pocket calculator,
+// whatever surrounds the container.
 func TestAnExplanationCanBeRecomputed(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		in := input(of(memories(t), 1))
+		values := memories(t)
+		nan := flat(math.NaN())
+		cpu, memory := func(h int) float64 { return values[h] / (1 << 22) }, func(h int) float64 { return values[h] }
+		switch rapid.IntRange(0, 5).Draw(t, "unmeasured") {
+		case 0:
+			cpu = nan
+		case 1:
+			memory = nan
+		}
+		in := input(observed(len(values), cpu, memory))
 		last := in.Sketch.Last()
-		in.Current.Requests.CPUMillis = rapid.Int64Range(0, 1000).Draw(t, "request") // a raise leaves room
 		if rapid.Bool().Draw(t, "killed") {
 			in.Sketch.ObserveOOM(last, rapid.Float64Range(1<<26, 1<<33).Draw(t, "limit"))
 		}
 		if rapid.Bool().Draw(t, "started") {
 			in.Sketch.Observe(usage.Sample{Time: last, CPUMillis: 10, MemoryBytes: rapid.Float64Range(1<<26, 1<<34).Draw(t, "start"), Age: time.Minute})
 		}
+		contexts(t, in)
 		s := recommend.DefaultSettings()
 		s.Memory.Multiplier = rapid.SampledFrom([]float64{1, 0.9, 1.25}).Draw(t, "multiplier")
+		s.Cap = object.Resources{CPUMillis: rapid.SampledFrom([]int64{0, 700}).Draw(t, "cap"), MemoryBytes: rapid.SampledFrom([]int64{0, 3 << 30}).Draw(t, "memory cap")}
 		r := s.Recommend(in)
 		text := r.Explain()
 
-		cpu := cpuLine.FindStringSubmatch(text)
-		require.NotNil(t, cpu, text)
-		raw, err := strconv.ParseFloat(cpu[2], 64)
-		require.NoError(t, err)
-		assert.InEpsilon(t, product(t, cpu[1]), raw, 1e-3, text)
-		assert.Equal(t, strconv.FormatInt(r.Requests.CPUMillis, 10), strings.TrimSuffix(cpu[3], ".0"), text)
-		assert.InDelta(t, math.Ceil(raw), r.Requests.CPUMillis, 1+raw*1e-4, text)
-
-		memory := memoryLine.FindStringSubmatch(text)
-		require.NotNil(t, memory, text)
-		want := product(t, memory[1])
-		assert.InEpsilon(t, want, product(t, memory[2]), 2e-3, text)
-		if m := atLeast.FindStringSubmatch(memory[3]); m != nil {
-			want = max(want, product(t, m[1]))
+		p := reader{guaranteed: in.Context.QoS == "Guaranteed"}
+		p.read(t, text)
+		near := func(want float64, got int64, off float64, what string) {
+			if got != 0 || what == "request" {
+				assert.InDelta(t, want, float64(got), off+2e-3*want, what+"\n"+text)
+			}
 		}
-		if m := afterKill.FindStringSubmatch(memory[3]); m != nil {
-			want = max(want, product(t, m[1]))
+		near(p.cpu, r.Requests.CPUMillis, 2, "request")
+		if r.CPUState != recommend.NoData { // what is not measured stays as it is
+			near(p.cpuLimit, r.Limits.CPUMillis, 2, "limit")
 		}
-		assert.InEpsilon(t, want, float64(r.Requests.MemoryBytes)/(1<<20), 2e-3, text)
-		assert.InEpsilon(t, product(t, memory[4]), float64(r.Requests.MemoryBytes)/(1<<20), 1e-3, text)
+		near(p.memory*(1<<20), r.Requests.MemoryBytes, 1<<18, "request")
+		if r.MemoryState != recommend.NoData {
+			near(p.memoryLimit*(1<<20), r.Limits.MemoryBytes, 1<<18, "limit")
+		}
+		if m := memoryLine.FindStringSubmatch(text); m != nil {
+			near(number(t, m[4])*(1<<20), r.Requests.MemoryBytes, 1<<17, "request")
+			if m[5] != "" {
+				near(number(t, m[5])*(1<<20), r.Limits.MemoryBytes, 1<<17, "limit")
+			} else {
+				assert.Equal(t, r.Requests.MemoryBytes, r.Limits.MemoryBytes)
+			}
+		}
 	})
 }
 

@@ -37,13 +37,24 @@ type Context struct {
 	// OthersGuaranteed says that all other containers of the pod have limits that
 	// equal their requests, so that this one alone decides on the class.
 	OthersGuaranteed bool
-	// Replicas of the workload, at least 1; for quota and cost.
+	// Replicas of the workload that have not ended; for quota and cost.
 	Replicas int32
+	// Containers of its pods that are sized, this one among them: they share what a
+	// quota leaves.
+	Containers int32
+	// Groups of nodes that a DaemonSet is measured in, the sketch holding of each
+	// resource what is known of the group that needs most; 0 for one.
+	Groups int
+	// RunEnded is when the newest run of a Job or CronJob ended, zero while one is
+	// under way and for what is neither: between runs, what was measured stays what
+	// is known. RunBegan is when the newest attempt began that has come to its end.
+	RunEnded, RunBegan time.Time
 	// LimitRange of the namespace for containers, the strictest of all.
 	LimitRange LimitRange
 	// Quota that is left in the namespace.
 	Quota Quota
-	// Node is the largest allocatable node that the pod may run on.
+	// Node is what the largest node that takes pods has allocatable, less what the
+	// other containers of the pod request.
 	Node object.Resources
 	// HPACPU and HPAMemory say that a HorizontalPodAutoscaler scales the
 	// workload by utilization of that resource, which is measured against the
@@ -63,11 +74,23 @@ type Context struct {
 	ShrinkMemoryInPlace bool
 }
 
+// runs says that the workload is run now and then.
+func (c *Context) runs() bool { return c.WorkloadKind == "Job" || c.WorkloadKind == "CronJob" }
+
+// asOf is the time that what was measured is held against: between two runs the end
+// of the last.
+func (in *Input) asOf() time.Time {
+	if end := in.Context.RunEnded; in.Context.runs() && !end.IsZero() && end.Before(in.Now) {
+		return end
+	}
+	return in.Now
+}
+
 // LimitRange bounds one container. 0 bounds nothing.
 type LimitRange struct {
 	Min, Max object.Resources
-	// MaxRatioCPU bounds limit / request of CPU; memory has them equal.
-	MaxRatioCPU float64
+	// MaxRatioCPU and MaxRatioMemory bound limit / request.
+	MaxRatioCPU, MaxRatioMemory float64
 }
 
 // Quota is what the namespace has left beside what this workload has now.

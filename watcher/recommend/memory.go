@@ -2,6 +2,7 @@ package recommend
 
 import (
 	"math"
+	"time"
 
 	"github.com/rightsizer/rightsizer/watcher/usage"
 )
@@ -24,8 +25,12 @@ type MemoryTerms struct {
 	Margin, TypicalMargin float64
 	// OOMFloor is what a recent OOM kill asks for; 0 where there is none.
 	OOMFloor float64
-	// OOMBump is by how much the limit of the kill was multiplied for that.
-	OOMBump float64
+	// OOMLimit is the limit of the kill, 0 where it is not known, OOMBump by how
+	// much it is multiplied for that, OOMHighest the highest seen, which it is at
+	// least.
+	OOMLimit, OOMBump, OOMHighest float64
+	// OOMHold is for how long; 0 until the next run has ended.
+	OOMHold time.Duration
 	// StartupPeak is what starts need; 0 where nothing is known.
 	StartupPeak float64
 	// Multiplier of all that.
@@ -80,20 +85,15 @@ func (w *windows) above(level float64) float64 {
 	return sum / max(w.total, 1e-9)
 }
 
-// terms weighs what was seen at the time now.
-func (s *MemorySettings) terms(k *usage.Sketch, now int64) MemoryTerms {
-	block := now / blockSeconds
+// terms weighs what was seen.
+func (s *MemorySettings) terms(in *Input) MemoryTerms {
+	k := in.Sketch
+	block := in.asOf().Unix() / blockSeconds
 	t := MemoryTerms{Typical: k.MemoryTypical(), Multiplier: s.Multiplier}
-	days := max(float64(k.Last()-k.First())/86400, 0.25)
+	first, last := k.MemoryTimes()
+	days := max(float64(last-first)/86400, 0.25)
 	t.Margin = s.Margin + s.MarginYoung/days
-	if oom, killed := k.OOM(0); killed && now-oom.Time < int64(s.OOMHold.Seconds()) {
-		most := k.MemoryMax(block-usage.Blocks+1, block+1)
-		t.OOMBump = s.OOMBump
-		if t.Typical > 0 { // the more uneven it was, the less a kill says
-			t.OOMBump += min(max((most/t.Typical-1)/2, 0), s.OOMBumpUneven)
-		}
-		t.OOMFloor = max(oom.LimitBytes*t.OOMBump, most)
-	}
+	s.answer(&t, in, block)
 	_, t.StartupPeak = k.StartupPeak()
 
 	var near, w windows
@@ -109,6 +109,29 @@ func (s *MemorySettings) terms(k *usage.Sketch, now int64) MemoryTerms {
 	}
 	t.Raw = t.with(t.Level)
 	return t
+}
+
+// answer fills in what a recent OOM kill asks for. Of what runs now and then, the
+// answer stands until a run has come to its end after the kill.
+func (s *MemorySettings) answer(t *MemoryTerms, in *Input, block int64) {
+	oom, killed := in.Sketch.OOM(0)
+	if !killed {
+		return
+	}
+	recent := in.Now.Unix()-oom.Time < int64(s.OOMHold.Seconds())
+	untried := in.Context.runs() && in.Context.RunBegan.Unix() < oom.Time
+	if !recent && !untried {
+		return
+	}
+	if t.OOMHold = s.OOMHold; untried {
+		t.OOMHold = 0
+	}
+	t.OOMLimit, t.OOMBump = oom.LimitBytes, s.OOMBump
+	t.OOMHighest = in.Sketch.MemoryMax(block-usage.Blocks+1, block+1)
+	if t.Typical > 0 { // the more uneven it was, the less a kill says
+		t.OOMBump += min(max((t.OOMHighest/t.Typical-1)/2, 0), s.OOMBumpUneven)
+	}
+	t.OOMFloor = max(t.OOMLimit*t.OOMBump, t.OOMHighest)
 }
 
 // typicalMargin is the share of the typical that is added, by how far the highest is

@@ -20,7 +20,7 @@ var states = map[State]rightsizerv1.RecommendationState{
 // price.
 func (r *Result) Message(key usage.Key, in *Input, price Price) *rightsizerv1.Recommendation {
 	c := &in.Context
-	replicas := max(c.Replicas, 1)
+	replicas := max(c.Replicas, 0) // What has ended costs nothing.
 	now := price.Monthly(in.Current.Requests, replicas)
 	then := now
 	if r.State != NoData {
@@ -34,7 +34,7 @@ func (r *Result) Message(key usage.Key, in *Input, price Price) *rightsizerv1.Re
 		LowerBound: resources(r.Lower), UpperBound: resources(r.Upper),
 		Confidence: r.Confidence, DataAge: durationpb.New(r.DataAge), DataSpan: durationpb.New(r.DataSpan),
 		OomKills: int32(min(r.OOMKills, 1<<30)), StartupPeak: resources(r.StartupPeak),
-		BoundBy: firsts(r.Bound.Texts()), Explanation: r.Explain(), RestartRequired: r.RestartRequired,
+		BoundBy: firsts(r.BoundTexts()), Explanation: r.Explain(), RestartRequired: r.RestartRequired,
 		MonthlyCostDelta: then - now, CurrentMonthlyCost: now, RecommendedMonthlyCost: then, PriceSource: price.Text(),
 		Replicas: replicas, UpdateTime: timestamppb.New(in.Now), OomRisk: r.OOMRisk, State: states[r.State],
 		CpuChangeDue: r.ChangeCPU, MemoryChangeDue: r.ChangeMemory, Terms: r.terms(),

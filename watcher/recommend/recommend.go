@@ -17,29 +17,73 @@ type CPUTerms struct {
 	Margin, Room float64
 	// Raw is the target before bounds.
 	Raw float64
+	// LimitRatio is limit / request in force, which the limit keeps; 0 where there is
+	// no limit, or it is the request.
+	LimitRatio float64
 }
 
 // Recommend returns the size for one container.
 func (s *Settings) Recommend(in *Input) Result {
-	r := Result{State: NoData}
-	if in.Sketch == nil || in.Sketch.Empty() {
-		return s.withoutUsage(in, r)
-	}
+	r := Result{Groups: in.Context.Groups}
 	k := in.Sketch
-	r.DataAge = max(in.Now.Sub(time.Unix(k.Last(), 0)), 0)
-	r.DataSpan = k.Span()
+	if k == nil {
+		return r
+	}
 	r.OOMKills = k.OOMCount()
 	peakCPU, peakMemory := k.StartupPeak()
 	r.StartupPeak = object.Resources{CPUMillis: ceil(peakCPU), MemoryBytes: ceil(peakMemory)}
-	r.CPU = s.CPU.terms(k, in.Current.Requests.CPUMillis)
-	r.Memory = s.Memory.terms(k, in.Now.Unix())
-	r.State = s.state(&r)
-	target := object.Resources{CPUMillis: ceil(r.CPU.Raw), MemoryBytes: ceil(r.Memory.Raw)}
-	r.bind(s, in, target)
+	cpu, memory := s.known(in, k.CPUTimes), s.known(in, k.MemoryTimes)
+	r.CPUState, r.MemoryState = cpu.state, memory.state
+	if cpu.state != NoData {
+		r.CPU = s.CPU.terms(k, in.Current.Requests.CPUMillis)
+	}
+	if memory.state != NoData || r.OOMKills > 0 {
+		r.Memory = s.Memory.terms(in)
+	}
+	if memory.state == NoData && r.Memory.Raw > 0 {
+		r.MemoryState = WarmingUp // A container may die before its first sample.
+	}
+	if r.State = max(r.CPUState, r.MemoryState); r.State == NoData {
+		return r
+	}
+	r.DataSpan, r.DataAge = max(cpu.span, memory.span), min(cpu.age, memory.age)
+	if r.DataAge == never {
+		r.DataAge = 0
+	}
+	r.bind(s, in)
 	s.due(in, &r)
 	r.Confidence = confidence(&r, s)
 	r.OOMRisk = oomRisk(&r, s)
 	return r
+}
+
+// knowledge is what samples of a resource are worth: their age, and what they span.
+type knowledge struct {
+	state     State
+	age, span time.Duration
+}
+
+// never is the age of what was not measured.
+const never = time.Duration(math.MaxInt64)
+
+// maxAhead is how far a clock may be ahead of ours. A sample from further ahead is no
+// word of now: a clock was set back.
+const maxAhead = time.Minute
+
+func (s *Settings) known(in *Input, times func() (first, last int64)) knowledge {
+	first, last := times()
+	if last == 0 {
+		return knowledge{age: never}
+	}
+	newest := time.Unix(last, 0)
+	k := knowledge{state: Ready, age: max(in.Now.Sub(newest), 0), span: time.Duration(last-first) * time.Second}
+	switch {
+	case in.asOf().Sub(newest) > s.StaleAfter || newest.Sub(in.Now) > maxAhead:
+		k.state = Stale
+	case k.span < s.WarmUp:
+		k.state = WarmingUp
+	}
+	return k
 }
 
 // terms weighs what was seen, beside the request in force.
@@ -63,34 +107,6 @@ func (s *CPUSettings) shrinks(have, want int64) bool {
 	return float64(want) < float64(have)*(1-s.Shrink) && have-want >= s.Step
 }
 
-// withoutUsage answers from an OOM kill alone: a container may die before its
-// first sample.
-func (s *Settings) withoutUsage(in *Input, r Result) Result {
-	if in.Sketch == nil || in.Sketch.OOMCount() == 0 {
-		return r
-	}
-	r.OOMKills = in.Sketch.OOMCount()
-	r.Memory = s.Memory.terms(in.Sketch, in.Now.Unix())
-	if r.Memory.Raw == 0 {
-		return r
-	}
-	r.State = WarmingUp
-	r.bind(s, in, object.Resources{CPUMillis: in.Current.Requests.CPUMillis, MemoryBytes: ceil(r.Memory.Raw)})
-	s.due(in, &r)
-	r.OOMRisk = 0.5
-	return r
-}
-
-func (s *Settings) state(r *Result) State {
-	switch {
-	case r.DataAge > s.StaleAfter:
-		return Stale
-	case r.DataSpan < s.WarmUp:
-		return WarmingUp
-	}
-	return Ready
-}
-
 // oomAnswer is how many seconds after an OOM kill a change counts as its answer.
 const oomAnswer = 600
 
@@ -101,28 +117,28 @@ func (s *Settings) due(in *Input, r *Result) {
 	if in.Context.VPA != "" {
 		return
 	}
-	settled := func(changed time.Time, hold time.Duration) bool {
-		return r.State == Ready && in.Now.Sub(changed) >= hold
+	settled := func(state State, changed time.Time, hold time.Duration) bool {
+		return state == Ready && in.Now.Sub(changed) >= hold
 	}
 	have := in.Current.Requests.CPUMillis
 	switch want := r.Requests.CPUMillis; {
-	case r.State == NoData || want == 0:
+	case r.CPUState == NoData || want == 0:
 	case s.CPU.raises(have, want):
-		r.ChangeCPU = r.State == Ready
+		r.ChangeCPU = r.CPUState == Ready
 	case s.CPU.shrinks(have, want):
-		r.ChangeCPU = settled(in.CPUChanged, s.CPU.Hold)
+		r.ChangeCPU = settled(r.CPUState, in.CPUChanged, s.CPU.Hold)
 	}
 	have = max(in.Current.Requests.MemoryBytes, in.Current.Limits.MemoryBytes)
 	switch want := max(r.Requests.MemoryBytes, r.Limits.MemoryBytes); {
-	case r.State == NoData || want == 0:
+	case r.MemoryState == NoData || want == 0:
 	case have == 0 || want > have && min(float64(want), r.Memory.Need) > float64(have)*(1+s.Memory.Raise):
-		r.ChangeMemory = r.State == Ready || r.Memory.OOMFloor > 0
+		r.ChangeMemory = r.MemoryState == Ready || r.Memory.OOMFloor > 0
 	case float64(want) < float64(have)*(1-s.Memory.Shrink):
 		hold := s.Memory.Hold
 		if oom, ok := in.Sketch.OOM(0); ok && oom.Time >= in.MemoryChanged.Unix()-oomAnswer {
 			hold = s.Memory.OOMHold // the last change was its answer, a guess
 		}
-		r.ChangeMemory = settled(in.MemoryChanged, hold)
+		r.ChangeMemory = settled(r.MemoryState, in.MemoryChanged, hold)
 	}
 }
 
@@ -132,7 +148,7 @@ func confidence(r *Result, s *Settings) float64 {
 	days := r.DataSpan.Hours() / 24
 	c := days / (days + 1)
 	if r.State == Stale {
-		c *= float64(s.StaleAfter) / float64(r.DataAge)
+		c *= float64(s.StaleAfter) / float64(max(r.DataAge, s.StaleAfter))
 	}
 	if r.Memory.OOMFloor > 0 {
 		c /= 2
@@ -145,10 +161,13 @@ func confidence(r *Result, s *Settings) float64 {
 // halved for each tenth that the proposed limit is above the highest seen.
 func oomRisk(r *Result, s *Settings) float64 {
 	limit := float64(r.Limits.MemoryBytes)
-	if limit == 0 {
-		return 0
-	}
 	t := &r.Memory
+	switch {
+	case limit == 0 || r.MemoryState == NoData:
+		return 0
+	case t.Windows == 0: // A kill is all that is known.
+		return 0.5
+	}
 	windowsPerDay := blocksPerDay / float64(s.Memory.Keep)
 	unseen := 1 / float64(t.Windows+1)
 	headroom := max(limit/max(t.Level, 1)-1, 0)

@@ -128,7 +128,7 @@ func TestNothingShrinksOnStaleData(t *testing.T) {
 	assert.Equal(t, recommend.Stale, r.State)
 	assert.False(t, r.ChangeCPU || r.ChangeMemory)
 	assert.Equal(t, in.Current.Requests, r.Requests)
-	assert.True(t, r.Bound.Has(recommend.StaleData))
+	assert.True(t, r.Bound.Has(recommend.StaleCPU|recommend.StaleMemory))
 }
 
 // memories draws the memory of some hours.

@@ -96,6 +96,13 @@ func (b *Book) ObserveOOM(k Key, t int64, limitBytes float64) bool {
 	return b.change(k, func(s *Sketch) bool { return s.ObserveOOM(t, limitBytes) })
 }
 
+// RecallOOM adds one from before the start; see Sketch.RecallOOM.
+func (b *Book) RecallOOM(k Key, t int64, limitBytes float64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.change(k, func(s *Sketch) bool { return s.RecallOOM(t, limitBytes) })
+}
+
 // Merge adds a whole sketch, such as history from elsewhere.
 func (b *Book) Merge(k Key, from *Sketch) bool {
 	b.mu.Lock()

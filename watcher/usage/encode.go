@@ -9,9 +9,14 @@ import (
 	"slices"
 )
 
-// encodingVersion is the first byte of an encoded Sketch. Another version is
-// refused: a checkpoint that cannot be read costs history, not correctness.
-const encodingVersion = 2
+// encodingVersion is the first byte of an encoded Sketch. The one before, of version
+// 0.1.0, had the times of the first and the last sample of CPU and memory together;
+// any other is refused: a checkpoint that cannot be read costs history, not
+// correctness.
+const (
+	encodingVersion = 3
+	encodingBefore  = 2
+)
 
 // MaxEncodedBytes bounds an encoded Sketch.
 const MaxEncodedBytes = 640
@@ -61,16 +66,25 @@ func (s *Sketch) UnmarshalBinary(b []byte) error {
 }
 
 func (s *Sketch) decode(b []byte) error {
-	if len(b) == 0 || b[0] != encodingVersion {
-		return fmt.Errorf("%w: wants version %d first", ErrEncoding, encodingVersion)
+	if len(b) == 0 || b[0] != encodingVersion && b[0] != encodingBefore {
+		return fmt.Errorf("%w: wants version %d or %d first", ErrEncoding, encodingVersion, encodingBefore)
+	}
+	numbers := s.numbers()
+	var first, last uint32
+	before := b[0] == encodingBefore
+	if before {
+		numbers = slices.Concat([]*uint32{&s.newestBlock, &first, &last, &s.lastCPU, &s.lastMemory}, numbers[timeNumbers:])
 	}
 	b = b[1:]
-	for _, field := range s.numbers() {
+	for _, field := range numbers {
 		v, n := binary.Uvarint(b)
 		if n <= 0 || v > math.MaxUint32 {
 			return fmt.Errorf("%w: a number is cut off or too large", ErrEncoding)
 		}
 		*field, b = uint32(v), b[n:]
+	}
+	if before {
+		s.firstCPU, s.firstMemory = min(first, s.lastCPU), min(first, s.lastMemory)
 	}
 	for _, ring := range s.rings() {
 		if len(b) < 2*len(ring) {
@@ -111,8 +125,8 @@ func (s *Sketch) check() error {
 			return fmt.Errorf("%w: an amount above the bound of a sample", ErrEncoding)
 		}
 	}
-	if s.first > s.last || s.lastCPU > s.last || s.lastMemory > s.last ||
-		s.newestBlock > s.last/blockSeconds {
+	if (s.firstCPU == 0) != (s.lastCPU == 0) || (s.firstMemory == 0) != (s.lastMemory == 0) ||
+		s.firstCPU > s.lastCPU || s.firstMemory > s.lastMemory || s.newestBlock > s.lastMemory/blockSeconds {
 		return fmt.Errorf("%w: times contradict each other", ErrEncoding)
 	}
 	o := &s.oom
@@ -124,10 +138,13 @@ func (s *Sketch) check() error {
 	return nil
 }
 
+// timeNumbers is how many of the numbers are times, the first of them.
+const timeNumbers = 5
+
 // numbers are the fields of 32 bits in the order of the encoding.
 func (s *Sketch) numbers() []*uint32 {
 	out := []*uint32{
-		&s.newestBlock, &s.first, &s.last, &s.lastCPU, &s.lastMemory,
+		&s.newestBlock, &s.firstCPU, &s.lastCPU, &s.firstMemory, &s.lastMemory,
 		&s.cpuSamples, &s.memorySamples, &s.refused, &s.startupPeriod, &s.cpu.ref, &s.oom.count,
 	}
 	for i := range s.oom.at {

@@ -10,10 +10,14 @@ type histogram struct {
 	ref uint32
 }
 
+// CPUToldApart is the amount of CPU in millicores from which on samples count as one:
+// a quantile says that it is reached, not by how much it is exceeded.
+const CPUToldApart = 49_152
+
 const (
 	buckets = 56
 	// bucketFloor is the lower end of the second bucket, in millicores; the
-	// last one begins at 49,152 and has no end.
+	// last one begins at CPUToldApart and has no end.
 	bucketFloor = 4.0
 	// halfLife of the weight of a CPU sample, in seconds.
 	halfLife = 24 * 3600

@@ -14,10 +14,8 @@ type oomMarks struct {
 
 // add reports whether the kill is not one that is held.
 func (o *oomMarks) add(at uint32, limit code) bool {
-	for i := range o.at {
-		if o.at[i] == at && o.limits[i] == limit {
-			return false
-		}
+	if o.marks(at, limit) {
+		return false
 	}
 	o.count = addCount(o.count, 1)
 	o.insert(at, limit)
@@ -40,11 +38,27 @@ func compareMarks(at uint32, limit code, otherAt uint32, otherLimit code) int {
 	return cmp.Or(cmp.Compare(at, otherAt), cmp.Compare(limit, otherLimit))
 }
 
+// merge counts the kills that both mark once.
 func (o *oomMarks) merge(from *oomMarks) {
-	o.count = addCount(o.count, from.count)
+	count := addCount(o.count, from.count)
+	before := *o
 	for i, at := range from.at {
-		if at != 0 {
-			o.insert(at, from.limits[i])
+		if at == 0 {
+			continue
+		}
+		if before.marks(at, from.limits[i]) {
+			count--
+		}
+		o.insert(at, from.limits[i])
+	}
+	o.count = count
+}
+
+func (o *oomMarks) marks(at uint32, limit code) bool {
+	for i := range o.at {
+		if o.at[i] == at && o.limits[i] == limit {
+			return true
 		}
 	}
+	return false
 }

@@ -17,8 +17,8 @@ func drawn(t *rapid.T, name string) usage.Sketch {
 	var s usage.Sketch
 	for _, at := range rapid.SliceOfN(rapid.Int64Range(0, 30*86400), 0, 60).Draw(t, name) {
 		s.Observe(usage.Sample{Time: start + at, CPUMillis: float64(at % 997), MemoryBytes: float64(at%1009) * 1e6, Age: usage.Unknown})
-		if at%7 == 0 {
-			s.ObserveOOM(start+at, float64(at%13)*1e6)
+		if at%7 == 0 { // each sketch has kills of its own
+			s.ObserveOOM(start+at, float64(at%13)*1e6+float64(name[0])*1e3)
 		}
 	}
 	return s
@@ -26,7 +26,8 @@ func drawn(t *rapid.T, name string) usage.Sketch {
 
 // same says that two sketches read the same; CPU but for the rounding of sums.
 func same(t assert.TestingT, a, b *usage.Sketch) {
-	newest := a.LastMemory() / 3600 / usage.BlockHours
+	_, last := a.MemoryTimes()
+	newest := last / 3600 / usage.BlockHours
 	for i := newest - usage.Blocks; i <= newest; i++ {
 		assert.Equal(t, a.MemoryMax(i, i+1), b.MemoryMax(i, i+1))
 	}
@@ -38,7 +39,12 @@ func same(t assert.TestingT, a, b *usage.Sketch) {
 		y, _ := b.OOM(i)
 		assert.Equal(t, x, y)
 	}
-	assert.Equal(t, []int64{a.First(), a.Last(), int64(a.OOMCount())}, []int64{b.First(), b.Last(), int64(b.OOMCount())})
+	times := func(s *usage.Sketch) []int64 {
+		firstCPU, lastCPU := s.CPUTimes()
+		firstMemory, lastMemory := s.MemoryTimes()
+		return []int64{s.First(), s.Last(), firstCPU, lastCPU, firstMemory, lastMemory, int64(s.OOMCount())}
+	}
+	assert.Equal(t, times(a), times(b))
 }
 
 func TestMergesAreFreeOfOrder(t *testing.T) {

@@ -3,23 +3,25 @@ package usage
 import "time"
 
 // Empty is true where no sample was ever taken.
-func (s *Sketch) Empty() bool { return s.first == 0 }
+func (s *Sketch) Empty() bool { return s.Last() == 0 }
 
-// First and Last are the Unix seconds of the oldest and the newest sample; 0
-// where there is none.
-func (s *Sketch) First() int64 { return int64(s.first) }
+// First and Last are the Unix seconds of the oldest and the newest sample, of CPU or
+// memory; 0 where there is none. What was before an absence of ten days does not
+// count.
+func (s *Sketch) First() int64 { return int64(earliest(s.firstCPU, s.firstMemory)) }
 
-// Last is the newest sample's time in Unix seconds, of CPU or memory.
-func (s *Sketch) Last() int64 { return int64(s.last) }
+// Last is the newest sample's time in Unix seconds.
+func (s *Sketch) Last() int64 { return int64(max(s.lastCPU, s.lastMemory)) }
 
-// LastCPU is the newest time of a CPU sample; 0 where there is none.
-func (s *Sketch) LastCPU() int64 { return int64(s.lastCPU) }
+// CPUTimes are the times of the first and the last CPU sample in Unix seconds, as
+// First and Last; 0 where there is none.
+func (s *Sketch) CPUTimes() (first, last int64) { return int64(s.firstCPU), int64(s.lastCPU) }
 
-// LastMemory is the newest time of a memory sample; 0 where there is none.
-func (s *Sketch) LastMemory() int64 { return int64(s.lastMemory) }
+// MemoryTimes are those of memory.
+func (s *Sketch) MemoryTimes() (first, last int64) { return int64(s.firstMemory), int64(s.lastMemory) }
 
 // Span is the time from the first to the last sample.
-func (s *Sketch) Span() time.Duration { return time.Duration(s.last-s.first) * time.Second }
+func (s *Sketch) Span() time.Duration { return time.Duration(s.Last()-s.First()) * time.Second }
 
 // Samples returns how many samples of CPU and of memory were taken.
 func (s *Sketch) Samples() (cpu, memory uint32) { return s.cpuSamples, s.memorySamples }

@@ -20,6 +20,8 @@ const BlockHours = 2
 const (
 	blockSeconds = BlockHours * 3600
 	daySeconds   = 24 * 3600
+	// heldSeconds is how far back the ring of memory reaches.
+	heldSeconds = Blocks * blockSeconds
 )
 
 // Bounds of a sample: above them it is an error of the source.
@@ -59,13 +61,14 @@ type Sketch struct {
 	// newestBlock is the latest slot of memBlock; 0 while it is empty.
 	newestBlock uint32
 
-	// first and last times of samples; 0 while there is none.
-	first, last uint32
-	// lastCPU and lastMemory are the newest times of each.
-	lastCPU, lastMemory uint32
-	cpuSamples          uint32
-	memorySamples       uint32
-	refused             uint32
+	// firstCPU to lastCPU and firstMemory to lastMemory are the times of samples of
+	// each, without what was before an absence of heldSeconds; 0 while there is
+	// none.
+	firstCPU, firstMemory uint32
+	lastCPU, lastMemory   uint32
+	cpuSamples            uint32
+	memorySamples         uint32
+	refused               uint32
 
 	// startupCPU and startupMemory are the highest use of young containers,
 	// in the present period of startupDays and in the one before.
@@ -92,7 +95,7 @@ func (s *Sketch) Observe(x Sample) bool {
 		return s.refuse()
 	}
 	t := uint32(x.Time)
-	if s.last > t && s.last-t > Blocks*blockSeconds {
+	if last := max(s.lastCPU, s.lastMemory); last > t && last-t > heldSeconds {
 		return s.refuse()
 	}
 	if hasCPU {
@@ -104,7 +107,6 @@ func (s *Sketch) Observe(x Sample) bool {
 	if x.Age >= 0 && x.Age < startupSeconds*time.Second {
 		s.observeStart(t, x, hasCPU, hasMemory)
 	}
-	s.stamp(t)
 	return true
 }
 
@@ -116,11 +118,21 @@ func (s *Sketch) refuse() bool {
 	return false
 }
 
-func (s *Sketch) stamp(t uint32) {
-	s.last = max(s.last, t)
-	if s.first == 0 || t < s.first {
-		s.first = t
+// stamp takes a time to the range of those of a resource. After an absence that
+// nothing is held of from before, the range begins anew.
+func stamp(first, last *uint32, t uint32) {
+	if *first == 0 || t < *first || t > *last && t-*last > heldSeconds {
+		*first = t
 	}
+	*last = max(*last, t)
+}
+
+// earliest of two times, of which 0 is none.
+func earliest(a, b uint32) uint32 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // plausible says whether an amount was measured, and whether it can be.
@@ -133,7 +145,7 @@ func plausible(x, bound float64) (measured, ok bool) {
 
 func (s *Sketch) observeCPU(t uint32, millis float64) {
 	s.cpu.add(int64(t), millis)
-	s.lastCPU = max(s.lastCPU, t)
+	stamp(&s.firstCPU, &s.lastCPU, t)
 	s.cpuSamples = addCount(s.cpuSamples, 1)
 }
 
@@ -146,7 +158,7 @@ func (s *Sketch) observeMemory(t uint32, bytes float64) {
 	} else {
 		s.newestBlock = put(s.memBlock[:], s.newestBlock, slot, c)
 	}
-	s.lastMemory = max(s.lastMemory, t)
+	stamp(&s.firstMemory, &s.lastMemory, t)
 	s.memorySamples = addCount(s.memorySamples, 1)
 }
 
@@ -183,21 +195,35 @@ func (s *Sketch) startup(period uint32) (int, bool) {
 // 0 where it is not known. It reports whether it was taken; the same time and
 // limit count once.
 func (s *Sketch) ObserveOOM(t int64, limitBytes float64) bool {
-	if !validTime(t) || !(limitBytes >= 0 && limitBytes <= MaxMemoryBytes) {
+	if !validOOM(t, limitBytes) {
 		return s.refuse()
 	}
 	return s.oom.add(uint32(t), encode(limitBytes))
 }
 
+// RecallOOM is ObserveOOM of a kill that happened before the start and may have
+// been observed then: one from before all that are marked counts as one that was.
+func (s *Sketch) RecallOOM(t int64, limitBytes float64) bool {
+	if !validOOM(t, limitBytes) {
+		return s.refuse()
+	}
+	if oldest := s.oom.at[OOMMarks-1]; oldest != 0 && t < int64(oldest) {
+		return false
+	}
+	return s.oom.add(uint32(t), encode(limitBytes))
+}
+
+func validOOM(t int64, limitBytes float64) bool {
+	return validTime(t) && limitBytes >= 0 && limitBytes <= MaxMemoryBytes
+}
+
 // Merge adds what another Sketch holds. The order of merges does not matter,
-// but for the rounding of sums in float32.
+// but for the rounding of sums in float32, and for OOMCount where both know of
+// kills that one of them no longer marks: those count twice.
 func (s *Sketch) Merge(from *Sketch) {
 	s.cpu.merge(&from.cpu)
 	s.newestBlock = mergeRing(s.memBlock[:], s.newestBlock, from.memBlock[:], from.newestBlock)
-	if from.first != 0 {
-		s.stamp(from.first)
-		s.stamp(from.last)
-	}
+	s.firstCPU, s.firstMemory = earliest(s.firstCPU, from.firstCPU), earliest(s.firstMemory, from.firstMemory)
 	s.lastCPU, s.lastMemory = max(s.lastCPU, from.lastCPU), max(s.lastMemory, from.lastMemory)
 	s.cpuSamples = addCount(s.cpuSamples, from.cpuSamples)
 	s.memorySamples = addCount(s.memorySamples, from.memorySamples)
@@ -212,6 +238,13 @@ func (s *Sketch) Merge(from *Sketch) {
 		}
 	}
 	s.oom.merge(&from.oom)
+}
+
+// TakeCPU replaces what is known of CPU by what another Sketch knows.
+func (s *Sketch) TakeCPU(from *Sketch) {
+	s.cpu, s.firstCPU, s.lastCPU, s.cpuSamples = from.cpu, from.firstCPU, from.lastCPU, from.cpuSamples
+	peak, _ := from.StartupPeak()
+	s.startupCPU = [2]code{encode(peak), 0}
 }
 
 // addCount adds, and stays at the largest number.

@@ -1,6 +1,7 @@
 package usage_test
 
 import (
+	"encoding/binary"
 	"math"
 	"testing"
 	"unsafe"
@@ -57,6 +58,30 @@ func TestEncodingComesBack(t *testing.T) {
 	assert.Equal(t, s, back)
 }
 
+// What version 0.1.0 kept, with times of CPU and memory together, is read.
+func TestTheEncodingBeforeIsRead(t *testing.T) {
+	t.Parallel()
+	var s usage.Sketch
+	for i := range int64(500) {
+		s.Observe(usage.Sample{Time: start + 300*i, CPUMillis: float64(i % 70), MemoryBytes: float64(i * 1000), Age: 0})
+	}
+	raw, err := s.MarshalBinary()
+	require.NoError(t, err)
+	block, n := binary.Uvarint(raw[1:])
+	before := binary.AppendUvarint([]byte{2}, block)
+	for _, at := range []int64{s.First(), s.Last(), s.Last(), s.Last()} { // first, last, last of CPU, last of memory
+		before = binary.AppendUvarint(before, uint64(at))
+	}
+	rest := raw[1+n:]
+	for range 4 {
+		_, n := binary.Uvarint(rest)
+		rest = rest[n:]
+	}
+	var back usage.Sketch
+	require.NoError(t, back.UnmarshalBinary(append(before, rest...)))
+	assert.Equal(t, s, back)
+}
+
 func TestASnapshotRestores(t *testing.T) {
 	t.Parallel()
 	b, err := usage.NewBook(usage.BookOptions{})
@@ -80,4 +105,61 @@ func TestASnapshotRestores(t *testing.T) {
 		assert.Equal(t, *s, got)
 		return true
 	})
+}
+
+// What is known of each resource begins and ends with its own samples.
+func TestTimesAreOfEachResource(t *testing.T) {
+	t.Parallel()
+	var s usage.Sketch
+	for i := range int64(100) {
+		x := usage.Sample{Time: start + 300*i, CPUMillis: math.NaN(), MemoryBytes: 1e9, Age: usage.Unknown}
+		if i >= 40 && i < 60 {
+			x.CPUMillis = 100
+		}
+		require.True(t, s.Observe(x))
+	}
+	first, last := s.CPUTimes()
+	assert.Equal(t, []int64{start + 300*40, start + 300*59}, []int64{first, last})
+	first, last = s.MemoryTimes()
+	assert.Equal(t, []int64{start, start + 300*99}, []int64{first, last})
+	assert.Equal(t, []int64{start, start + 300*99}, []int64{s.First(), s.Last()})
+}
+
+// Of what is back after an absence that nothing is held from, only the time since
+// counts.
+func TestALongAbsenceBeginsAnew(t *testing.T) {
+	t.Parallel()
+	var s usage.Sketch
+	for i := range int64(500) {
+		s.Observe(usage.Sample{Time: start + 300*i, CPUMillis: 100, MemoryBytes: 1e9, Age: usage.Unknown})
+	}
+	back := s.Last() + usage.Blocks*usage.BlockHours*3600 - 1
+	short := s
+	require.True(t, short.Observe(usage.Sample{Time: back, CPUMillis: 100, MemoryBytes: 1e9, Age: usage.Unknown}))
+	assert.Equal(t, start, short.First(), "the ring still holds it")
+	require.True(t, s.Observe(usage.Sample{Time: back + 2, CPUMillis: 100, MemoryBytes: 1e9, Age: usage.Unknown}))
+	require.True(t, s.Observe(usage.Sample{Time: back + 600, CPUMillis: 100, MemoryBytes: 1e9, Age: usage.Unknown}))
+	assert.EqualValues(t, 598, s.Span().Seconds())
+}
+
+// A kill that is seen again after a restart, or is in two sketches that are joined,
+// counts once.
+func TestAKillCountsOnce(t *testing.T) {
+	t.Parallel()
+	var s usage.Sketch
+	for i := range int64(20) {
+		require.True(t, s.ObserveOOM(start+i, 1e9))
+	}
+	for i := range int64(20) {
+		assert.False(t, s.RecallOOM(start+i, 1e9))
+	}
+	assert.EqualValues(t, 20, s.OOMCount())
+	assert.True(t, s.RecallOOM(start+20, 1e9), "while nobody looked")
+	assert.EqualValues(t, 21, s.OOMCount())
+
+	var other usage.Sketch
+	other.ObserveOOM(start+20, 1e9)
+	other.ObserveOOM(start+21, 1e9)
+	other.Merge(&s)
+	assert.EqualValues(t, 22, other.OOMCount())
 }

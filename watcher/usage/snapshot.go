@@ -1,6 +1,7 @@
 package usage
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -76,7 +77,7 @@ func (b *Book) Restore(snapshot []byte) (int, error) {
 		return 0, err
 	}
 	// The ones observed last come last, so that the Book forgets the coldest.
-	slices.SortStableFunc(held, func(x, y entry) int { return int(x.sketch.last>>1) - int(y.sketch.last>>1) })
+	slices.SortStableFunc(held, func(x, y entry) int { return cmp.Compare(x.sketch.Last(), y.sketch.Last()) })
 	for i := range held {
 		b.Merge(held[i].key, &held[i].sketch)
 	}

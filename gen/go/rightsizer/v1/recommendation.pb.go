@@ -24,7 +24,8 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// RecommendationState is what a recommendation is worth.
+// RecommendationState is what a recommendation is worth, of CPU or memory the better;
+// bound_by says which of them is not measured, or stale.
 type RecommendationState int32
 
 const (
@@ -110,16 +111,16 @@ type Recommendation struct {
 	UpperBound *Resources `protobuf:"bytes,10,opt,name=upper_bound,json=upperBound,proto3" json:"upper_bound,omitempty"`
 	// How sure it is, 0 to 1.
 	Confidence float64 `protobuf:"fixed64,11,opt,name=confidence,proto3" json:"confidence,omitempty"`
-	// Age of the newest sample behind it.
+	// Age of the newest sample behind it, of CPU or memory.
 	DataAge *durationpb.Duration `protobuf:"bytes,12,opt,name=data_age,json=dataAge,proto3" json:"data_age,omitempty"`
-	// Time that the samples behind it span.
+	// Time that the samples behind it span, of CPU or memory the longer.
 	DataSpan *durationpb.Duration `protobuf:"bytes,13,opt,name=data_span,json=dataSpan,proto3" json:"data_span,omitempty"`
 	// OOM kills taken into account.
 	OomKills int32 `protobuf:"varint,14,opt,name=oom_kills,json=oomKills,proto3" json:"oom_kills,omitempty"`
 	// Highest use seen while starting.
 	StartupPeak *Resources `protobuf:"bytes,15,opt,name=startup_peak,json=startupPeak,proto3" json:"startup_peak,omitempty"`
-	// What bound the target, as `resource: what`, for example `memory: LimitRange
-	// max 2 GiB`. At most 16.
+	// What bound the target, in the order in which it did, as `resource: what`, for
+	// example `memory: LimitRange max 2048.0 MiB`. At most 16.
 	BoundBy []string `protobuf:"bytes,16,rep,name=bound_by,json=boundBy,proto3" json:"bound_by,omitempty"`
 	// The formula with its numbers, so that a person can recompute it. At most
 	// 4,096 bytes.
@@ -149,7 +150,7 @@ type Recommendation struct {
 	CurrentMonthlyCost float64 `protobuf:"fixed64,27,opt,name=current_monthly_cost,json=currentMonthlyCost,proto3" json:"current_monthly_cost,omitempty"`
 	// Cost of all replicas as recommended in US dollars per month.
 	RecommendedMonthlyCost float64 `protobuf:"fixed64,28,opt,name=recommended_monthly_cost,json=recommendedMonthlyCost,proto3" json:"recommended_monthly_cost,omitempty"`
-	// Replicas that the costs are of.
+	// Replicas that the costs are of: those that run.
 	Replicas int32 `protobuf:"varint,29,opt,name=replicas,proto3" json:"replicas,omitempty"`
 	// Expected share of the requested CPU that is not used, 0 to 1.
 	CpuSlack float64 `protobuf:"fixed64,30,opt,name=cpu_slack,json=cpuSlack,proto3" json:"cpu_slack,omitempty"`

@@ -103,14 +103,14 @@ export type Recommendation = Message<"rightsizer.v1.Recommendation"> & {
   confidence: number;
 
   /**
-   * Age of the newest sample behind it.
+   * Age of the newest sample behind it, of CPU or memory.
    *
    * @generated from field: google.protobuf.Duration data_age = 12;
    */
   dataAge?: Duration | undefined;
 
   /**
-   * Time that the samples behind it span.
+   * Time that the samples behind it span, of CPU or memory the longer.
    *
    * @generated from field: google.protobuf.Duration data_span = 13;
    */
@@ -131,8 +131,8 @@ export type Recommendation = Message<"rightsizer.v1.Recommendation"> & {
   startupPeak?: Resources | undefined;
 
   /**
-   * What bound the target, as `resource: what`, for example `memory: LimitRange
-   * max 2 GiB`. At most 16.
+   * What bound the target, in the order in which it did, as `resource: what`, for
+   * example `memory: LimitRange max 2048.0 MiB`. At most 16.
    *
    * @generated from field: repeated string bound_by = 16;
    */
@@ -227,7 +227,7 @@ export type Recommendation = Message<"rightsizer.v1.Recommendation"> & {
   recommendedMonthlyCost: number;
 
   /**
-   * Replicas that the costs are of.
+   * Replicas that the costs are of: those that run.
    *
    * @generated from field: int32 replicas = 29;
    */
@@ -354,7 +354,8 @@ export const SavingsSchema: GenMessage<Savings> = /*@__PURE__*/
   messageDesc(file_rightsizer_v1_recommendation, 2);
 
 /**
- * RecommendationState is what a recommendation is worth.
+ * RecommendationState is what a recommendation is worth, of CPU or memory the better;
+ * bound_by says which of them is not measured, or stale.
  *
  * @generated from enum rightsizer.v1.RecommendationState
  */
