@@ -40,11 +40,12 @@ export function Palette({ close }: { close: () => void }) {
   return (
     <dialog
       ref={dialog}
+      tabIndex={-1}
       aria-label="Go to"
       onClose={close}
       className="mx-auto mt-[12dvh] w-[min(36rem,94vw)] rounded-lg border border-line bg-panel p-0 text-ink shadow-xl backdrop:bg-[rgb(0_0_0/0.5)]"
     >
-      <div className="flex items-center gap-2 border-b border-line px-3 focus-within:border-accent">
+      <div className="flex items-center gap-2 border-b border-line px-3 -outline-offset-2 outline-accent has-focus-visible:outline-2">
         <SearchIcon className="size-4 text-soft" />
         <input
           role="combobox"

@@ -10,7 +10,11 @@ export function stringifySearch(search: Record<string, unknown>): string {
   const params = new URLSearchParams();
   for (const [name, value] of Object.entries(search))
     if (value !== undefined && value !== "") params.set(name, String(value));
-  // What a URL may hold as it is stays readable.
-  const text = params.toString().replaceAll("%2C", ",").replaceAll("%2F", "/");
+  // What a URL may hold as it is stays readable. But for a slash at its end: the router
+  // takes it for the same place as without, and would not go there.
+  const text = params
+    .toString()
+    .replaceAll("%2C", ",")
+    .replace(/%2F(?!$)/g, "/");
   return text === "" ? "" : `?${text}`;
 }

@@ -7,6 +7,7 @@ import { MenuIcon, SearchIcon } from "../ui/icons";
 import { SideNav } from "./side-nav";
 import { SignOut } from "./sign-out";
 import { ThemeSelect } from "./theme-select";
+import { useKeptFocus } from "./use-kept-focus";
 import { useShellKeys } from "./use-shell-keys";
 
 const Login = lazy(() =>
@@ -26,6 +27,7 @@ export function Shell() {
   const place = `${refused} ${pathname}`;
   const shown = useRef(place);
   useShellKeys(main, () => setPalette(true));
+  useKeptFocus();
 
   // After a change of view, or a login in its place, the keyboard and what a screen
   // reader reads start at the view instead of at the link that is behind.
@@ -84,7 +86,7 @@ export function Shell() {
           id="main"
           ref={main}
           tabIndex={-1}
-          className="flex min-w-0 flex-1 flex-col gap-4 overflow-y-auto p-3 outline-none lg:p-5"
+          className="flex min-w-0 flex-1 flex-col gap-4 overflow-y-auto p-3 -outline-offset-2 lg:p-5"
         >
           {pathname === callbackPath ? (
             <Outlet />

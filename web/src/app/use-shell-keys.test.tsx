@@ -5,7 +5,12 @@ import { useShellKeys } from "./use-shell-keys";
 
 afterEach(cleanup);
 
-function View({ openPalette }: { openPalette: () => void }) {
+interface Props {
+  openPalette: () => void;
+  text?: boolean; // has a field for text, after others
+}
+
+function View({ openPalette, text = false }: Props) {
   const main = useRef<HTMLElement>(null);
   useShellKeys(main, openPalette);
   return (
@@ -15,6 +20,7 @@ function View({ openPalette }: { openPalette: () => void }) {
         <details>
           <summary>Filters</summary>
           <input aria-label="Name" />
+          {text && <input type="search" aria-label="Text" />}
         </details>
       </search>
       <ul>
@@ -37,6 +43,12 @@ test("/ goes to the first field that takes text, folded away or not", () => {
   press("/");
   expect(document.activeElement).toBe(screen.getByLabelText("Name"));
   expect(screen.getByRole("group").hasAttribute("open")).toBe(true);
+});
+
+test("/ goes to the field for text where there is one", () => {
+  render(<View openPalette={vi.fn()} text />);
+  press("/");
+  expect(document.activeElement).toBe(screen.getByLabelText("Text"));
 });
 
 test("j and k walk the rows, and stay at the ends", () => {

@@ -29,11 +29,14 @@ export function useShellKeys(main: RefObject<HTMLElement | null>, openPalette: (
   }, [main, openPalette]);
 }
 
-// The first field of the view's <search>, which may be folded away.
+// The field for text of the view's <search>, or else its first, which may be folded
+// away.
 function search(view: HTMLElement | null): boolean {
-  const field = view?.querySelector<HTMLElement>(
-    "search :is(input:not([type=radio], [type=checkbox]), select)",
-  );
+  const field =
+    view?.querySelector<HTMLElement>("search input[type=search]") ??
+    view?.querySelector<HTMLElement>(
+      "search :is(input:not([type=radio], [type=checkbox]), select)",
+    );
   field?.closest("details")?.setAttribute("open", "");
   field?.focus();
   return field !== null && field !== undefined;

@@ -58,7 +58,7 @@ export function AuditView() {
         <DownloadButton asked={asked} />
       </div>
       <Verify />
-      <search className="flex flex-wrap items-end gap-3">
+      <search tabIndex={-1} className="flex flex-wrap items-end gap-3">
         <FilterField
           label="Namespace"
           example="shop"

@@ -16,7 +16,11 @@ export function Verify() {
   );
   const { data, error, isFetching, dataUpdatedAt } = query;
   return (
-    <section aria-label="Verification" className="panel flex flex-col gap-2 px-3 py-2.5">
+    <section
+      aria-label="Verification"
+      tabIndex={-1}
+      className="panel flex flex-col gap-2 px-3 py-2.5"
+    >
       <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
         <button
           type="button"

@@ -4,6 +4,7 @@ import { visible } from "../format/visible";
 import { SeverityMark } from "../ui/severity";
 import { Untrusted } from "../ui/untrusted";
 import { When } from "../ui/when";
+import { placeOf } from "./place-of";
 
 // Shared by the heads and the rows, so that they line up.
 export const columns =
@@ -83,12 +84,6 @@ export function rowText({ message, reason, container, object }: Event): string {
   const start = `${container} of pod ${object?.name} `;
   const at = container ? message.indexOf(start) : -1;
   return at === -1 ? message || reason : message.slice(at + start.length);
-}
-
-// Namespace and workload; where there is no workload, the object.
-export function placeOf({ namespace, workload, object }: Event): string {
-  const name = workload?.name ?? object?.name ?? "";
-  return namespace ? `${namespace}/${name}` : name;
 }
 
 function Badge({ title, children }: { title: string; children: string }) {

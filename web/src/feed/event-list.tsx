@@ -73,7 +73,7 @@ export function EventList({ rows, selection, grid }: Props) {
           items.some(({ index }) => index === activeIndex) ? `row-${activeKey}` : undefined
         }
         tabIndex={0}
-        className="flex min-h-0 flex-1 flex-col"
+        className="flex min-h-0 flex-1 flex-col -outline-offset-2"
         onKeyDown={(press) => {
           const by = steps[press.key];
           if (by === undefined) return;

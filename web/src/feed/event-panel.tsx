@@ -31,6 +31,7 @@ function EventDialog({ event, close }: Props) {
   return (
     <dialog
       ref={dialog}
+      tabIndex={-1}
       aria-label="Event"
       onClose={close}
       className="m-auto max-h-[92dvh] w-[min(40rem,94vw)] overflow-y-auto rounded-lg border border-line bg-panel p-4 text-ink backdrop:bg-[rgb(0_0_0/0.5)]"

@@ -30,6 +30,11 @@ describe("events", () => {
     expect(state.received).toBe(2);
   });
 
+  test("what a row shows is found in its text", () => {
+    const [row] = run([messages([event(1)])]).rows;
+    expect(row?.text).toContain("shop/api");
+  });
+
   test("one id is one row, wherever it comes from", () => {
     const state = run([
       history(2, 1),

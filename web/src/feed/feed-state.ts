@@ -3,6 +3,7 @@ import type { Event } from "@rightsizer/api/event";
 import type { StreamEventsResponse } from "@rightsizer/api/event_service";
 import { LossBound } from "@rightsizer/api/stream";
 import type { Failure } from "../api/failure";
+import { placeOf } from "./place-of";
 
 // How many rows a tab keeps; older ones go, counted.
 export const rowCap = 5000;
@@ -190,8 +191,8 @@ function capped(state: FeedState, cap: number): FeedState {
 
 // What the text filter looks into, in lower case.
 function haystack(event: Event): string {
-  const { type, namespace, object, workload, container, node, reason, message } = event;
-  return [type, namespace, object?.name, workload?.name, container, node, reason, message]
+  const { type, object, container, node, reason, message } = event;
+  return [type, placeOf(event), object?.name, container, node, reason, message]
     .join("\n")
     .toLowerCase();
 }

@@ -1,4 +1,4 @@
-import { memo, type RefObject, useId, useState } from "react";
+import { memo, useId, useState } from "react";
 import { useMedia } from "../ui/use-media";
 import type { Row } from "./feed-state";
 import { type FeedFilter, fault, type ServerField, severityNames } from "./filter";
@@ -7,7 +7,6 @@ import { FilterField } from "./filter-field";
 interface Props {
   filter: FeedFilter;
   onChange: (filter: FeedFilter) => void;
-  textField: RefObject<HTMLInputElement | null>;
   // The rows as they are now; what they hold is suggested.
   rowsNow: () => readonly Row[];
 }
@@ -22,7 +21,7 @@ const fields: { field: ServerField; label: string; example: string }[] = [
 //
 // Rows come in eight times a second; the form is not drawn anew for each batch.
 export const FilterBar = memo(function FilterBar(props: Props) {
-  const { filter, onChange, textField, rowsNow } = props;
+  const { filter, onChange, rowsNow } = props;
   const id = useId();
   const [seen, setSeen] = useState(noSuggestions);
   const active = Object.keys(filter).length;
@@ -35,6 +34,7 @@ export const FilterBar = memo(function FilterBar(props: Props) {
   const roomy = useMedia("(min-width: 48rem)");
   const form = (
     <search
+      tabIndex={-1}
       onFocus={() => setSeen(suggestions(rowsNow()))}
       className="grid grid-cols-2 items-start gap-2 pt-2 md:grid-cols-[repeat(3,1fr)_8rem_1.5fr_auto] md:pt-0"
     >
@@ -73,7 +73,6 @@ export const FilterBar = memo(function FilterBar(props: Props) {
         </label>
         <input
           id={`${id}-text`}
-          ref={textField}
           type="search"
           className="field"
           placeholder="in the rows below"

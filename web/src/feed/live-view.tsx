@@ -26,8 +26,7 @@ export function LiveView() {
   const grid = useRef<HTMLDivElement>(null);
   const backToList = useCallback(() => grid.current?.focus({ preventScroll: true }), []);
   const selection = useSelection(rows, backToList);
-  const textField = useRef<HTMLInputElement>(null);
-  useFeedKeys(selection, { textField, grid });
+  useFeedKeys(selection, grid);
 
   const latest = useRef(state.rows);
   latest.current = state.rows;
@@ -44,7 +43,7 @@ export function LiveView() {
         <ConnectionLine connection={state.connection} note={state.note} retry={feed.retryNow} />
         <FeedControls state={state} shown={rows.length} setPaused={feed.setPaused} />
       </div>
-      <FilterBar filter={filter} onChange={setFilter} textField={textField} rowsNow={rowsNow} />
+      <FilterBar filter={filter} onChange={setFilter} rowsNow={rowsNow} />
       <Announcer state={state} />
       <div className="flex min-h-96 flex-1 gap-3">
         <FeedBody

@@ -2,16 +2,11 @@ import { type RefObject, useEffect } from "react";
 import { takesKeys } from "../ui/keys";
 import type { Selection } from "./use-selection";
 
-interface Places {
-  textField: RefObject<HTMLInputElement | null>;
-  grid: RefObject<HTMLElement | null>;
-}
-
-// j and k walk, Enter opens, Esc closes, / goes to the text filter. They hold in
-// the whole view, except where keys mean text or already mean something. Whoever
-// walks stands on the grid, so that his screen reader reads the row and Tab goes on
-// from there.
-export function useFeedKeys(selection: Selection, { textField, grid }: Places) {
+// j and k walk, Enter opens, Esc closes; / is the shell's (app/use-shell-keys.ts).
+// They hold in the whole view, except where keys mean text or already mean something.
+// Whoever walks stands on the grid, so that his screen reader reads the row and Tab
+// goes on from there.
+export function useFeedKeys(selection: Selection, grid: RefObject<HTMLElement | null>) {
   useEffect(() => {
     function press(event: KeyboardEvent) {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
@@ -34,11 +29,6 @@ export function useFeedKeys(selection: Selection, { textField, grid }: Places) {
           if (inside(event, "a, button, summary")) return;
           selection.openActive();
           break;
-        case "/":
-          // On a small screen the filters may be folded away.
-          textField.current?.closest("details")?.setAttribute("open", "");
-          textField.current?.focus();
-          break;
         default:
           return;
       }
@@ -46,7 +36,7 @@ export function useFeedKeys(selection: Selection, { textField, grid }: Places) {
     }
     document.addEventListener("keydown", press);
     return () => document.removeEventListener("keydown", press);
-  }, [selection, textField, grid]);
+  }, [selection, grid]);
 }
 
 function inside(event: KeyboardEvent, selector: string): boolean {

@@ -23,7 +23,7 @@ export function IncidentFilters({ search, set }: Props) {
     ...(minSeverity && { minSeverity }),
   };
   return (
-    <search className="flex flex-wrap items-end gap-3">
+    <search tabIndex={-1} className="flex flex-wrap items-end gap-3">
       <Choice
         label="State"
         options={options}

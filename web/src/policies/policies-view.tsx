@@ -99,7 +99,7 @@ export function PoliciesView() {
           <p className="p-3 text-soft">The most specific policy wins; this says which, and why.</p>
         )}
       </Card>
-      <search className="flex flex-wrap items-end gap-3">
+      <search tabIndex={-1} className="flex flex-wrap items-end gap-3">
         <FilterField
           label="Namespace"
           example="shop"

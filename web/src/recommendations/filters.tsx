@@ -21,7 +21,7 @@ export function RecommendationFilters({ search, set }: Props) {
     set(value === "" ? rest : { ...rest, [field]: value });
   }
   return (
-    <search className="flex flex-wrap items-end gap-3">
+    <search tabIndex={-1} className="flex flex-wrap items-end gap-3">
       <FilterField
         label="Namespace"
         example="shop"

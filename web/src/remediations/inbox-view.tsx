@@ -45,7 +45,7 @@ export function InboxView() {
   return (
     <>
       <ViewTitle title="Approvals" />
-      <search className="flex flex-wrap items-end gap-3">
+      <search tabIndex={-1} className="flex flex-wrap items-end gap-3">
         <Choice
           label="Which remediations"
           options={options}

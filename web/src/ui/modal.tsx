@@ -15,6 +15,7 @@ export function Modal({ title, close, children, wide = false }: Props) {
   return (
     <dialog
       ref={dialog}
+      tabIndex={-1}
       aria-label={title}
       onClose={close}
       className={`m-auto max-h-[92dvh] overflow-y-auto rounded-lg border border-line bg-panel p-4 text-ink backdrop:bg-[rgb(0_0_0/0.5)] ${wide ? "w-[min(56rem,94vw)]" : "w-[min(36rem,94vw)]"}`}

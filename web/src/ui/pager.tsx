@@ -14,7 +14,11 @@ interface Props {
 export function Pager({ pages, shown, pageSize, total, next, what, many }: Props) {
   const first = pages.number * pageSize + 1;
   return (
-    <nav aria-label="Pages" className="flex flex-wrap items-center justify-between gap-2">
+    <nav
+      aria-label="Pages"
+      tabIndex={-1}
+      className="flex flex-wrap items-center justify-between gap-2"
+    >
       <p role="status" className="text-soft tabular-nums">
         {count(first)} to {count(first + shown - 1)}
         {total === undefined

@@ -86,7 +86,7 @@ interface FiltersProps {
 function Filters({ search, namespaceFault, set }: FiltersProps) {
   const { name, namespace, problems, ...rest } = search;
   return (
-    <search className="flex flex-wrap items-start gap-3">
+    <search tabIndex={-1} className="flex flex-wrap items-start gap-3">
       <FilterField
         label="Name contains"
         example="api"
