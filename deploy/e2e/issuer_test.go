@@ -159,9 +159,7 @@ func TestALoginAtAnIssuerOnThePage(t *testing.T) {
 	i := newIssuer(t, time.Hour, short, time.Hour)
 	o := serve(t, cluster.KubeconfigPath(), "--oidc-issuer-url="+i.URL, "--oidc-client-id=page").ready()
 	p := browse(t, o.url, "issuer", ours, fmt.Sprint(short.Seconds()))
-	says := follower{t, p.out, p.cmd}
-
-	says.until("in\n")
+	p.until(t, "in")
 	held, err := o.eventsAs(i.latest()).StreamEvents(t.Context(), &rightsizerv1.StreamEventsRequest{Filter: &rightsizerv1.EventFilter{Namespaces: []string{ours}}})
 	require.NoError(t, err)
 	require.True(t, held.Receive(), held.Err())

@@ -2,13 +2,20 @@ package e2e_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
 )
 
 // wire is the network between a browser and the operator: it can be cut.
@@ -97,10 +104,9 @@ func TestAnOOMOnThePage(t *testing.T) {
 	w := newWire(t, o.url)
 	p := browse(t, w.url, "flow", namespace, "report")
 	require.NoError(t, cluster.Apply(t.Context(), "oom", namespace))
-	says := follower{t, p.out, p.cmd}
-	says.until("cut\n")
+	p.until(t, "cut")
 	w.set(true)
-	says.until("mend\n")
+	p.until(t, "mend")
 	require.NoError(t, cluster.Apply(t.Context(), "job-oom", namespace))
 	w.set(false)
 	p.wait(t)
@@ -125,4 +131,77 @@ func TestANamespacedViewerOnThePage(t *testing.T) {
 	t.Setenv("TOKEN", c.viewer(t, "page-viewer"))
 	p := browse(t, o.url, "login", ours)
 	p.wait(t)
+}
+
+// The same by somebody without a mouse: the OOM kill that arrives, the resize that
+// its policy asks about, which is approved, and its record. Where the namespace is
+// production and the container restarts for it, the risk is high: the workload's
+// name is typed.
+func TestThePageByKeyboard(t *testing.T) {
+	const namespace, name = "by-keyboard", "ledger"
+	governed(t, namespace, "approve", nil)
+	client, err := kubernetes.NewForConfig(cluster.RESTConfig())
+	require.NoError(t, err)
+	production := []byte(`{"metadata":{"labels":{"environment":"production"}}}`)
+	_, err = client.CoreV1().Namespaces().Patch(t.Context(), namespace, types.MergePatchType, production, metav1.PatchOptions{})
+	require.NoError(t, err)
+	pods := restartedByResizes(t, namespace, name)
+
+	o := serve(t, cluster.KubeconfigPath()).ready()
+	defer func() {
+		if t.Failed() {
+			out, err := o.cli("remediations", "list", "-n", namespace, "-o", "json")
+			t.Logf("the remediations: %v\n%s", err, out)
+		}
+	}()
+	w := newWire(t, o.url)
+	p := browse(t, w.url, "keyboard", namespace, name)
+	// One pod is killed until it has more; the other one stays ready, so that the
+	// resize never takes the last.
+	needs := []byte(`{"metadata":{"annotations":{"sim.rightsizer.dev/needs-mi":"100"}}}`)
+	_, err = client.CoreV1().Pods(namespace).Patch(t.Context(), pods[0].Name, types.MergePatchType, needs, metav1.PatchOptions{})
+	require.NoError(t, err)
+	p.until(t, "cut")
+	w.set(true)
+	p.until(t, "mend")
+	w.set(false)
+	p.wait(t)
+	now, err := client.CoreV1().Pods(namespace).Get(t.Context(), pods[0].Name, metav1.GetOptions{})
+	require.NoError(t, err)
+	assert.GreaterOrEqual(t, memoryLimit(now), int64(100))
+}
+
+// restartedByResizes is a Deployment of two pods, both ready for long, of which a
+// container restarts where its memory is changed.
+func restartedByResizes(t *testing.T, namespace, name string) []corev1.Pod {
+	t.Helper()
+	applyTo(t, namespace, fmt.Sprintf(`
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: %[1]s}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: %[1]s}}
+  template:
+    metadata:
+      labels: {app: %[1]s}
+      annotations: {sim.rightsizer.dev/back-off-seconds: "2", sim.rightsizer.dev/back-off-max-seconds: "2"}
+    spec:
+      containers:
+      - name: app
+        image: registry.example.com/%[1]s:1
+        resources: {requests: {cpu: 10m, memory: 16Mi}, limits: {memory: 64Mi}}
+        resizePolicy: [{resourceName: memory, restartPolicy: RestartContainer}]
+`, name))
+	var pods []corev1.Pod
+	require.Eventually(t, func() bool {
+		pods = podsOf(t, namespace, "app="+name)
+		return len(pods) == 2 && !slices.ContainsFunc(pods, func(p corev1.Pod) bool {
+			return !slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+				return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+			})
+		})
+	}, patience, poll, "both pods are ready")
+	require.Eventually(t, func() bool { return rolledOutLongAgo(t, namespace, name) }, patience, poll, "its rollout is complete")
+	return pods
 }

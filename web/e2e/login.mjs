@@ -1,29 +1,35 @@
 // Somebody who may read one namespace: TOKEN=... node e2e/login.mjs URL NAMESPACE.
 // He is asked who he is, is told when a token is not taken, sees his namespace, is
-// told what he may not see, and leaves nothing behind.
+// told what he may not see, and leaves nothing behind; all by keyboard.
 import { check } from "./axe.mjs";
 import { onPage } from "./browser.mjs";
+import { keyboard } from "./keys.mjs";
 
 const [url, namespace] = process.argv.slice(2);
 const token = process.env.TOKEN;
 if (!token) throw new Error("TOKEN wants the token to sign in with");
 
 await onPage(`${url}/workloads?namespace=${namespace}`, async (page) => {
-  const title = (name) => page.getByRole("heading", { level: 1, name }).waitFor();
-  const go = (name) => page.getByRole("link", { name }).first().click();
+  const keys = await keyboard(page);
+  const title = (name) => keys.see(page.getByRole("heading", { level: 1, name }));
+  const views = page.getByRole("navigation", { name: "Views" });
+  const go = (name) => keys.use(views.getByRole("link", { name }), { back: true });
   const settled = () =>
     page.waitForFunction(() => !document.querySelector("main .animate-pulse, main [aria-busy]"));
 
-  await title("Sign in");
+  await page.getByRole("heading", { level: 1, name: "Sign in" }).waitFor();
   await check(page, "the login");
   console.log("ready");
-  await page.getByLabel("Token").fill("not-a-token");
-  await page.keyboard.press("Enter");
+  await keys.press("Tab");
+  await keys.to(page.getByLabel("Token"));
+  await keys.paste("not-a-token");
+  await keys.press("Enter");
   await page.getByRole("alert").filter({ hasText: "does not take this token" }).waitFor();
   await check(page, "a token that is not taken");
 
-  await page.getByLabel("Token").fill(token);
-  await page.keyboard.press("Enter");
+  await keys.press("Control+a");
+  await keys.paste(token);
+  await keys.press("Enter");
   // The view that was asked for, with its filter.
   await title("Workloads");
   await page.getByRole("link", { name: "checkout" }).first().waitFor();
@@ -58,7 +64,7 @@ await onPage(`${url}/workloads?namespace=${namespace}`, async (page) => {
     await check(page, `${name}, denied`);
   }
 
-  await page.getByRole("button", { name: "Sign out" }).click();
+  await keys.use(page.getByRole("button", { name: "Sign out" }), { back: true });
   await title("Sign in");
   if ((await page.getByText("checkout").count()) > 0) throw new Error("what he saw is still there");
 });

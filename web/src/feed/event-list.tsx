@@ -96,7 +96,7 @@ export function EventList({ rows, selection, grid }: Props) {
         <div
           ref={scroller}
           role="rowgroup"
-          className="min-h-0 flex-1 overflow-y-scroll [overflow-anchor:none]"
+          className="min-h-0 flex-1 overflow-y-scroll -outline-offset-2 [overflow-anchor:none]"
         >
           <div role="presentation" className="relative" style={{ height: virtual.getTotalSize() }}>
             {items.map(({ index, key, start, size }) => {

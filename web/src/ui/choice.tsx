@@ -5,7 +5,8 @@ interface Props<Value extends string> {
   onChange: (value: Value) => void;
 }
 
-// A few answers of which one holds.
+// A few answers of which one holds. Each is positioned, so that the hidden input is
+// where it is seen and the view scrolls to it.
 export function Choice<Value extends string>({ label, options, value, onChange }: Props<Value>) {
   return (
     <fieldset className="flex flex-wrap gap-px overflow-hidden rounded-md border border-edge bg-line">
@@ -13,7 +14,7 @@ export function Choice<Value extends string>({ label, options, value, onChange }
       {options.map((option) => (
         <label
           key={option.value}
-          className="flex min-h-[1.875rem] flex-1 cursor-pointer items-center justify-center gap-1.5 bg-panel px-2.5 whitespace-nowrap has-checked:bg-raised has-checked:font-semibold has-checked:text-accent has-focus-visible:outline-2 has-focus-visible:-outline-offset-2 has-focus-visible:outline-accent"
+          className="relative flex min-h-[1.875rem] flex-1 cursor-pointer items-center justify-center gap-1.5 bg-panel px-2.5 whitespace-nowrap has-checked:bg-raised has-checked:font-semibold has-checked:text-accent has-focus-visible:outline-2 has-focus-visible:-outline-offset-2 has-focus-visible:outline-accent"
         >
           <input
             type="radio"

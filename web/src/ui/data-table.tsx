@@ -20,8 +20,8 @@ interface Props<Row> {
 }
 
 // A plain table; j and k walk its rows (app/use-shell-keys.ts). Narrow screens
-// scroll it sideways past its first column: columns stay comparable, which is what
-// a table is for.
+// scroll it sideways past its first column, from under which comes what is focused:
+// columns stay comparable, which is what a table is for.
 export function DataTable<Row>({ label, columns, rows, rowKey, bare = false }: Props<Row>) {
   const align = ({ number, wrap, narrow }: Column<Row>) =>
     [
@@ -36,7 +36,7 @@ export function DataTable<Row>({ label, columns, rows, rowKey, bare = false }: P
     index === 0 ? `max-sm:sticky max-sm:left-0 max-sm:max-w-[60vw] max-sm:truncate ${colour}` : "";
   return (
     <section
-      className={`shrink-0 overflow-x-auto ${bare ? "" : "panel"}`}
+      className={`shrink-0 overflow-x-auto max-sm:scroll-ps-[60vw] ${bare ? "" : "panel"}`}
       aria-label={label}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
       tabIndex={0}
