@@ -13,69 +13,51 @@ import (
 
 	"github.com/rightsizer/rightsizer/remediate"
 	"github.com/rightsizer/rightsizer/remediate/action"
-	"github.com/rightsizer/rightsizer/remediate/kube"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
 
 // README begins.
 
 // PauseRollout pauses the rollout of a Deployment.
-type PauseRollout struct{ Client *kube.Client }
+type PauseRollout struct{ action.OfWorkload }
 
-func (*PauseRollout) Kind() v1alpha1.ActionKind { return "pause_rollout" }
+func (PauseRollout) Kind() v1alpha1.ActionKind { return "pause_rollout" }
 
-func (*PauseRollout) Rights(string) []action.Right {
+func (PauseRollout) Rights(string) []action.Right {
 	return []action.Right{{Group: "apps", Resource: "deployments", Verb: "patch"}}
 }
 
-func (a *PauseRollout) Plan(ctx context.Context, s *action.Subject) (*action.Draft, error) {
+func (a PauseRollout) Plan(ctx context.Context, s *action.Subject) (*action.Draft, error) {
 	first, err := a.Preconditions(ctx, s, action.Object{UID: s.Workload.UID})
 	return &action.Draft{Action: s.Want, Diff: `[{"op":"add","path":"/spec/paused","value":true}]`, First: first}, err
 }
 
-func (*PauseRollout) Targets(_ context.Context, s *action.Subject) ([]action.Object, error) {
-	return []action.Object{{UID: s.Workload.UID}}, nil
-}
-
-func (a *PauseRollout) Preconditions(ctx context.Context, s *action.Subject, o action.Object) (*v1alpha1.Target, error) {
-	w, err := a.Client.Workload(ctx, s.Workload.Namespace, s.Workload.Kind, s.Workload.Name)
+func (a PauseRollout) Preconditions(ctx context.Context, s *action.Subject, o action.Object) (*v1alpha1.Target, error) {
+	w, err := a.Fresh(ctx, s, o.UID)
 	switch {
 	case err != nil:
-		return nil, action.Judge(err)
+		return nil, err
 	case w.Kind != "Deployment":
 		return nil, fmt.Errorf("%w: %s has no rollout that can be paused", action.ErrUnsupported, w)
-	case w.UID != o.UID:
-		return nil, action.ErrGone
 	case w.Paused:
 		return nil, action.ErrAlready
 	}
-	return &v1alpha1.Target{UID: w.UID, ResourceVersion: w.ResourceVersion, Result: v1alpha1.TargetIntended}, nil
+	return a.Intent(w), nil
 }
 
-func (a *PauseRollout) Apply(ctx context.Context, s *action.Subject, t *v1alpha1.Target) error {
-	return a.set(ctx, s, t.UID, t.ResourceVersion, true)
+func (a PauseRollout) Apply(ctx context.Context, s *action.Subject, t *v1alpha1.Target) error {
+	return a.Patch(ctx, s, t, map[string]any{"paused": true})
 }
 
-func (a *PauseRollout) set(ctx context.Context, s *action.Subject, uid, version string, paused bool) error {
-	patch := fmt.Sprintf(`{"metadata":{"uid":%q,"resourceVersion":%q},"spec":{"paused":%t}}`, uid, version, paused)
-	_, err := a.Client.PatchWorkload(ctx, s.Workload, []byte(patch), kube.Write{Manager: s.Manager()})
-	return action.Judge(err)
-}
-
-func (a *PauseRollout) ReadBack(ctx context.Context, s *action.Subject, _ *v1alpha1.Target) (bool, error) {
-	w, err := a.Client.Workload(ctx, s.Workload.Namespace, s.Workload.Kind, s.Workload.Name)
-	return err == nil && action.WroteBy(w.Managers, s.Manager()), action.Judge(err)
-}
-
-func (*PauseRollout) Verify(_ context.Context, s *action.Subject, _ *v1alpha1.Target) (*action.Sight, error) {
+func (PauseRollout) Verify(_ context.Context, s *action.Subject, _ *v1alpha1.Target) (*action.Sight, error) {
 	if !s.Workload.Paused { // it was read a moment ago
 		return &action.Sight{Stage: action.Undone, Message: "somebody else has resumed it"}, nil
 	}
 	return &action.Sight{Stage: action.Settled, Ready: true}, nil
 }
 
-func (a *PauseRollout) Revert(ctx context.Context, s *action.Subject, _ *v1alpha1.Target) error {
-	return a.set(ctx, s, s.Workload.UID, s.Workload.ResourceVersion, false)
+func (a PauseRollout) Revert(ctx context.Context, s *action.Subject, _ *v1alpha1.Target) error {
+	return a.Patch(ctx, s, a.Intent(s.Workload), map[string]any{"paused": false})
 }
 
 // README ends.

@@ -267,9 +267,10 @@ func (w *world) start(identity string, cut func(*kubetest.Client, func())) *oper
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	client, err := kube.New(o.client.Config())
 	require.NoError(w.t, err)
+	workload := action.OfWorkload{Client: client}
 	actions, err := action.NewSet(
 		&action.ResizeInPlace{Client: client, Minor: func(context.Context) (int, error) { return 37, nil }},
-		&action.ResizeTemplate{Client: client}, &action.RestartPod{Client: client}, &action.RolloutRestart{Client: client}, &PauseRollout{Client: client},
+		&action.ResizeTemplate{OfWorkload: workload}, &action.RestartPod{Client: client}, &action.RolloutRestart{OfWorkload: workload}, PauseRollout{workload},
 		&action.Scale{Client: client},
 		&action.Export{Client: client, Hooks: o}, &action.Webhook{Client: client, Hooks: o},
 	)

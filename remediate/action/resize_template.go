@@ -14,10 +14,10 @@ import (
 // a Deployment, StatefulSet or DaemonSet, whose pods are replaced by a rollout, or
 // of a CronJob, for its next run.
 type ResizeTemplate struct {
-	Client *kube.Client
+	OfWorkload
 }
 
-func (a *ResizeTemplate) templates() templates { return templates{a.Client} }
+func (a *ResizeTemplate) templates() templates { return templates{a.OfWorkload} }
 
 // Kind implements Action.
 func (*ResizeTemplate) Kind() v1alpha1.ActionKind { return v1alpha1.ActionResizeTemplate }
@@ -46,7 +46,7 @@ func (a *ResizeTemplate) Plan(ctx context.Context, s *Subject) (*Draft, error) {
 	setTo(&d.Action, from, to)
 	d.Diff = sizeDiff(fmt.Sprintf("%s/spec/%s/%d", templatePath(s.Workload), at.list, at.index), from, to)
 	d.Restarts, d.RestartsReady = Disrupts(d.First)
-	if err := a.write(ctx, s, d.First, at.list, to, kube.Write{Manager: "rightsizer", DryRun: true}); err != nil {
+	if err := a.TryOut(ctx, s, d.First, a.sized(s, at, to)); err != nil {
 		return nil, err
 	}
 	d.Notes = append(notes, "the API server takes it: server-side dry run")
@@ -94,7 +94,7 @@ func (a *ResizeTemplate) Targets(_ context.Context, s *Subject) ([]Object, error
 
 // Preconditions implements Action.
 func (a *ResizeTemplate) Preconditions(ctx context.Context, s *Subject, o Object) (*v1alpha1.Target, error) {
-	w, err := a.templates().fresh(ctx, s, o.UID)
+	w, err := a.Fresh(ctx, s, o.UID)
 	if err != nil {
 		return nil, err
 	}
@@ -116,17 +116,13 @@ func (a *ResizeTemplate) Apply(ctx context.Context, s *Subject, t *v1alpha1.Targ
 	if err != nil {
 		return err
 	}
-	return a.write(ctx, s, t, at.list, sizeIn(t.Desired), kube.Write{Manager: s.Manager()})
+	return a.Patch(ctx, s, t, a.sized(s, at, sizeIn(t.Desired)))
 }
 
-func (a *ResizeTemplate) write(ctx context.Context, s *Subject, t *v1alpha1.Target, list string, to policy.Size, how kube.Write) error {
+// sized is the patch that gives a container a size.
+func (*ResizeTemplate) sized(s *Subject, at place, to policy.Size) map[string]any {
 	container := map[string]any{"name": s.Container, "resources": resourcesPatch(to)}
-	return a.templates().write(ctx, s, t, map[string]any{"spec": map[string]any{list: []any{container}}}, how)
-}
-
-// ReadBack implements Action.
-func (a *ResizeTemplate) ReadBack(ctx context.Context, s *Subject, t *v1alpha1.Target) (bool, error) {
-	return a.templates().readBack(ctx, s, t)
+	return specOf(s.Workload, map[string]any{"spec": map[string]any{at.list: []any{container}}})
 }
 
 // Verify implements Action: the template still has the size, and every pod is of it
@@ -141,7 +137,7 @@ func (a *ResizeTemplate) Verify(ctx context.Context, s *Subject, t *v1alpha1.Tar
 // Revert implements Action: the template gets its old size back, which is another
 // rollout.
 func (a *ResizeTemplate) Revert(ctx context.Context, s *Subject, t *v1alpha1.Target) error {
-	w, err := a.templates().fresh(ctx, s, t.UID)
+	w, err := a.Fresh(ctx, s, t.UID)
 	if err != nil {
 		return err
 	}
@@ -158,7 +154,7 @@ func (a *ResizeTemplate) Revert(ctx context.Context, s *Subject, t *v1alpha1.Tar
 	}
 	now := *t.DeepCopy() // what it was intended on is not what it is now
 	now.ResourceVersion = w.ResourceVersion
-	err = a.write(ctx, s, &now, at.list, sizeIn(t.Before), kube.Write{Manager: s.Manager()})
+	err = a.Patch(ctx, s, &now, a.sized(s, at, sizeIn(t.Before)))
 	if errors.Is(err, ErrRefused) {
 		return because(ErrIrreversible, "the API server refuses the old size: %v", err)
 	}

@@ -14,10 +14,10 @@ const annotationRestart = "rightsizer.dev/restarted-by"
 
 // RolloutRestart replaces all pods of a workload, as its own strategy says.
 type RolloutRestart struct {
-	Client *kube.Client
+	OfWorkload
 }
 
-func (a *RolloutRestart) templates() templates { return templates{a.Client} }
+func (a *RolloutRestart) templates() templates { return templates{a.OfWorkload} }
 
 // Kind implements Action.
 func (*RolloutRestart) Kind() v1alpha1.ActionKind { return v1alpha1.ActionRolloutRestart }
@@ -39,7 +39,7 @@ func (a *RolloutRestart) Plan(ctx context.Context, s *Subject) (*Draft, error) {
 		ops = append(ops, operation{"add", annotations, map[string]string{}})
 	}
 	d.Diff = encoded(append(ops, operation{"add", annotations + "/" + strings.ReplaceAll(annotationRestart, "/", "~1"), "NAME-OF-THIS-DECISION"}))
-	if err := a.write(ctx, s, t, kube.Write{Manager: "rightsizer", DryRun: true}); err != nil {
+	if err := a.TryOut(ctx, s, t, a.mark(s)); err != nil {
 		return nil, err
 	}
 	d.Notes = append(d.Notes, "the API server takes it: server-side dry run")
@@ -62,14 +62,9 @@ func (a *RolloutRestart) intend(w *kube.Workload) (*v1alpha1.Target, error) {
 	return t, nil
 }
 
-// Targets implements Action: the workload itself, once.
-func (*RolloutRestart) Targets(_ context.Context, s *Subject) ([]Object, error) {
-	return []Object{{UID: s.Workload.UID}}, nil
-}
-
 // Preconditions implements Action.
 func (a *RolloutRestart) Preconditions(ctx context.Context, s *Subject, o Object) (*v1alpha1.Target, error) {
-	w, err := a.templates().fresh(ctx, s, o.UID)
+	w, err := a.Fresh(ctx, s, o.UID)
 	if err != nil {
 		return nil, err
 	}
@@ -78,17 +73,12 @@ func (a *RolloutRestart) Preconditions(ctx context.Context, s *Subject, o Object
 
 // Apply implements Action.
 func (a *RolloutRestart) Apply(ctx context.Context, s *Subject, t *v1alpha1.Target) error {
-	return a.write(ctx, s, t, kube.Write{Manager: s.Manager()})
+	return a.Patch(ctx, s, t, a.mark(s))
 }
 
-func (a *RolloutRestart) write(ctx context.Context, s *Subject, t *v1alpha1.Target, how kube.Write) error {
-	mark := map[string]string{annotationRestart: s.Decision}
-	return a.templates().write(ctx, s, t, map[string]any{"metadata": map[string]any{"annotations": mark}}, how)
-}
-
-// ReadBack implements Action.
-func (a *RolloutRestart) ReadBack(ctx context.Context, s *Subject, t *v1alpha1.Target) (bool, error) {
-	return a.templates().readBack(ctx, s, t)
+func (*RolloutRestart) mark(s *Subject) map[string]any {
+	annotations := map[string]string{annotationRestart: s.Decision}
+	return specOf(s.Workload, map[string]any{"metadata": map[string]any{"annotations": annotations}})
 }
 
 // Verify implements Action: every pod is replaced and ready.

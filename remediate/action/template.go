@@ -9,33 +9,14 @@ import (
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
 
-// annotationDecision names on a workload the last decision that wrote to it: what
-// is left where another writer takes over the fields, and so their manager.
-const annotationDecision = "rightsizer.dev/decision"
-
 // templates is what actions that write to a workload's template have in common.
 type templates struct {
-	client *kube.Client
+	OfWorkload
 }
 
-// fresh reads the workload of an intent anew.
-func (a templates) fresh(ctx context.Context, s *Subject, uid string) (*kube.Workload, error) {
-	w, err := a.client.Workload(ctx, s.Workload.Namespace, s.Workload.Kind, s.Workload.Name)
-	if err != nil {
-		return nil, Judge(err)
-	}
-	if w.UID != uid {
-		return nil, because(ErrGone, "%s is another one by now", w)
-	}
-	return w, nil
-}
-
-// intent is one for the workload itself.
-func (templates) intent(w *kube.Workload) *v1alpha1.Target {
-	t := &v1alpha1.Target{
-		UID: w.UID, ResourceVersion: w.ResourceVersion, Result: v1alpha1.TargetIntended,
-		Before: &v1alpha1.TargetValues{}, Desired: &v1alpha1.TargetValues{},
-	}
+// intent is one that has the pods replaced.
+func (a templates) intent(w *kube.Workload) *v1alpha1.Target {
+	t := a.Intent(w)
 	disrupts, ready := replacedAtOnce(w)
 	SetDisrupts(t, disrupts, ready)
 	return t
@@ -53,17 +34,13 @@ func replacedAtOnce(w *kube.Workload) (pods, ready int32) {
 	return max(r.AtOnce, 1), min(r.AtOnce, w.Ready)
 }
 
-// patch is one of a template and of who wrote it.
-func (templates) patch(s *Subject, w *kube.Workload, t *v1alpha1.Target, template map[string]any) ([]byte, error) {
+// specOf is a patch of a workload's spec that patches its template.
+func specOf(w *kube.Workload, template map[string]any) map[string]any {
 	spec := map[string]any{"template": template}
 	if w.Kind == "CronJob" {
 		spec = map[string]any{"jobTemplate": map[string]any{"spec": spec}}
 	}
-	meta := map[string]any{"uid": t.UID, "resourceVersion": t.ResourceVersion}
-	if s.Decision != "" {
-		meta["annotations"] = map[string]string{annotationDecision: s.Decision}
-	}
-	return encode(map[string]any{"metadata": meta, "spec": spec})
+	return spec
 }
 
 // templatePath is where a workload has its template.
@@ -74,40 +51,10 @@ func templatePath(w *kube.Workload) string {
 	return "/spec/template"
 }
 
-// write patches the template as an intent says, and notes the generation that came
-// of it.
-func (a templates) write(ctx context.Context, s *Subject, t *v1alpha1.Target, template map[string]any, how kube.Write) error {
-	raw, err := a.patch(s, s.Workload, t, template)
-	if err != nil {
-		return err
-	}
-	after, err := a.client.PatchWorkload(ctx, s.Workload, raw, how)
-	if err != nil {
-		return Judge(err)
-	}
-	if !how.DryRun && after.Rollout != nil {
-		t.Desired.SetNumber(numberGeneration, after.Rollout.Generation)
-	}
-	return nil
-}
-
-// readBack says whether the decision's write was made.
-func (a templates) readBack(ctx context.Context, s *Subject, t *v1alpha1.Target) (bool, error) {
-	w, err := a.fresh(ctx, s, t.UID)
-	if err != nil {
-		return false, err
-	}
-	made := w.Annotations[annotationDecision] == s.Decision || WroteBy(w.Managers, s.Manager())
-	if made && w.Rollout != nil {
-		t.Desired.SetNumber(numberGeneration, w.Rollout.Generation)
-	}
-	return made, nil
-}
-
 // rolledOut is how far a rollout has come: of the live workload, of which still
 // says whether it is as the decision left it.
 func (a templates) rolledOut(ctx context.Context, s *Subject, t *v1alpha1.Target, still func(*kube.Workload) bool) (*Sight, error) {
-	w, err := a.fresh(ctx, s, t.UID)
+	w, err := a.Fresh(ctx, s, t.UID)
 	if errors.Is(err, ErrGone) {
 		return &Sight{Stage: Gone, Message: s.Workload.String() + " is gone"}, nil
 	}
@@ -133,7 +80,7 @@ func (a templates) rolledOut(ctx context.Context, s *Subject, t *v1alpha1.Target
 
 // settled looks at the pods of a workload whose rollout is complete.
 func (a templates) settled(ctx context.Context, s *Subject, w *kube.Workload) (*Sight, error) {
-	pods, err := a.client.Pods(ctx, w)
+	pods, err := a.Client.Pods(ctx, w)
 	if err != nil {
 		return nil, Judge(err)
 	}

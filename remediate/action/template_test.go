@@ -129,7 +129,7 @@ func TestATemplateOfEachKind(t *testing.T) {
 			api := kubetest.New()
 			api.Put(c.workload)
 			client := connect(t, api)
-			resize, restart := &action.ResizeTemplate{Client: client}, &action.RolloutRestart{Client: client}
+			resize, restart := &action.ResizeTemplate{OfWorkload: action.OfWorkload{Client: client}}, &action.RolloutRestart{OfWorkload: action.OfWorkload{Client: client}}
 
 			s := subject(t, client, c.kind, 96)
 			draft, err := restart.Plan(t.Context(), s)
@@ -198,7 +198,7 @@ func TestTheDiffOfARestartIsAPatch(t *testing.T) {
 	t.Parallel()
 	api := kubetest.New()
 	api.Put(deployment(nil))
-	draft, err := (&action.RolloutRestart{Client: connect(t, api)}).Plan(t.Context(), subject(t, connect(t, api), "Deployment", 0))
+	draft, err := (&action.RolloutRestart{OfWorkload: action.OfWorkload{Client: connect(t, api)}}).Plan(t.Context(), subject(t, connect(t, api), "Deployment", 0))
 	require.NoError(t, err)
 	var ops []struct{ Op, Path string }
 	require.NoError(t, json.Unmarshal([]byte(draft.Diff), &ops))
@@ -215,10 +215,10 @@ func TestATemplatesInitContainer(t *testing.T) {
 	client := connect(t, api)
 	s := subject(t, client, "Deployment", 128)
 	s.Container = "migrate"
-	draft, err := (&action.ResizeTemplate{Client: client}).Plan(t.Context(), s)
+	draft, err := (&action.ResizeTemplate{OfWorkload: action.OfWorkload{Client: client}}).Plan(t.Context(), s)
 	require.NoError(t, err)
 	assert.Contains(t, draft.Diff, "/spec/template/spec/initContainers/0/resources/limits/memory")
-	require.NoError(t, (&action.ResizeTemplate{Client: client}).Apply(t.Context(), s, draft.First))
+	require.NoError(t, (&action.ResizeTemplate{OfWorkload: action.OfWorkload{Client: client}}).Apply(t.Context(), s, draft.First))
 	got := subject(t, client, "Deployment", 0).Workload.Template.Spec
 	assert.Equal(t, "128Mi", got.InitContainers[0].Resources.Limits.Memory().String())
 	assert.Equal(t, "64Mi", got.Containers[0].Resources.Limits.Memory().String())

@@ -83,12 +83,12 @@ func (a *App) elects() bool {
 // actions is the one ordered list of what can be done. An installation adds actions
 // of its own at its end.
 func (a *App) actions(client *kube.Client, hooks action.Webhooks) (*action.Set, error) {
-	version := &serverVersion{client: client}
+	version, workload := &serverVersion{client: client}, action.OfWorkload{Client: client}
 	return action.NewSet(
 		&action.ResizeInPlace{Client: client, Minor: version.minor},
-		&action.ResizeTemplate{Client: client},
+		&action.ResizeTemplate{OfWorkload: workload},
 		&action.RestartPod{Client: client},
-		&action.RolloutRestart{Client: client},
+		&action.RolloutRestart{OfWorkload: workload},
 		&action.Scale{Client: client},
 		&action.Export{Client: client, Hooks: hooks},
 		&action.Webhook{Client: client, Hooks: hooks},
