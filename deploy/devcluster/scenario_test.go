@@ -97,6 +97,13 @@ func TestScenarios(t *testing.T) {
 			}),
 			pod("app=orders", "a restart of the sidecar", func(p corev1.Pod) bool { return p.Status.InitContainerStatuses[0].RestartCount >= 1 }),
 		},
+		"failures": {
+			pod("app=migration", "failed", func(p corev1.Pod) bool {
+				return p.Status.Phase == corev1.PodFailed && p.Status.ContainerStatuses[0].State.Terminated.ExitCode == 3
+			}),
+			container("app=mesh-agent", "app", "ImagePullBackOff", func(s corev1.ContainerStatus) bool { return waiting(s, "ImagePullBackOff") }),
+			pod("app=cache", "Running", func(p corev1.Pod) bool { return p.Status.Phase == corev1.PodRunning }),
+		},
 		"quota":       {refusal("reports", "exceeded quota: team"), event("FailedCreate")},
 		"limit-range": {refusal("thumbnails", "maximum memory usage per Container is 256Mi"), event("FailedCreate")},
 		"pdb-blocking": {func(ctx context.Context, kube kubernetes.Interface, namespace string) string {

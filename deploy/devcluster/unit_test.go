@@ -291,7 +291,7 @@ func TestEveryScenarioReads(t *testing.T) {
 		}
 	}
 	assert.Equal(t, []string{
-		"crash-loop", "daily-curve", "hpa-maximum", "image-pull", "init-oom", "job-oom", "leak", "limit-range", "mixed",
+		"crash-loop", "daily-curve", "failures", "hpa-maximum", "image-pull", "init-oom", "job-oom", "leak", "limit-range", "mixed",
 		"node-pressure", "oom", "over-provisioned", "pdb-blocking", "placement", "quota", "sidecar-oom", "under-provisioned",
 		"unschedulable", "workloads",
 	}, names)

@@ -225,16 +225,13 @@ func TestEventsOfRecordings(t *testing.T) {
 // (TestWhatIsWrittenByHandBecomesEvents).
 var unseen = map[string]string{
 	"cronjob.missed":              "the controller must be away for a schedule",
-	"daemonset.unavailable":       "needs two minutes of pods that are not there",
 	"node.system_oom":             "the node problem detector, or a node that runs out of memory",
 	"pod.dns_failed":              "a node with more than three name servers",
-	"pod.failed":                  "a pod that fails beside Jobs and evictions",
 	"pod.image_pull.unauthorized": "a registry that asks for credentials",
 	"pod.network_failed":          "a CNI plugin that fails",
 	"pod.pending":                 "five minutes without a more particular problem",
 	"pod.probe_failed.startup":    "a kubelet that probes",
 	"pod.resize.failed":           "a runtime that fails to resize",
-	"pod.resize.infeasible":       "shown by the end-to-end tests, through the API",
 	"pod.sandbox_failed":          "a runtime that makes no sandbox",
 	"pod.unschedulable.other":     "a scheduler's words that nobody foresaw",
 	"pod.volume.attach_failed":    "an attach controller with a driver",
