@@ -159,7 +159,10 @@ func needs(pods []corev1.Pod, c *cure) *corev1.Pod {
 			continue
 		}
 		size, ok := action.SizeOf(pod, c.container)
-		if ok && slices.Contains(c.led, size) && size.Limits.MemoryBytes <= c.size.Limits.MemoryBytes && size != c.size {
+		// One that was there already is left alone where it would be restarted: it
+		// has not been killed.
+		old := pod.CreationTimestamp.Time.Before(c.finished) && action.WouldRestart(pod, c.container, c.size)
+		if ok && slices.Contains(c.led, size) && size.Limits.MemoryBytes <= c.size.Limits.MemoryBytes && size != c.size && !old {
 			return pod
 		}
 	}

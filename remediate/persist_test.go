@@ -12,6 +12,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
 
@@ -145,6 +146,32 @@ func TestALargeCureIsGivenToNewPodsAtOnce(t *testing.T) {
 		o.events <- w.started()
 		require.True(t, until(w.every(3, 412)), "%v", w.all())
 		w.kept()
+	})
+}
+
+// A pod that was there already and was never killed is not restarted to be given what
+// another one needed; one that comes later begins with it.
+func TestACureDoesNotRestartHealthyPods(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3)
+		w.changed(func(d *appsv1.Deployment) {
+			d.Spec.Template.Spec.Containers[0].ResizePolicy = []corev1.ContainerResizePolicy{{
+				ResourceName: corev1.ResourceMemory, RestartPolicy: corev1.RestartContainer,
+			}}
+		})
+		time.Sleep(time.Hour) // the rollout is long over
+		w.problems = []*rightsizerv1.Event{w.kill(w.first(), 64)}
+		o := w.start("one", nil)
+		defer o.stop()
+		require.True(t, until(w.ended), w.story())
+		o.events <- w.started()
+		time.Sleep(time.Hour)
+		assert.Equal(t, []int64{103, 64, 64}, w.all())
+		w.changed(func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(4)) })
+		o.events <- w.started()
+		time.Sleep(time.Hour)
+		assert.Equal(t, []int64{103, 64, 64, 103}, w.all())
 	})
 }
 

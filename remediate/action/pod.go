@@ -124,7 +124,13 @@ func SizeOf(pod *corev1.Pod, container string) (policy.Size, bool) {
 	return sizeOf(&at.spec.Resources), true
 }
 
-// SizeOfTemplate is the same for a workload's template.
+// WouldRestart says whether a container of a pod is restarted for this size.
+func WouldRestart(pod *corev1.Pod, container string, to policy.Size) bool {
+	at, ok := find(&pod.Spec, container)
+	return ok && restarts(at.spec, sizeOf(&at.spec.Resources), to)
+}
+
+// SizeOfTemplate is SizeOf for a workload's template.
 func SizeOfTemplate(template *corev1.PodTemplateSpec, container string) (policy.Size, bool) {
 	return SizeOf(&corev1.Pod{Spec: template.Spec}, container)
 }
