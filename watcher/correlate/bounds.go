@@ -88,6 +88,37 @@ func (c *Correlator) makeRoom(now time.Time) bool {
 	return false
 }
 
+// room says that one more incident can be listed.
+func (c *Correlator) room(now time.Time) bool {
+	return c.published < c.opts.MaxIncidents || c.unlist(now)
+}
+
+// wait has an incident listed when there is room.
+func (c *Correlator) wait(i *incident) {
+	if i.waits {
+		return
+	}
+	i.waits = true
+	if len(c.waiting) > 2*len(c.incidents) { // Most are gone.
+		c.waiting = slices.DeleteFunc(c.waiting, func(i *incident) bool { return c.incidents[i.id] != i })
+	}
+	c.waiting = append(c.waiting, i)
+}
+
+// admitWaiting lists those that go on of what waited, as far as there is room.
+func (c *Correlator) admitWaiting(now time.Time) {
+	for len(c.waiting) > 0 && c.room(now) {
+		i := c.waiting[0]
+		c.waiting[0] = nil
+		c.waiting = c.waiting[1:]
+		i.waits = false
+		if c.incidents[i.id] == i && !i.published && i.state == open {
+			i.dirty = true
+			c.step(i, now)
+		}
+	}
+}
+
 // unlist drops resolved incidents until a sixteenth of the list is free; false
 // where all are open.
 func (c *Correlator) unlist(now time.Time) bool {

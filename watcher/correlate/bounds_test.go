@@ -161,6 +161,28 @@ func TestMaxIncidents(t *testing.T) {
 	assert.Len(t, c.told, 3)
 }
 
+// What waits for room is listed as soon as there is some, without any news of it:
+// as others are over and looked for, or have been kept for long enough.
+func TestAnIncidentThatWaitsIsListed(t *testing.T) {
+	c := correlator(t, correlate.Options{MaxIncidents: 2}).see(
+		pod(clock(0, 0), opened, "pod.crash_loop", "a", ""),
+		pod(clock(0, 1), opened, "pod.crash_loop", "b", ""),
+		pod(clock(0, 2), opened, "pod.crash_loop", "c", ""),
+		pod(clock(0, 3), opened, "pod.crash_loop", "d", ""),
+		pod(clock(0, 4), opened, "pod.crash_loop", "e", ""),
+		pod(clock(0, 10), over, "pod.crash_loop", "a", ""),
+	)
+	assert.Equal(t, correlate.Stats{Open: 2, Problems: 4, Unlisted: 2, Dropped: 1}, c.at(clock(10, 20)).Stats())
+	assert.Len(t, c.told, 3)
+	assert.Equal(t, "c", c.all[len(c.all)-1].GetMembers()[0].GetWorkload().GetName(), "the oldest first")
+
+	c.see(pod(clock(10, 30), over, "pod.crash_loop", "d", "")) // One that waits is over: it is not told.
+	c.see(pod(clock(10, 40), over, "pod.crash_loop", "b", "")).at(clock(20, 50))
+	assert.Equal(t, correlate.Stats{Open: 2, Problems: 3, Dropped: 2}, c.Stats())
+	assert.Len(t, c.told, 4)
+	assert.Equal(t, "e", c.all[len(c.all)-1].GetMembers()[0].GetWorkload().GetName())
+}
+
 func TestMaxProblems(t *testing.T) {
 	c := correlator(t, correlate.Options{MaxProblems: 16})
 	for n := range 20 {

@@ -26,6 +26,9 @@ type Correlator struct {
 	published int
 	deadlines deadlines
 	dirty     []*incident
+	// waiting are those that found no room in the list, the longest first; some may
+	// have become something else meanwhile.
+	waiting []*incident
 	// out is what the present call returns.
 	out []*rightsizerv1.Incident
 	// roomAt is when to look for room again after there was none.
@@ -140,6 +143,7 @@ func (c *Correlator) flush(now time.Time) []*rightsizerv1.Incident {
 	}
 	clear(c.dirty)
 	c.dirty = c.dirty[:0]
+	c.admitWaiting(now)
 	out := c.out
 	c.out = nil
 	return out
@@ -151,11 +155,16 @@ func (c *Correlator) step(i *incident, now time.Time) {
 	if state := i.stateAt(now, c.opts.Linger); state != i.state {
 		i.state, i.changed, i.current = state, now, nil
 		i.dirty, i.urgent = true, true
+		if i.published && state == resolved {
+			c.roomAt = time.Time{} // It may make room.
+		}
 	}
 	if !i.published && i.worthy() && i.dirty {
-		if c.published < c.opts.MaxIncidents || c.unlist(now) {
+		if c.room(now) {
 			i.published, i.urgent = true, true
 			c.published++
+		} else {
+			c.wait(i)
 		}
 	}
 	if i.published && i.dirty && (i.urgent || !now.Before(c.due(i))) {
@@ -252,7 +261,7 @@ func (c *Correlator) Stats() Stats {
 	s.Problems = len(c.problems)
 	for _, i := range c.incidents {
 		switch {
-		case !i.published && i.worthy():
+		case !i.published && i.worthy() && i.state == open:
 			s.Unlisted++
 		case !i.published:
 		case i.state == open:

@@ -40,6 +40,7 @@ type incident struct {
 	sent      *rightsizerv1.Incident // the last that was returned
 
 	dirty, urgent bool
+	waits         bool      // in the correlator's list of what waits for room
 	listed        bool      // in the correlator's list of what is dirty
 	at            time.Time // its deadline
 	index         int       // in the queue of deadlines; -1 is out of it
