@@ -93,7 +93,7 @@ func (w *Watcher) incidentsHealth() *rightsizerv1.ComponentHealth {
 		state, reason = healthDegraded, fmt.Sprintf("began anew %d times after a failure, which is logged; what went on before is joined no more", w.incidents.failed)
 	case stats.Unlisted > 0:
 		state, reason = healthDegraded, fmt.Sprintf("%d incidents wait for room in the list, see MaxIncidents", stats.Unlisted)
-	case stats.Refused > 0:
+	case stats.Full && stats.Refused > 0:
 		state, reason = healthDegraded, fmt.Sprintf("%d events were not joined to incidents, there was no room for their problems", stats.Refused)
 	}
 	w.incidents.line.set(w.opts.Clock.Now(), state, reason)

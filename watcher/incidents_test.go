@@ -133,6 +133,48 @@ func TestABudgetJoinsItsWorkload(t *testing.T) {
 	})
 }
 
+// A node is deleted: the pod garbage collector takes its pods off, and what their
+// workloads lack is put down to the node.
+func TestWhatANodeThatIsDeletedTakesAlong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		node := &corev1.Node{
+			ObjectMeta: metav1.ObjectMeta{Name: "node-1", UID: "uid-node-1"},
+			Status:     corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}},
+		}
+		pod := web("web-a")
+		server := shop(pod)
+		server.Put(node)
+		r := start(t, server)
+		defer r.stop()
+		server.Delete(node)
+		time.Sleep(time.Minute)
+
+		pod = pod.DeepCopy()
+		pod.Status.Phase = corev1.PodFailed
+		pod.Status.Conditions = []corev1.PodCondition{{
+			Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "DeletionByPodGC", Message: "PodGC: node no longer exists",
+			LastTransitionTime: metav1.Now(),
+		}}
+		server.Put(pod)
+		server.Delete(pod)
+		d := webDeployment()
+		d.Status.AvailableReplicas = 1
+		d.ManagedFields = statusWritten()
+		server.Put(d)
+		time.Sleep(3 * time.Minute)
+		synctest.Wait()
+
+		found := r.Incidents()
+		require.Len(t, found, 1)
+		assert.Equal(t, "node_down", found[0].GetRule())
+		var types []string
+		for _, m := range found[0].GetMembers() {
+			types = append(types, m.GetType())
+		}
+		assert.ElementsMatch(t, []string{"node.removed", "pod.evicted", "deployment.unavailable"}, types)
+	})
+}
+
 func TestIncidentsWithoutRoomAreToldInHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := shop(end(web("web-a"), "OOMKilled", 137, time.Second))
@@ -143,6 +185,27 @@ func TestIncidentsWithoutRoomAreToldInHealth(t *testing.T) {
 		defer r.stop()
 		require.Len(t, r.Incidents(), 1)
 		assert.Equal(t, "1 incidents wait for room in the list, see MaxIncidents", r.component("incidents").GetReason())
+	})
+}
+
+// Health tells the want of room for problems while it lasts.
+func TestProblemsWithoutRoomAreToldInHealth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := shop()
+		for i := range 20 {
+			server.Put(end(web("web-"+itoa(i)), "OOMKilled", 137, time.Second))
+		}
+		r := start(t, server, func(o *watcher.Options) { o.Incidents = correlate.Options{MaxProblems: 16} })
+		defer r.stop()
+		line := r.component("incidents")
+		assert.Equal(t, healthDegraded, line.GetState())
+		assert.Contains(t, line.GetReason(), "there was no room for their problems")
+		for i := range 20 {
+			server.Delete(web("web-" + itoa(i)))
+		}
+		time.Sleep(2 * time.Hour) // They are over, and kept for an hour.
+		synctest.Wait()
+		assert.Equal(t, healthOK, r.component("incidents").GetState())
 	})
 }
 

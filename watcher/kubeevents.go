@@ -19,7 +19,10 @@ import (
 func (w *Watcher) watchKubeEvents(ctx context.Context, c *conn) {
 	for ctx.Err() == nil {
 		var old oldEvidence
-		position, err := c.whole(ctx, metav1.ListOptions{FieldSelector: onlyWarnings}, func() { old = oldEvidence{} },
+		position, err := c.whole(ctx, metav1.ListOptions{FieldSelector: onlyWarnings}, func() {
+			old = oldEvidence{}
+			w.quarantine.keep(eventsResource, nil) // What is still there and unreadable comes back.
+		},
 			func(obj runtime.Object) error {
 				w.readOld(&old, obj)
 				return nil
@@ -78,7 +81,12 @@ func (w *Watcher) readKubeEvents(ctx context.Context, stream watch.Interface, po
 			if m, err := meta.Accessor(event.Object); err == nil {
 				position = m.GetResourceVersion()
 			}
-			if e, ok := event.Object.(*corev1.Event); ok && event.Type != watch.Deleted && event.Type != watch.Bookmark {
+			e, ok := event.Object.(*corev1.Event)
+			switch {
+			case !ok || event.Type == watch.Bookmark:
+			case event.Type == watch.Deleted:
+				w.quarantine.release(eventsResource, keyOf(e), "")
+			default:
 				w.takeKubeEvent(e)
 			}
 		}
@@ -110,13 +118,14 @@ type evidence struct {
 func (w *Watcher) readKubeEvent(e *corev1.Event) (out evidence, ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
-			w.quarantine.panicked(eventsResource, object.Key{Namespace: e.Namespace, Name: e.Name}, inConversion, p)
+			w.quarantine.panicked(eventsResource, keyOf(e), inConversion, p)
 			ok = false
 		}
 	}()
 	seen := w.converter.KubeEvent(e)
 	out.about = ref{seen.Kind, seen.Key, seen.UID}
 	out.note, ok = detect.NoteOf(seen)
+	w.quarantine.release(eventsResource, keyOf(e), inConversion)
 	return out, ok
 }
 

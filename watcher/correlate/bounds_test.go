@@ -188,12 +188,12 @@ func TestMaxProblems(t *testing.T) {
 	for n := range 20 {
 		c.see(pod(clock(0, n*3), opened, "pod.crash_loop", fmt.Sprint("app", n), ""))
 	}
-	assert.Equal(t, correlate.Stats{Open: 16, Problems: 16, Refused: 4}, c.Stats())
+	assert.Equal(t, correlate.Stats{Open: 16, Problems: 16, Full: true, Refused: 4}, c.Stats())
 	c.see(
 		pod(clock(2, 0), over, "pod.crash_loop", "app0", ""),
 		pod(clock(2, 5), opened, "pod.crash_loop", "another", ""),
 	)
-	assert.Equal(t, correlate.Stats{Open: 16, Problems: 16, Refused: 4, Dropped: 1}, c.Stats())
+	assert.Equal(t, correlate.Stats{Open: 16, Problems: 16, Full: true, Refused: 4, Dropped: 1}, c.Stats())
 }
 
 // A place with more problems than are searched still ends in one incident, in

@@ -259,6 +259,7 @@ func (c *Correlator) Incidents() []*rightsizerv1.Incident {
 func (c *Correlator) Stats() Stats {
 	s := c.stats
 	s.Problems = len(c.problems)
+	s.Full = s.Problems >= c.opts.MaxProblems
 	for _, i := range c.incidents {
 		switch {
 		case !i.published && i.worthy() && i.state == open:

@@ -70,6 +70,9 @@ type Stats struct {
 	Unlisted int
 	// Dropped counts resolved incidents that left the list before Keep was over.
 	Dropped uint64
+	// Full says that there is no room for the problem of a further event, now, but
+	// for what is over.
+	Full bool
 	// Refused counts events of problems that could not be remembered.
 	Refused uint64
 	// Failed counts events that could not be read: a mistake of whoever made them.
