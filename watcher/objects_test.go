@@ -291,6 +291,8 @@ var nodeStories = map[string]story{
 				want: []string{"OPENED node.cordoned"}, said: []string{"takes no new pods, 1 pod to move"},
 			},
 			{at: "12:02:00", resource: "pods", object: podOn("web", "100m", "Running"), deleted: true, want: []string{"POINT node.drained"}},
+			{at: "12:02:10", resource: "pods", object: podOn("other", "100m", "Running")}, // It tolerates the cordon.
+			{at: "12:02:20", resource: "pods", object: podOn("other", "100m", "Running"), deleted: true},
 			{at: "12:02:30", resource: "nodes", object: node(`"True"`, "unschedulable: true", "")},
 			{at: "12:03:00", resource: "nodes", object: node(`"True"`, "", ""), want: []string{"RESOLVED node.cordoned"}},
 			{at: "12:04:00", resource: "nodes", object: node(`"True"`, "unschedulable: true", ""), want: []string{"OPENED node.cordoned"}},

@@ -185,6 +185,9 @@ type Finding struct {
 	Type string
 	// Point is true for what happened at one moment, false for what has a life.
 	Point bool
+	// Recurs says that a Point may go and show again under its id, which then is no
+	// news.
+	Recurs bool
 	// Over says that a problem with a life has ended, and how; it is ignored
 	// where the problem was not open. A problem that is just not found any more
 	// ends as well.

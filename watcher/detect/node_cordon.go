@@ -47,7 +47,7 @@ func (NodeCordoned) Detect(in *NodeInput, out []Finding) []Finding {
 	})
 	if p := in.Prev; p != nil && p.UID == n.UID && p.Unschedulable && p.Load.Movable > 0 && n.Load.Movable == 0 {
 		out = append(out, Finding{
-			Problem: Identify(typeNodeDrained, in.Cluster, n.UID, unix(n.CordonedAt)), Type: typeNodeDrained, Point: true,
+			Problem: Identify(typeNodeDrained, in.Cluster, n.UID, unix(n.CordonedAt)), Type: typeNodeDrained, Point: true, Recurs: true,
 			Severity: info, Reason: "Drained",
 			Message: "Node " + n.Name + " is drained: the last pod that can be moved has left it",
 			Details: n.loadDetails(),

@@ -61,6 +61,7 @@ func (Evicted) Detect(in *PodInput, out []Finding) []Finding {
 		Problem:  Identify(typeEvicted, in.Cluster, in.Cur.UID),
 		Type:     typeEvicted,
 		Point:    true,
+		Recurs:   true, // The condition is taken back where an eviction does not come about.
 		Severity: severity,
 		Occurred: e.at,
 		Reason:   e.reason,

@@ -61,6 +61,12 @@ status:
 `, map[bool]string{true: "True", false: "False"}[ready], ready, since)
 }
 
+// targeted runs, and its eviction through the API is under way or was taken back.
+func targeted(status string) string {
+	return strings.Replace(runningPod("12:00:01", true), "conditions: [", `conditions: [{type: DisruptionTarget, status: "`+status+
+		`", reason: EvictionByEvictionAPI, message: "Eviction API: evicting", lastTransitionTime: "2026-11-23T12:01:00Z"}, `, 1)
+}
+
 // said is a Kubernetes Event in the kubelet's form.
 func said(reason, message, first, last string, count int) string {
 	return fmt.Sprintf(`{reason: %s, message: %q, count: %d, firstTimestamp: "2026-11-23T%sZ", lastTimestamp: "2026-11-23T%sZ",
@@ -158,6 +164,12 @@ status:
 			{at: "12:00:05", pod: waitingPod("ContainerCreating", ""), events: []string{said("FailedCreatePodSandBox", cni, "12:00:05", "12:00:05", 1)}, want: []string{"OPENED pod.network_failed"}},
 			{at: "12:00:06", events: []string{said("FailedCreatePodSandBox", `Failed to create pod sandbox: rpc error: code = Unknown desc = failed to create containerd task: no space left on device`, "12:00:06", "12:00:06", 1)}, want: []string{"OPENED pod.sandbox_failed"}},
 			{at: "12:00:10", pod: runningPod("12:00:09", false), want: []string{"RESOLVED pod.network_failed", "RESOLVED pod.sandbox_failed"}},
+		},
+		"an eviction that is taken back, and another": {
+			{at: "12:01:00", pod: targeted("True"), want: []string{"POINT pod.evicted"}},
+			{at: "12:03:00", pod: targeted("False")},
+			{at: "12:05:00", pod: targeted("True")},
+			{at: "12:05:01", pod: targeted("True")},
 		},
 		"a probe that fails once an hour is no problem": {
 			{at: "12:00:05", pod: runningPod("12:00:01", true), events: []string{said("Unhealthy", "Readiness probe failed: EOF", "12:00:05", "12:00:05", 1)}},

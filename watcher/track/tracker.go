@@ -34,7 +34,7 @@ type subject struct {
 	node     string
 	problems []problem
 	// closed are problems of it that ended, the latest last, so that one that
-	// comes back under its former id has events of its own.
+	// comes back under its former id has events of its own, and a POINT none.
 	closed []closedProblem
 }
 
@@ -56,6 +56,7 @@ type problem struct {
 	ending    string
 	kind      rightsizerv1.ContainerKind
 	point     bool
+	recurs    bool
 	// base is added to the ordinals of a problem that came back; 0 for its
 	// first life.
 	base     int32
@@ -159,6 +160,8 @@ func (t *Tracker) sweep(s *subject, o *Observation, out []*rightsizerv1.Event) [
 		t.drop(&p)
 		if !p.point {
 			out = append(out, resolved(o, &p))
+		}
+		if !p.point || p.recurs {
 			s.close(&p)
 		}
 	}
@@ -173,6 +176,18 @@ func (s *subject) close(p *problem) {
 		s.closed = slices.Delete(s.closed, 0, 1)
 	}
 	s.closed = append(s.closed, closedProblem{id: p.id, next: p.base + p.ordinal + 1})
+}
+
+// wasClosed says that a problem was told and ended, and remembers that for as long
+// as it is asked.
+func (s *subject) wasClosed(id detect.ID) bool {
+	at := slices.IndexFunc(s.closed, func(c closedProblem) bool { return c.id == id })
+	if at < 0 {
+		return false
+	}
+	c := s.closed[at]
+	s.closed = append(slices.Delete(s.closed, at, at+1), c)
+	return true
 }
 
 // reopened is the base of a problem's ordinals, and forgets that it was closed.
@@ -192,7 +207,10 @@ func (s *subject) reopened(id detect.ID) int32 {
 func (t *Tracker) add(s *subject, o *Observation, f *detect.Finding) *rightsizerv1.Event {
 	p := problem{
 		id: f.Problem, typ: f.Type, container: f.Container, kind: f.Kind, ending: f.Ending,
-		point: f.Point, ordinal: f.Ordinal, seen: true,
+		point: f.Point, recurs: f.Recurs, ordinal: f.Ordinal, seen: true,
+	}
+	if f.Recurs && s.wasClosed(f.Problem) {
+		return nil
 	}
 	phase := rightsizerv1.Phase_PHASE_POINT
 	if !f.Point {

@@ -41,6 +41,31 @@ func finding(cause string) detect.Finding {
 	}
 }
 
+// What happened at one moment and may show again later under its id is told once,
+// however often it comes and goes, and is forgotten with its object.
+func TestAPointThatRecursIsToldOnce(t *testing.T) {
+	tracker := track.New(10)
+	evicted := finding("evicted")
+	evicted.Point, evicted.Recurs = true, true
+	require.Len(t, tracker.Observe(look("a", evicted), nil), 1)
+	for n := range 40 {
+		other := finding(strconv.Itoa(n)) // More than is remembered of what ended.
+		require.Len(t, tracker.Observe(look("a", other), nil), 1)
+		require.Len(t, tracker.Observe(look("a", evicted), nil), 1, "the end of the other alone")
+		require.Empty(t, tracker.Observe(look("a", evicted), nil))
+	}
+	last := look("a")
+	last.Gone = true
+	require.Empty(t, tracker.Observe(last, nil))
+	require.False(t, tracker.Has("uid-a"))
+
+	once := finding("started")
+	once.Point = true
+	require.Len(t, tracker.Observe(look("b", once), nil), 1)
+	require.Empty(t, tracker.Observe(look("b"), nil))
+	require.False(t, tracker.Has("uid-b"), "nothing is remembered of what does not come again")
+}
+
 // The whole life of any problem: POINT once, or OPENED, then UPDATED with rising
 // ordinals, then RESOLVED, never twice the same id, and the list of what is
 // wrong now is what was said last.
