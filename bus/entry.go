@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"reflect"
 	"sync"
 	"sync/atomic"
 
@@ -110,18 +111,29 @@ const messageOverhead = 1100
 // pairOverhead is what a pair of a map costs beside its strings.
 const pairOverhead = 48
 
+// detailsOverhead is what details cost beside their strings, which their wire size
+// is mostly made of.
+const detailsOverhead = 200
+
 // footprint estimates the bytes that msg holds. It walks the strings of an
-// event; the rare other messages count as their wire size doubled.
+// event; its details count as their wire size, the rare other messages as theirs
+// doubled.
 func footprint(msg *rightsizerv1.StreamEventsResponse) int64 {
 	ev := msg.GetEvent()
 	if ev == nil {
 		return messageOverhead + 2*int64(proto.Size(msg))
 	}
-	n := messageOverhead + len(ev.GetId()) + len(ev.GetProblemId()) + len(ev.GetMessage()) +
+	n := messageOverhead + len(ev.GetId()) + len(ev.GetProblemId()) + len(ev.GetMessage()) + len(ev.GetReason()) +
 		len(ev.GetObject().GetName()) + len(ev.GetObject().GetUid()) + len(ev.GetWorkload().GetName()) +
 		len(ev.GetNode()) + len(ev.GetCorrelationId()) + len(ev.GetIncidentId())
 	for k, v := range ev.GetTags() {
 		n += pairOverhead + len(k) + len(v)
+	}
+	if d := ev.GetDetails(); d != nil {
+		// The one field of the oneof's wrapper, without a walk over descriptors.
+		if details, ok := reflect.TypeAssert[proto.Message](reflect.ValueOf(d).Elem().Field(0)); ok {
+			n += detailsOverhead + proto.Size(details)
+		}
 	}
 	return int64(n)
 }
