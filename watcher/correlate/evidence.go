@@ -8,19 +8,20 @@ import (
 
 // lossOf says how a pod was lost: from the details, or where there are none from
 // reason and message, in the words of the kubelet's eviction manager, the taint
-// manager, the node lifecycle controller and the graceful node shutdown.
+// manager, the node lifecycle controller, the pod garbage collector and the graceful
+// node shutdown.
 func lossOf(ev *rightsizerv1.Event) loss {
 	switch ev.GetEviction().GetCause() {
 	case "":
 	case "memory":
 		return lossMemory
-	case "taint", "node_shutdown":
+	case "taint", "node_shutdown", "node_lost":
 		return lossNode
 	default:
 		return lossOther
 	}
 	switch ev.GetReason() {
-	case "TaintManagerEviction", "DeletionByTaintManager", "NodeLost", "NodeShutdown", "Shutdown", "NodeNotReady":
+	case "TaintManagerEviction", "DeletionByTaintManager", "DeletionByPodGC", "NodeLost", "NodeShutdown", "Shutdown", "NodeNotReady":
 		return lossNode
 	case "MemoryPressure":
 		return lossMemory

@@ -45,6 +45,23 @@ func TestNodeDown(t *testing.T) {
 	assert.Contains(t, c.only().GetSummary(), "was not ready")
 }
 
+// The pod garbage collector names the loss of the node only by its reason.
+func TestPodsOfANodeThatIsNoMore(t *testing.T) {
+	for name, evicted := range map[string]change{
+		"by its details": evictedFor("node_lost"), "by its reason": saying("DeletionByPodGC", "Pod web-a was evicted"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := correlator(t, correlate.Options{}).see(
+				node(clock(0, 0), point, "node.removed", "n1"),
+				pod(clock(0, 40), point, "pod.evicted", "web", "a", on("n1"), evicted),
+				of(clock(0, 41), opened, "deployment.unavailable", "web"),
+			)
+			assert.Equal(t, []string{"node.removed", "pod.evicted", "deployment.unavailable"}, types(c.only()))
+			assert.InDelta(t, 0.83, c.only().GetConfidence(), 0.001, "the mean of 95 and 70")
+		})
+	}
+}
+
 func TestTwoNodesDownAreTwoIncidents(t *testing.T) {
 	c := correlator(t, correlate.Options{}).see(
 		node(clock(0, 0), opened, "node.not_ready", "n1"),

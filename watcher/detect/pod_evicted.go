@@ -102,6 +102,8 @@ func disruptionCause(d *object.Condition) string {
 		return "preemption"
 	case "DeletionByTaintManager", "DeletionByDeviceTaintManager":
 		return "taint"
+	case "DeletionByPodGC": // `PodGC: node no longer exists` is all that it says so.
+		return "node_lost"
 	case "EvictionByEvictionAPI":
 		return "api"
 	case "TerminationByKubelet":

@@ -1852,7 +1852,7 @@ func (x *SandboxDetails) GetCause() string {
 // EvictionDetails describes a pod that was taken off its node.
 type EvictionDetails struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Short form: memory, disk, pid, ephemeral_storage, preemption, taint, api, node_shutdown or other.
+	// Short form: memory, disk, pid, ephemeral_storage, preemption, taint, api, node_shutdown, node_lost or other.
 	Cause string `protobuf:"bytes,1,opt,name=cause,proto3" json:"cause,omitempty"`
 	// The words of who did it, cut at 512 bytes.
 	Text          string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`

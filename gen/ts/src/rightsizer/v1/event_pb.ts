@@ -1000,7 +1000,7 @@ export const SandboxDetailsSchema: GenMessage<SandboxDetails> = /*@__PURE__*/
  */
 export type EvictionDetails = Message<"rightsizer.v1.EvictionDetails"> & {
   /**
-   * Short form: memory, disk, pid, ephemeral_storage, preemption, taint, api, node_shutdown or other.
+   * Short form: memory, disk, pid, ephemeral_storage, preemption, taint, api, node_shutdown, node_lost or other.
    *
    * @generated from field: string cause = 1;
    */
