@@ -36,7 +36,7 @@ func (c *Converter) Deployment(d *appsv1.Deployment) (*object.Controller, error)
 	out.PodLabels = c.labels(d.Spec.Template.Labels)
 	s := &d.Status
 	out.Rollout = &object.Rollout{
-		StatusTime: statusTime(&d.ObjectMeta),
+		StatusTime: writeTime(&d.ObjectMeta, true), WriteTime: writeTime(&d.ObjectMeta, false),
 		Generation: max(d.Generation, 0), Observed: max(s.ObservedGeneration, 0),
 		Revision: c.text(d.Annotations[deploymentRevision], maxRevision),
 		Replicas: max(s.Replicas, 0), Updated: max(s.UpdatedReplicas, 0), Wanted: out.Desired,
@@ -71,7 +71,7 @@ func (c *Converter) StatefulSet(s *appsv1.StatefulSet) (*object.Controller, erro
 	}
 	out.PodLabels = c.labels(s.Spec.Template.Labels)
 	out.Rollout = &object.Rollout{
-		StatusTime: statusTime(&s.ObjectMeta),
+		StatusTime: writeTime(&s.ObjectMeta, true), WriteTime: writeTime(&s.ObjectMeta, false),
 		Generation: max(s.Generation, 0), Observed: max(s.Status.ObservedGeneration, 0),
 		Revision: c.text(s.Status.UpdateRevision, maxRevision),
 		Replicas: max(s.Status.Replicas, 0), Updated: max(s.Status.UpdatedReplicas, 0), Wanted: out.Desired,
@@ -97,7 +97,7 @@ func (c *Converter) DaemonSet(d *appsv1.DaemonSet) (*object.Controller, error) {
 	out.PodLabels = c.labels(d.Spec.Template.Labels)
 	s := &d.Status
 	out.Rollout = &object.Rollout{
-		StatusTime: statusTime(&d.ObjectMeta),
+		StatusTime: writeTime(&d.ObjectMeta, true), WriteTime: writeTime(&d.ObjectMeta, false),
 		Generation: max(d.Generation, 0), Observed: max(s.ObservedGeneration, 0),
 		Revision: c.text(d.Annotations[daemonSetTemplate], maxRevision),
 		Replicas: max(s.CurrentNumberScheduled, 0), Updated: max(s.UpdatedNumberScheduled, 0), Wanted: out.Desired,
@@ -134,12 +134,12 @@ func (c *Converter) Job(j *batchv1.Job) (*object.Controller, error) {
 	return out, nil
 }
 
-// statusTime is when the status was written last, by managedFields; 0 where these
-// do not say.
-func statusTime(meta *metav1.ObjectMeta) int64 {
+// writeTime is when an object, or its status alone, was written last, by
+// managedFields; 0 where these do not say.
+func writeTime(meta *metav1.ObjectMeta, statusAlone bool) int64 {
 	var at int64
 	for i := range meta.ManagedFields {
-		if e := &meta.ManagedFields[i]; e.Subresource == "status" && e.Time != nil {
+		if e := &meta.ManagedFields[i]; e.Time != nil && (e.Subresource == "status" || !statusAlone) {
 			at = max(at, seconds(*e.Time))
 		}
 	}

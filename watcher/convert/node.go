@@ -40,6 +40,9 @@ func (c *Converter) Node(node *corev1.Node) (*object.Node, error) {
 	if pods, ok := node.Status.Allocatable[corev1.ResourcePods]; ok {
 		out.AllocatablePods = max(pods.Value(), 0)
 	}
+	if len(out.Taints) > 0 {
+		out.TaintedAt = ownedSince(node.ManagedFields, `"f:taints"`)
+	}
 	if out.Unschedulable {
 		out.CordonedAt = ownedSince(node.ManagedFields, `"f:unschedulable"`)
 	}

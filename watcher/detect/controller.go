@@ -62,7 +62,7 @@ func AdvanceController(prev, cur *object.Controller, atStart bool, unavailableAf
 	}
 	r.EmptiedAt = max(r.ShortSince, before.EmptiedAt)
 	if (before.Available == 0) != (r.Available == 0) {
-		r.EmptiedAt = max(r.EmptiedAt+1, statusWritten(r, now.Unix()))
+		r.EmptiedAt = max(r.EmptiedAt+1, written(r, now.Unix()))
 	}
 }
 
@@ -72,16 +72,20 @@ func shortSince(r *object.Rollout, now int64) int64 {
 	if at := unavailableSince(r); at > 0 {
 		return at
 	}
-	return statusWritten(r, now)
+	return written(r, now)
 }
 
-// statusWritten is when the status was written, as far as known; now where the
-// spec alone changed.
-func statusWritten(r *object.Rollout, now int64) int64 {
-	if r.StatusTime > 0 && r.Observed >= r.Generation {
-		return min(r.StatusTime, now)
+// written is when the status was written, or the object as a whole where its spec
+// alone changed; now where it does not say.
+func written(r *object.Rollout, now int64) int64 {
+	at := r.StatusTime
+	if r.Observed < r.Generation {
+		at = r.WriteTime
 	}
-	return now
+	if at == 0 {
+		return now
+	}
+	return min(at, now)
 }
 
 // unavailableSince is by the condition; 0 where it does not say so.

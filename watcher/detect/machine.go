@@ -89,6 +89,9 @@ func advanceTaints(prev, cur *object.Node, now time.Time) {
 		}
 		if !known && taint.Since == 0 {
 			taint.Since = now.Unix()
+			if cur.TaintedAt > 0 {
+				taint.Since = min(cur.TaintedAt, now.Unix())
+			}
 		}
 	}
 }

@@ -46,8 +46,10 @@ type Rollout struct {
 	// Unfinished says that the status alone tells a rollout that has not come
 	// to its end since it began.
 	Unfinished bool
-	// StatusTime is when the status was written last; 0 where it does not say.
+	// StatusTime is when the status was written last, WriteTime when anything of the
+	// object was; 0 where it does not say.
 	StatusTime int64
+	WriteTime  int64
 	// Conditions are Progressing, Available and ReplicaFailure, where the kind
 	// has them.
 	Conditions []StatusCondition

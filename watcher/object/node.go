@@ -10,8 +10,11 @@ type Node struct {
 	Pressures []string
 	// Conditions are Ready, and of MemoryPressure, DiskPressure, PIDPressure and
 	// NetworkUnavailable those that are True.
-	Conditions  []StatusCondition
-	Taints      []Taint
+	Conditions []StatusCondition
+	Taints     []Taint
+	// TaintedAt is when the list of taints was written last; 0 where nobody is known
+	// to have.
+	TaintedAt   int64
 	Allocatable Resources
 	// AllocatablePods is how many pods it takes; 0 where it does not say.
 	AllocatablePods int64
