@@ -139,7 +139,7 @@ func (w *Watcher) takeSample(s *polled, sample *meter.Sample, now time.Time, tal
 		return true
 	}
 	u.keep(&reading)
-	w.observe(pod, c, &reading)
+	w.observe(pod, c, &reading, now)
 	w.touch(pod, now)
 	if key := w.store.Workload(pod); key.Kind == kindCronJob {
 		w.usage.ran[key] = &lastRun{pod: pod, uid: w.store.TopUID(pod)}
@@ -191,7 +191,7 @@ func (u *use) keep(r *meter.Reading) {
 }
 
 // observe takes a reading to what recommendations are made from.
-func (w *Watcher) observe(pod *object.Pod, c *object.Container, r *meter.Reading) {
+func (w *Watcher) observe(pod *object.Pod, c *object.Container, r *meter.Reading, now time.Time) {
 	if !r.Has.Has(meter.CPU) && !r.Has.Has(meter.Memory) {
 		return
 	}
@@ -205,7 +205,7 @@ func (w *Watcher) observe(pod *object.Pod, c *object.Container, r *meter.Reading
 	if c.State.StartedAt != 0 {
 		sample.Age = max(r.Time.Sub(time.Unix(c.State.StartedAt, 0)), 0)
 	}
-	w.usage.book.Observe(w.usageKey(pod, c.Name), sample)
+	w.usage.book.ObserveNow(w.usageKey(pod, c.Name), sample, now.Unix())
 }
 
 // usageKey names a container by its workload, so that a rollout keeps what was

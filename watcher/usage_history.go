@@ -142,7 +142,24 @@ func (w *Watcher) recordMinute() {
 			v := r.values()
 			m.Add(history.Key{Node: name}, &v, &r.sizes)
 		}
+		for _, name := range w.store.NodeNames() {
+			load := w.store.NodeLoad(name)
+			addAmounts(m, history.Key{Node: name, Kind: history.Requested}, load.Requested)
+			addAmounts(m, history.Key{Node: name, Kind: history.Limited}, load.Limits)
+		}
 	})
+}
+
+// addAmounts adds what is known without a measurement.
+func addAmounts(m *history.Minute, key history.Key, of object.Resources) {
+	v := history.None()
+	v[history.Pods] = 1
+	cpu, memory := mean{n: 1}, mean{n: 1}
+	cpu.sum, cpu.most = float64(of.CPUMillis), float64(of.CPUMillis)
+	memory.sum, memory.most = float64(of.MemoryBytes), float64(of.MemoryBytes)
+	cpu.put(&v, history.CPUMean, history.CPUMax)
+	memory.put(&v, history.MemoryMean, history.MemoryMax)
+	m.Add(key, &v, &history.Sizes{})
 }
 
 func replicasOf(found map[history.Key]*replicas, key history.Key) *replicas {

@@ -12,7 +12,8 @@ type usageSizes struct {
 	samples, skipped, rounds, failed, measured, held, bytes *prometheus.Desc
 	restored, corrupt, written, unwritten                   *prometheus.Desc
 	pastFailed, pastSamples                                 *prometheus.Desc
-	forgotten, series, seriesBytes, refused, reach          *prometheus.Desc
+	forgotten, renewed                                      *prometheus.Desc
+	series, seriesBytes, refused, reach, rewound            *prometheus.Desc
 }
 
 func newUsageSizes(w *Watcher) *usageSizes {
@@ -29,6 +30,7 @@ func newUsageSizes(w *Watcher) *usageSizes {
 		held:        desc("sketches", "Containers of workloads of which sketches are held."),
 		bytes:       desc("sketch_bytes", "Memory that the sketches take."),
 		forgotten:   desc("sketches_forgotten_total", "Sketches forgotten for want of room."),
+		renewed:     desc("sketches_renewed_total", "Sketches that began anew because they were of a time to come: a clock had been ahead."),
 		restored:    desc("checkpoint_restored", "Containers of workloads that were restored at the start."),
 		corrupt:     desc("checkpoint_corrupt_total", "Shards that could not be restored."),
 		written:     desc("checkpoint_writes_total", "Shards written."),
@@ -38,13 +40,14 @@ func newUsageSizes(w *Watcher) *usageSizes {
 		series:      desc("history_series", "Series in the history."),
 		seriesBytes: desc("history_bytes", "Memory that the history takes."),
 		refused:     desc("history_series_refused_total", "Series and minutes not recorded for want of room."),
+		rewound:     desc("history_rewound_total", "Times that minutes of the time to come were dropped from the history, because a clock that had been ahead was set back."),
 		reach:       desc("history_reach_seconds", "How far back the history goes."),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (s *usageSizes) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{s.samples, s.skipped, s.rounds, s.failed, s.measured, s.held, s.bytes, s.forgotten, s.restored, s.corrupt, s.written, s.unwritten, s.pastFailed, s.pastSamples, s.series, s.seriesBytes, s.refused, s.reach} {
+	for _, d := range []*prometheus.Desc{s.samples, s.skipped, s.rounds, s.failed, s.measured, s.held, s.bytes, s.forgotten, s.renewed, s.restored, s.corrupt, s.written, s.unwritten, s.pastFailed, s.pastSamples, s.series, s.seriesBytes, s.refused, s.rewound, s.reach} {
 		ch <- d
 	}
 }
@@ -76,6 +79,7 @@ func (s *usageSizes) Collect(ch chan<- prometheus.Metric) {
 	gauge(s.held, float64(stats.Entries))
 	gauge(s.bytes, float64(stats.Bytes))
 	counter(s.forgotten, stats.Forgotten)
+	counter(s.renewed, stats.Renewed)
 	c := &s.w.usage.checkpoints
 	c.mu.Lock()
 	entries, corrupt, writes, failed := c.entries, c.corrupt, c.writes, c.failed+c.tooLong
@@ -95,5 +99,6 @@ func (s *usageSizes) Collect(ch chan<- prometheus.Metric) {
 	gauge(s.series, float64(past.Series))
 	gauge(s.seriesBytes, float64(past.Bytes))
 	counter(s.refused, past.Refused)
+	counter(s.rewound, past.Rewound)
 	gauge(s.reach, past.Reach.Seconds())
 }

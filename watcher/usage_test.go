@@ -249,6 +249,17 @@ func TestTheHistoryAnswers(t *testing.T) {
 		res, err = r.QueryMetrics(&rightsizerv1.QueryMetricsRequest{Metric: "container_cpu_usage"}, func(string) bool { return false })
 		require.NoError(t, err)
 		assert.Empty(t, res.GetSeries())
+		for metric, want := range map[string]float64{
+			"node_cpu_requests": 200, "node_memory_requests": 128 << 20, "node_memory_limits": 128 << 20, "node_cpu_usage": 1500,
+		} {
+			res, err = r.QueryMetrics(&rightsizerv1.QueryMetricsRequest{Metric: metric, GroupBy: []string{"node"}}, nil)
+			require.NoError(t, err)
+			require.Len(t, res.GetSeries(), 1, metric)
+			assert.InEpsilon(t, want, res.GetSeries()[0].GetPoints()[0].GetValue(), 0.001, metric)
+		}
+		res, err = r.QueryMetrics(&rightsizerv1.QueryMetricsRequest{Metric: "node_cpu_limits"}, nil)
+		require.NoError(t, err)
+		assert.Zero(t, res.GetSeries()[0].GetPoints()[0].GetValue(), "none has a limit")
 		for _, m := range r.Metrics() {
 			require.NoError(t, protovalidate.Validate(m))
 		}

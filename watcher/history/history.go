@@ -8,11 +8,18 @@ import (
 	"time"
 )
 
-// Key names a series: a container of a workload, or a node where Node is set.
+// Key names a series: a container of a workload, or a node where Node is set. Kind is
+// then what of the node: nothing is what it uses, else Requested or Limited.
 type Key struct {
 	Namespace, Kind, Workload, Container string
 	Node                                 string
 }
+
+// What the pods on a node ask for, as CPU and memory of series of their own.
+const (
+	Requested = "requested"
+	Limited   = "limited"
+)
 
 func (k *Key) bytes() int64 {
 	return int64(len(k.Namespace) + len(k.Kind) + len(k.Workload) + len(k.Container) + len(k.Node))
@@ -167,6 +174,7 @@ type History struct {
 	index   map[Key]int
 	tiers   [][]*column // per tier, oldest first
 	refused uint64
+	rewound uint64
 	last    int64
 }
 
@@ -184,14 +192,23 @@ type Minute struct {
 	c *column
 }
 
+// maxBack is how far a clock may be set back without a loss: until it has caught up,
+// minutes are refused.
+const maxBack = 2 * time.Minute
+
 // Record adds a minute: fill is called once, with the History locked, and adds
-// what was measured. A minute that is not later than the latest is refused.
+// what was measured. A minute that is not later than the latest is refused. Where the
+// clock was set back by more, it was ahead, and what lies in the time to come is
+// dropped.
 func (h *History) Record(at time.Time, fill func(*Minute)) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	start := at.Truncate(time.Minute).Unix()
+	if h.last-start > int64(maxBack/time.Second) {
+		h.rewind(start)
+	}
 	if start <= h.last {
-		return false // The clock was set back, or somebody asks too often.
+		return false // Somebody asks too often.
 	}
 	before := h.last
 	h.last = start
@@ -208,6 +225,34 @@ func (h *History) Record(at time.Time, fill func(*Minute)) bool {
 	}
 	h.shrink()
 	return true
+}
+
+// rewind drops what is not before a time.
+func (h *History) rewind(start int64) {
+	h.rewound++
+	h.last = 0
+	for i := range h.tiers {
+		width := int64(tiers[i].width / time.Second)
+		h.tiers[i] = slices.DeleteFunc(h.tiers[i], func(c *column) bool {
+			if c.start+width > start {
+				h.bytes -= c.bytes()
+				return true
+			}
+			h.last = max(h.last, c.start)
+			return false
+		})
+	}
+	for slot := range h.slots {
+		s := &h.slots[slot]
+		if s.key == (Key{}) {
+			continue
+		}
+		s.last = min(s.last, start)
+		s.since = min(s.since, start)
+		before := len(s.changes)
+		s.changes = slices.DeleteFunc(s.changes, func(c change) bool { return c.at >= start })
+		h.bytes -= changeBytes * int64(before-len(s.changes))
+	}
 }
 
 // Add adds the values of one series, and its sizes. Past the bound a new series is
@@ -368,9 +413,10 @@ func (h *History) oldest() int64 {
 // Stats tell what a History holds.
 type Stats struct {
 	// Series held, in so many Bytes; Refused for want of room since the start.
-	Series  int
-	Bytes   int64
-	Refused uint64
+	// Rewound is how often a clock was set back that had been ahead.
+	Series           int
+	Bytes            int64
+	Refused, Rewound uint64
 	// Reach is how far back it goes, 0 where it is empty.
 	Reach time.Duration
 }
@@ -379,7 +425,7 @@ type Stats struct {
 func (h *History) Stats() Stats {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	s := Stats{Series: len(h.index), Bytes: h.bytes, Refused: h.refused}
+	s := Stats{Series: len(h.index), Bytes: h.bytes, Refused: h.refused, Rewound: h.rewound}
 	if oldest := h.oldest(); oldest != math.MaxInt64 {
 		s.Reach = time.Duration(h.last-oldest) * time.Second
 	}

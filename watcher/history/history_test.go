@@ -52,7 +52,7 @@ func TestSeriesAreJoined(t *testing.T) {
 		assert.True(t, m.Add(web(3), values(1, 300, 310, 3<<20), &history.Sizes{CPURequest: 250}))
 		assert.True(t, m.Add(web(1), values(3, 10, 20, 1<<20), &history.Sizes{}))
 		n := history.None()
-		n[history.Pods], n[history.CPUMean], n[history.CPUMax] = 1, 4000, 4100
+		n[history.Pods], n[history.CPUMean], n[history.CPUMax], n[history.MemoryPressure] = 1, 4000, 4100, 0.25
 		assert.True(t, m.Add(history.Key{Node: "n1"}, &n, &history.Sizes{CPURequest: 8000}))
 	}))
 	require.False(t, h.Record(minute(0), func(*history.Minute) { t.Error("twice the same minute") }))
@@ -71,6 +71,7 @@ func TestSeriesAreJoined(t *testing.T) {
 		6:    {Metric: "container_pods"},
 		1250: {Metric: "container_cpu_request"}, // 2·500 + 250, one has none
 		4000: {Metric: "node_cpu_usage"},
+		0.25: {Metric: "node_memory_pressure"},
 		8000: {Metric: "node_cpu_allocatable"},
 		30:   {Metric: "container_cpu_usage", May: func(ns string) bool { return ns == "ns-1" }},
 	} {
@@ -123,6 +124,80 @@ func TestTheOldIsCoarser(t *testing.T) {
 }
 
 // However many series there are, the bytes are bounded, by the program's own heap.
+// A step that mixes widths weighs each by how long it stands for, and loses nothing
+// where one width ends and the next begins.
+func TestWidthsAreWeighed(t *testing.T) {
+	const hours = 30 // minutes of the last 2, tens of minutes of the last 24
+	long := hours * time.Hour
+	first := time.Unix(int64(long/time.Second)*16_667, 0)
+	whole := func(value func(minute int) float64, a history.Aggregation) float64 {
+		h := newHistory(t, 1<<20)
+		for n := range hours * 60 {
+			h.Record(first.Add(time.Duration(n)*time.Minute), func(m *history.Minute) {
+				m.Add(web(0), values(1, value(n), value(n), 0), &history.Sizes{})
+			})
+		}
+		got := query(t, h, history.Query{Metric: "container_cpu_usage", Start: first, End: first.Add(long - time.Second), Step: long, Aggregation: a})
+		require.Len(t, got.Series, 1)
+		require.Len(t, got.Series[0].Points, 1)
+		return got.Series[0].Points[0].Value
+	}
+	late := func(n int) float64 {
+		if n < 26*60 {
+			return 100
+		}
+		return 1000
+	}
+	assert.InEpsilon(t, (26*100+4*1000)/30.0, whole(late, history.Avg), 0.001)
+	assert.InEpsilon(t, (26*100+4*1000)/30.0, whole(late, history.Sum), 0.001)
+	assert.InEpsilon(t, 100, whole(late, history.P50), 0.001)
+	for _, border := range []int{(hours - 2) * 60, (hours - 24) * 60} {
+		for n := border - 70; n < border+70; n += 3 {
+			spike := func(minute int) float64 {
+				if minute == n {
+					return 1e6
+				}
+				return 1
+			}
+			assert.InEpsilon(t, (1e6+hours*60-1)/(hours*60), whole(spike, history.Avg), 0.002, "a spike in minute %d", n)
+		}
+	}
+}
+
+// A clock that was ahead once does not end the history: what lies in the time to come
+// is dropped, and counted.
+func TestAClockThatWasAheadIsForgotten(t *testing.T) {
+	h := newHistory(t, 1<<20)
+	record := func(from, to int, cpu float64) (taken int) {
+		for n := from; n < to; n++ {
+			if h.Record(minute(n), func(m *history.Minute) { m.Add(web(0), values(1, cpu, cpu, 0), &history.Sizes{CPURequest: cpu}) }) {
+				taken++
+			}
+		}
+		return taken
+	}
+	require.Equal(t, 100, record(0, 100, 10))
+	require.Equal(t, 60, record(10_000, 10_060, 99))
+	require.Equal(t, 300, record(100, 400, 20))
+	assert.EqualValues(t, 1, h.Stats().Rewound)
+	assert.Equal(t, 399*time.Minute, h.Stats().Reach)
+	for _, metric := range []string{"container_cpu_usage", "container_cpu_request"} {
+		got := query(t, h, history.Query{Metric: metric, Start: begin, End: minute(20_000), Step: 10 * time.Minute, Aggregation: history.Max})
+		require.Len(t, got.Series, 1)
+		points := got.Series[0].Points
+		require.Len(t, points, 40, metric)
+		for i, p := range points {
+			want := 10.0
+			if i >= 10 {
+				want = 20
+			}
+			assert.InEpsilon(t, want, p.Value, 0.001, "%s at %s", metric, p.Time)
+		}
+	}
+	assert.Zero(t, record(398, 400, 20), "a little is awaited")
+	assert.EqualValues(t, 1, h.Stats().Rewound)
+}
+
 func TestMemoryIsBounded(t *testing.T) {
 	const bound = 1 << 20
 	var before, after runtime.MemStats

@@ -8,7 +8,9 @@ type Metric struct {
 	// Labels of its series.
 	Labels []string
 
+	// node says that it is of nodes, part what of them.
 	node bool
+	part string
 	// mean and max are stats; of sizes, size is the index plus 1.
 	mean, max Stat
 	size      int
@@ -44,8 +46,15 @@ var metrics = []Metric{
 	{Name: "container_memory_usage", Unit: unitBytes, Description: "Working set: memory that the kernel cannot take back.", mean: MemoryMean, max: MemoryMax},
 	{Name: "container_pods", Unit: unitCount, Description: "Pods in which the container was measured.", mean: Pods, max: Pods},
 	{Name: "node_cpu_allocatable", Unit: unitMillis, Description: "CPU that pods may request of the node.", node: true, size: 1},
+	{Name: "node_cpu_limits", Unit: unitMillis, Description: "CPU limits of the pods on the node, together.", node: true, part: Limited, mean: CPUMean, max: CPUMax},
+	{Name: "node_cpu_pressure", Unit: unitRatio, Description: "Share of the time in which a task on the node waited for CPU.", node: true, mean: CPUPressure, max: CPUPressure, share: true},
+	{Name: "node_cpu_requests", Unit: unitMillis, Description: "CPU requests of the pods on the node, together.", node: true, part: Requested, mean: CPUMean, max: CPUMax},
 	{Name: "node_cpu_usage", Unit: unitMillis, Description: "CPU in use on the node.", node: true, mean: CPUMean, max: CPUMax},
+	{Name: "node_io_pressure", Unit: unitRatio, Description: "Share of the time in which a task on the node waited for the disk.", node: true, mean: IOPressure, max: IOPressure, share: true},
 	{Name: "node_memory_allocatable", Unit: unitBytes, Description: "Memory that pods may request of the node.", node: true, size: 2},
+	{Name: "node_memory_limits", Unit: unitBytes, Description: "Memory limits of the pods on the node, together.", node: true, part: Limited, mean: MemoryMean, max: MemoryMax},
+	{Name: "node_memory_pressure", Unit: unitRatio, Description: "Share of the time in which a task on the node waited for memory.", node: true, mean: MemoryPressure, max: MemoryPressure, share: true},
+	{Name: "node_memory_requests", Unit: unitBytes, Description: "Memory requests of the pods on the node, together.", node: true, part: Requested, mean: MemoryMean, max: MemoryMax},
 	{Name: "node_memory_usage", Unit: unitBytes, Description: "Working set of the node.", node: true, mean: MemoryMean, max: MemoryMax},
 }
 

@@ -173,7 +173,7 @@ func (h *History) groups(q *Query, m *Metric) ([]*group, error) {
 	var order []string
 	for slot := range h.slots {
 		k := &h.slots[slot].key
-		if *k == (Key{}) || m.node != (k.Node != "") || q.May != nil && !q.May(k.Namespace) || !matches(k, q.Filter) {
+		if *k == (Key{}) || m.node != (k.Node != "") || m.node && m.part != k.Kind || q.May != nil && !q.May(k.Namespace) || !matches(k, q.Filter) {
 			continue
 		}
 		var name strings.Builder
@@ -211,47 +211,62 @@ func matches(k *Key, filter map[string]string) bool {
 	return true
 }
 
+// stretch is a column of a range, and how many seconds it stands for.
+type stretch struct {
+	*column
+
+	width int64
+}
+
 // columns are those of a range, each stretch of time in the finest width that is
-// held of it, oldest first.
-func (h *History) columns(start, end int64) []*column {
-	var out []*column
-	until := end + 1
-	for i := range h.tiers {
-		held := h.tiers[i]
-		width := int64(tiers[i].width / time.Second)
-		for _, c := range slices.Backward(held) {
-			if c.start >= start && c.start+width <= until || i == 0 && c.start >= start && c.start <= end {
-				out = append(out, c)
+// held of all of it, oldest first.
+func (h *History) columns(start, end int64) []stretch {
+	var out []stretch
+	covered := int64(math.MinInt64)
+	for i, held := range slices.Backward(h.tiers) {
+		finer := int64(math.MaxInt64) // from where on there is a finer width
+		for _, columns := range h.tiers[:i] {
+			if len(columns) > 0 {
+				finer = min(finer, columns[0].start)
 			}
 		}
-		if len(held) > 0 {
-			until = min(until, held[0].start)
+		width := int64(tiers[i].width / time.Second)
+		for _, c := range held {
+			within := c.start >= start && c.start <= end && (i == 0 || c.start+width <= end+1)
+			if within && c.start < finer && c.start >= covered {
+				out = append(out, stretch{c, width})
+				covered = c.start + width
+			}
 		}
 	}
-	slices.SortFunc(out, func(a, b *column) int { return cmp.Compare(a.start, b.start) })
 	return out
 }
 
-// cell is one value of one series in one column.
-type cell struct{ mean, most, pods float64 }
+// cell is one value of one series in one column, of so many pods; weight is pods
+// times seconds.
+type cell struct{ mean, most, pods, weight float64 }
+
+// total is the sum of a column, which counts for so many seconds.
+type total struct{ sum, seconds float64 }
 
 // line joins the columns of one group to points.
-func (h *History) line(q *Query, m *Metric, g *group, columns []*column, step int64) Series {
+func (h *History) line(q *Query, m *Metric, g *group, columns []stretch, step int64) Series {
 	out := Series{Labels: g.labels}
 	var cells []cell
-	var sums []float64
+	var sums []total
 	for i := 0; i < len(columns); {
 		at := columns[i].start / step * step
 		cells, sums = cells[:0], sums[:0]
 		for ; i < len(columns) && columns[i].start < at+step; i++ {
-			sum, some := 0.0, false
+			of, some := total{seconds: float64(columns[i].width)}, false
 			for _, slot := range g.slots {
-				if c, ok := h.cell(m, slot, columns[i]); ok {
-					cells, sum, some = append(cells, c), sum+c.mean*c.pods, true
+				if c, ok := h.cell(m, slot, columns[i].column); ok {
+					c.weight = c.pods * of.seconds
+					cells, of.sum, some = append(cells, c), of.sum+c.mean*c.pods, true
 				}
 			}
 			if some {
-				sums = append(sums, sum)
+				sums = append(sums, of)
 			}
 		}
 		if len(cells) > 0 {
@@ -275,13 +290,13 @@ func (h *History) cell(m *Metric, slot int, c *column) (cell, bool) {
 	if m.size > 0 {
 		code := s.size(m.size-1, c.start)
 		v := code.decode()
-		return cell{v, v, n}, code != 0
+		return cell{mean: v, most: v, pods: n}, code != 0
 	}
 	if m.mean == Pods {
-		return cell{n, n, 1}, true
+		return cell{mean: n, most: n, pods: 1}, true
 	}
 	mean, most := c.at(m.mean, slot), c.at(m.max, slot)
-	return cell{mean.decode(), most.decode(), n}, mean != 0
+	return cell{mean: mean.decode(), most: most.decode(), pods: n}, mean != 0
 }
 
 // size is what was in force at a time.
@@ -296,14 +311,14 @@ func (s *series) size(i int, at int64) code {
 	return found
 }
 
-func join(a Aggregation, cells []cell, sums []float64) float64 {
+func join(a Aggregation, cells []cell, sums []total) float64 {
 	switch a {
 	case Sum, Rate:
-		var total float64
+		var sum, seconds float64
 		for _, s := range sums {
-			total += s
+			sum, seconds = sum+s.sum*s.seconds, seconds+s.seconds
 		}
-		return total / float64(len(sums))
+		return sum / seconds
 	case Max:
 		var most float64
 		for _, c := range cells {
@@ -315,22 +330,22 @@ func join(a Aggregation, cells []cell, sums []float64) float64 {
 	default:
 		var sum, weight float64
 		for _, c := range cells {
-			sum, weight = sum+c.mean*c.pods, weight+c.pods
+			sum, weight = sum+c.mean*c.weight, weight+c.weight
 		}
 		return sum / weight
 	}
 }
 
-// percentile of the means, each weighing as many pods as it is of.
+// percentile of the means, each weighing as many pods, and as long, as it is of.
 func percentile(cells []cell, q float64) float64 {
 	slices.SortFunc(cells, func(a, b cell) int { return cmp.Compare(a.mean, b.mean) })
 	var total float64
 	for _, c := range cells {
-		total += c.pods
+		total += c.weight
 	}
 	var sum float64
 	for _, c := range cells {
-		if sum += c.pods; sum >= q*total-1e-9 {
+		if sum += c.weight; sum >= q*total-1e-9 {
 			return c.mean
 		}
 	}

@@ -71,8 +71,8 @@ func (t *Taint) Same(other *Taint) bool {
 
 // NodeLoad is what the pods on a node that have not ended need of it.
 type NodeLoad struct {
-	Requested Resources
-	Pods      int64
+	Requested, Limits Resources
+	Pods              int64
 	// Movable pods are those that a drain evicts: neither a DaemonSet's nor
 	// static ones.
 	Movable int64
@@ -86,10 +86,10 @@ func LoadOf(p *Pod) (load NodeLoad, node string) {
 		return NodeLoad{}, ""
 	}
 	const most = 1 << 50 // 1 PiB; a node's pods, 110 or a few hundred, stay far below 1<<63.
-	load = NodeLoad{
-		Requested: Resources{CPUMillis: min(p.Requests.CPUMillis, most), MemoryBytes: min(p.Requests.MemoryBytes, most)},
-		Pods:      1,
+	capped := func(r Resources) Resources {
+		return Resources{CPUMillis: min(r.CPUMillis, most), MemoryBytes: min(r.MemoryBytes, most)}
 	}
+	load = NodeLoad{Requested: capped(p.Requests), Limits: capped(p.Limits), Pods: 1}
 	if p.Movable() {
 		load.Movable = 1
 	}

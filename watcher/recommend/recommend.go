@@ -66,10 +66,6 @@ type knowledge struct {
 // never is the age of what was not measured.
 const never = time.Duration(math.MaxInt64)
 
-// maxAhead is how far a clock may be ahead of ours. A sample from further ahead is no
-// word of now: a clock was set back.
-const maxAhead = time.Minute
-
 func (s *Settings) known(in *Input, times func() (first, last int64)) knowledge {
 	first, last := times()
 	if last == 0 {
@@ -78,7 +74,7 @@ func (s *Settings) known(in *Input, times func() (first, last int64)) knowledge 
 	newest := time.Unix(last, 0)
 	k := knowledge{state: Ready, age: max(in.Now.Sub(newest), 0), span: time.Duration(last-first) * time.Second}
 	switch {
-	case in.asOf().Sub(newest) > s.StaleAfter || newest.Sub(in.Now) > maxAhead:
+	case in.asOf().Sub(newest) > s.StaleAfter || last > in.Now.Unix()+usage.MaxAhead: // In the time to come: a clock was ahead.
 		k.state = Stale
 	case k.span < s.WarmUp:
 		k.state = WarmingUp

@@ -123,8 +123,10 @@ func (s *Store) burden(pod *object.Pod, by int64) {
 	}
 	sum.Pods += by
 	sum.Movable += by * load.Movable
-	sum.Requested.CPUMillis += by * load.Requested.CPUMillis
-	sum.Requested.MemoryBytes += by * load.Requested.MemoryBytes
+	for _, of := range []struct{ sum, load *object.Resources }{{&sum.Requested, &load.Requested}, {&sum.Limits, &load.Limits}} {
+		of.sum.CPUMillis += by * of.load.CPUMillis
+		of.sum.MemoryBytes += by * of.load.MemoryBytes
+	}
 	if sum.Pods == 0 {
 		delete(s.loads, name)
 	}

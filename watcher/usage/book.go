@@ -47,6 +47,7 @@ type Book struct {
 	bytes     int64
 	forgotten uint64
 	refused   uint64
+	renewed   uint64
 }
 
 type entry struct {
@@ -87,6 +88,27 @@ func (b *Book) Observe(k Key, x Sample) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.change(k, func(s *Sketch) bool { return s.Observe(x) })
+}
+
+// MaxAhead is how many seconds a sample may be ahead of the clock of who observes it.
+const MaxAhead = 60
+
+// ObserveNow is Observe at a time of which the clock says now, in Unix seconds. What
+// lies in the time to come by then is of a clock that was ahead: the sketch begins
+// anew, and is counted.
+func (b *Book) ObserveNow(k Key, x Sample, now int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.change(k, func(s *Sketch) bool {
+		if s.Last() > now+MaxAhead && x.Time <= now+MaxAhead {
+			kills := s.oom
+			if *s = (Sketch{}); int64(kills.at[0]) <= now+MaxAhead {
+				s.oom = kills
+			}
+			b.renewed++
+		}
+		return s.Observe(x)
+	})
 }
 
 // ObserveOOM adds an OOM kill; see Sketch.ObserveOOM.
@@ -186,13 +208,14 @@ type BookStats struct {
 	// Entries held, and the bytes that they take.
 	Entries int
 	Bytes   int64
-	// Forgotten entries at the bound, and samples refused, since the start.
-	Forgotten, Refused uint64
+	// Forgotten entries at the bound, samples refused, and entries renewed because
+	// they were of a time to come, since the start.
+	Forgotten, Refused, Renewed uint64
 }
 
 // Stats returns the counts.
 func (b *Book) Stats() BookStats {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	return BookStats{Entries: len(b.entries), Bytes: b.bytes, Forgotten: b.forgotten, Refused: b.refused}
+	return BookStats{Entries: len(b.entries), Bytes: b.bytes, Forgotten: b.forgotten, Refused: b.refused, Renewed: b.renewed}
 }

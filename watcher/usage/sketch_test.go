@@ -163,3 +163,21 @@ func TestAKillCountsOnce(t *testing.T) {
 	other.Merge(&s)
 	assert.EqualValues(t, 22, other.OOMCount())
 }
+
+// What a clock measured that was ahead does not stand for now once it is set back.
+func TestASketchOfTheTimeToComeBeginsAnew(t *testing.T) {
+	t.Parallel()
+	b, err := usage.NewBook(usage.BookOptions{})
+	require.NoError(t, err)
+	k := usage.Key{Container: "app"}
+	at := func(now int64) usage.Sample {
+		return usage.Sample{Time: now, CPUMillis: 1, MemoryBytes: 1, Age: usage.Unknown}
+	}
+	ahead := start + 40*86400
+	require.True(t, b.ObserveNow(k, at(ahead), ahead))
+	require.True(t, b.ObserveNow(k, at(ahead-30), ahead-50), "clocks differ a little")
+	require.True(t, b.ObserveNow(k, at(start), start))
+	s, _ := b.Get(k)
+	assert.Equal(t, []int64{start, start}, []int64{s.First(), s.Last()})
+	assert.EqualValues(t, 1, b.Stats().Renewed)
+}
