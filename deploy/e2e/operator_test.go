@@ -111,6 +111,7 @@ func serveIn(t *testing.T, environment []string, kubeconfig string, flags ...str
 	}()
 	t.Cleanup(func() {
 		o.stop()
+		o.speaksAsDocumented()
 		if t.Failed() {
 			t.Logf("the operator's log:\n%s", o.log)
 		}

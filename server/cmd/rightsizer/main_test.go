@@ -3,12 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/types/known/timestamppb"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
@@ -122,6 +126,33 @@ func TestClientGoIsQuietBelowInfo(t *testing.T) {
 	assert.Contains(t, out.String(), `"msg":"ours"`)
 	assert.NotContains(t, out.String(), "DEBUG+")
 	assert.Equal(t, 1, strings.Count(out.String(), `"level":"DEBUG`), out.String())
+}
+
+// What client-go has to say keeps its keys apart from the operator's.
+func TestKeysOfClientGoAreInAGroup(t *testing.T) {
+	var out bytes.Buffer
+	logger := newLogger(&out, config.Config{LogFormat: "json"}, slog.LevelInfo).With(slog.String("component", "watcher"))
+	ctx, cancel := context.WithCancel(klog.NewContext(t.Context(), logr.FromSlogHandler(logger.Handler())))
+	lists := 0
+	source := &cache.ListWatch{
+		ListWithContextFunc: func(context.Context, metav1.ListOptions) (runtime.Object, error) {
+			if lists++; lists > 1 {
+				cancel()
+			}
+			return nil, errors.New("no list today")
+		},
+		WatchFuncWithContext: func(context.Context, metav1.ListOptions) (watch.Interface, error) {
+			return nil, apierrors.NewMethodNotSupported(corev1.Resource("pods"), "watch")
+		},
+	}
+	cache.NewReflector(source, &corev1.Pod{}, cache.NewStore(cache.MetaNamespaceKeyFunc), 0).RunWithContext(ctx)
+	assert.Contains(t, out.String(), "no list today")
+	for line := range strings.Lines(out.String()) {
+		var keys map[string]any
+		require.NoError(t, json.Unmarshal([]byte(line), &keys))
+		assert.NotEmpty(t, keys["client_go"], line)
+		assert.ElementsMatch(t, []string{"time", "level", "msg", "component", "client_go"}, slices.Collect(maps.Keys(keys)), line)
+	}
 }
 
 func TestALossIsWordedAsWhatIsKnown(t *testing.T) {

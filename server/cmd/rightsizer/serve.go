@@ -98,18 +98,41 @@ func newLogger(w io.Writer, cfg config.Config, level slog.Leveler) *slog.Logger 
 
 // quieter drops what client-go says below info, whoever's logger it was given:
 // its verbosities, of which klog makes the levels DEBUG+3 and down, are for its
-// developers.
+// developers. What it says above that keeps its own keys in a group, so that those of
+// the operator's lines are stable.
 type quieter struct{ slog.Handler }
 
 // Handle implements slog.Handler.
 func (h quieter) Handle(ctx context.Context, r slog.Record) error {
-	if r.Level < slog.LevelInfo && r.PC != 0 {
-		caller, _ := runtime.CallersFrames([]uintptr{r.PC}).Next()
-		if strings.HasPrefix(caller.Function, "k8s.io/") {
+	if isClientGo(r.PC) {
+		if r.Level < slog.LevelInfo {
 			return nil
 		}
+		r = grouped(r)
 	}
 	return h.Handler.Handle(ctx, r) //nolint:wrapcheck // a transparent wrapper
+}
+
+func isClientGo(pc uintptr) bool {
+	if pc == 0 {
+		return false
+	}
+	caller, _ := runtime.CallersFrames([]uintptr{pc}).Next()
+	return strings.HasPrefix(caller.Function, "k8s.io/")
+}
+
+// grouped is a record of client-go with all that it has in one group.
+func grouped(r slog.Record) slog.Record {
+	var attrs []slog.Attr
+	r.Attrs(func(a slog.Attr) bool {
+		attrs = append(attrs, a)
+		return true
+	})
+	out := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	if len(attrs) > 0 {
+		out.AddAttrs(slog.GroupAttrs("client_go", attrs...))
+	}
+	return out
 }
 
 // WithAttrs implements slog.Handler.
