@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -253,6 +254,35 @@ func TestGuessesCostTheClusterLittle(t *testing.T) {
 		flood("once more")
 		_, err = c.Authenticate(t.Context(), auth.Credential{Token: "good", Peer: "10.0.0.1"})
 		assert.Equal(t, connect.CodeResourceExhausted, connect.CodeOf(err), "who was let in once is a stranger when he is not any more")
+	})
+}
+
+// While the cluster answers nothing, tokens that prove nothing wait for one another,
+// from however many addresses, and not before those who were let in once.
+func TestGuessesHoldUpNobodyWhoIsKnown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := &cluster{tokens: map[string]authenticationv1.TokenReviewStatus{"good": user("alice", "team")}}
+		c := chain(t, auth.NewKubernetes(asked, "ours"))
+		_, err := c.Authenticate(t.Context(), auth.Credential{Token: "good", Peer: "10.0.0.1"})
+		require.NoError(t, err)
+		time.Sleep(11 * time.Second) // past what is remembered
+		hold := make(chan struct{})
+		asked.set(func() { asked.hold = hold })
+		var all sync.WaitGroup
+		for i := range 200 {
+			all.Go(func() {
+				_, _ = c.Authenticate(t.Context(), auth.Credential{Token: "guess" + strconv.Itoa(i), Peer: "10.0.1." + strconv.Itoa(i)})
+			})
+		}
+		synctest.Wait()
+		tokens, _ := asked.counts()
+		assert.Equal(t, 1+16, tokens, "half of the questions at a time are theirs")
+		asked.set(func() { asked.hold = nil })
+		_, err = c.Authenticate(t.Context(), auth.Credential{Token: "good", Peer: "10.0.0.1"})
+		assert.NoError(t, err, "who is known is asked about at once")
+		close(hold)
+		all.Wait()
 	})
 }
 

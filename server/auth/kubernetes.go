@@ -52,7 +52,7 @@ func (k *Kubernetes) Identify(ctx context.Context, c Credential) (*Identity, err
 		return nil, nil //nolint:nilnil // none of its kind
 	}
 	key := memoKey(sha256.Sum256([]byte(c.Token)))
-	found, err := k.known.get(ctx, key, func() error { return k.strangers.admit(key, c.Peer) }, func(ctx context.Context) (review, error) {
+	found, err := k.known.get(ctx, key, func() (bool, error) { return k.strangers.admit(key, c.Peer) }, func(ctx context.Context) (review, error) {
 		r, err := k.ask(ctx, c.Token)
 		k.strangers.judged(key, c.Peer, r, err)
 		return r, err

@@ -21,8 +21,10 @@ const (
 	failFor = time.Second
 	// maxAnswers bounds the answers that are remembered, of each kind.
 	maxAnswers = 8192
-	// maxAsking bounds the questions that are asked at a time, of each kind.
-	maxAsking = 32
+	// maxAsking bounds the questions that are asked at a time, of each kind;
+	// maxStrange those of them that strangers have asked.
+	maxAsking  = 32
+	maxStrange = maxAsking / 2
 )
 
 // errBusy says that too many questions are being asked.
@@ -37,7 +39,9 @@ type memo[V any] struct {
 	most  int
 	fails time.Duration
 	slots chan struct{}
-	until func(V, time.Time) time.Time // how long the answer to a question of then is good
+	// strange are the places of strangers, who never take those of all.
+	strange chan struct{}
+	until   func(V, time.Time) time.Time // how long the answer to a question of then is good
 
 	mu      sync.Mutex
 	answers map[memoKey]*list.Element // of *answer[V]
@@ -64,15 +68,16 @@ func newMemo[V any](until func(V, time.Time) time.Time) *memo[V] {
 		until = func(_ V, now time.Time) time.Time { return now.Add(rememberFor) }
 	}
 	return &memo[V]{
-		most: maxAnswers, fails: failFor, slots: make(chan struct{}, maxAsking), until: until,
+		most: maxAnswers, fails: failFor, slots: make(chan struct{}, maxAsking), strange: make(chan struct{}, maxStrange), until: until,
 		answers: make(map[memoKey]*list.Element), recent: list.New(), asking: make(map[memoKey]*question[V]),
 	}
 }
 
 // get returns the answer that is remembered, or asks for it. Who asks leaves with
 // his context, at once; the question runs on for at most askWithin, since others
-// may wait for it too. first, which may be nil, may refuse to ask.
-func (m *memo[V]) get(ctx context.Context, key memoKey, first func() error, ask func(context.Context) (V, error)) (V, error) {
+// may wait for it too. first, which may be nil, may refuse to ask, and says whether a
+// stranger does.
+func (m *memo[V]) get(ctx context.Context, key memoKey, first func() (stranger bool, err error), ask func(context.Context) (V, error)) (V, error) {
 	q, err := m.question(ctx, key, first, ask)
 	if err != nil {
 		var none V
@@ -93,7 +98,7 @@ func (m *memo[V]) get(ctx context.Context, key memoKey, first func() error, ask 
 }
 
 // question returns one that is answered, is being asked, or is asked now.
-func (m *memo[V]) question(ctx context.Context, key memoKey, first func() error, ask func(context.Context) (V, error)) (*question[V], error) {
+func (m *memo[V]) question(ctx context.Context, key memoKey, first func() (stranger bool, err error), ask func(context.Context) (V, error)) (*question[V], error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if known := m.remembered(key); known != nil {
@@ -105,14 +110,16 @@ func (m *memo[V]) question(ctx context.Context, key memoKey, first func() error,
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
+	stranger := false
 	if first != nil {
-		if err := first(); err != nil {
+		var err error
+		if stranger, err = first(); err != nil {
 			return nil, err
 		}
 	}
 	q := &question[V]{done: make(chan struct{}), asked: time.Now(), err: errBusy}
 	m.asking[key] = q
-	go m.ask(context.WithoutCancel(ctx), key, q, ask) // joined by who waits for q.done; it ends with askWithin
+	go m.ask(context.WithoutCancel(ctx), key, q, stranger, ask) // joined by who waits for q.done; it ends with askWithin
 	return q, nil
 }
 
@@ -123,7 +130,7 @@ var answered = func() chan struct{} {
 	return done
 }()
 
-func (m *memo[V]) ask(ctx context.Context, key memoKey, q *question[V], ask func(context.Context) (V, error)) {
+func (m *memo[V]) ask(ctx context.Context, key memoKey, q *question[V], stranger bool, ask func(context.Context) (V, error)) {
 	defer m.settle(key, q)
 	defer func() {
 		if panicked := recover(); panicked != nil {
@@ -132,6 +139,14 @@ func (m *memo[V]) ask(ctx context.Context, key memoKey, q *question[V], ask func
 	}()
 	within, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
+	if stranger {
+		select {
+		case m.strange <- struct{}{}:
+			defer func() { <-m.strange }()
+		case <-within.Done():
+			return
+		}
+	}
 	select {
 	case m.slots <- struct{}{}:
 		defer func() { <-m.slots }()

@@ -94,7 +94,7 @@ func (o *OIDC) Identify(ctx context.Context, c Credential) (*Identity, error) {
 		return nil, nil //nolint:nilnil // none of its kind
 	}
 	key := memoKey(sha256.Sum256([]byte(c.Token)))
-	found, err := o.known.get(ctx, key, func() error { return o.strangers.admit(key, c.Peer) }, func(ctx context.Context) (review, error) {
+	found, err := o.known.get(ctx, key, func() (bool, error) { return o.strangers.admit(key, c.Peer) }, func(ctx context.Context) (review, error) {
 		r, err := o.verify(ctx, c.Token)
 		o.strangers.judged(key, c.Peer, r, err)
 		return r, err

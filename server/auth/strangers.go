@@ -25,14 +25,14 @@ func newStrangers() *strangers {
 
 // admit takes a question about a token from the bucket of an address, before it
 // is asked: thousands at a time must not pass an empty bucket.
-func (s *strangers) admit(token memoKey, peer string) error {
+func (s *strangers) admit(token memoKey, peer string) (stranger bool, err error) {
 	if _, ok := s.vouched.Get(token); ok {
-		return nil
+		return false, nil
 	}
 	if wait := s.pace.Take(PeerKey(peer)); wait > 0 {
-		return &PaceError{Wait: wait}
+		return true, &PaceError{Wait: wait}
 	}
-	return nil
+	return true, nil
 }
 
 // judged takes the answer: a good token costs nothing, one that is not any more is
