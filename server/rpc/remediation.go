@@ -196,7 +196,7 @@ func (s *RemediationService) decide(
 		return nil, err
 	}
 	by := callerOf(ctx)
-	return s.replies.once(by.Via+" "+by.Name, verb, req, func() (*rightsizerv1.Remediation, error) {
+	return s.replies.once(ctx, by.Via+" "+by.Name, verb, req, func() (*rightsizerv1.Remediation, error) {
 		if effect {
 			there, err := s.remediations.Get(ctx, req.GetNamespace(), req.GetName())
 			if err != nil {

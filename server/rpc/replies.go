@@ -1,8 +1,10 @@
 package rpc
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"sync"
 	"time"
 
@@ -48,8 +50,8 @@ type reply struct {
 func newReplies(now func() time.Time) *replies { return &replies{now: now, known: map[string]*reply{}} }
 
 // once answers a request, or gives the answer that it got before. An error is not
-// remembered.
-func (s *replies) once(caller, verb string, req keyed, do func() (*rightsizerv1.Remediation, error)) (*rightsizerv1.Remediation, error) {
+// remembered. Who waits for another's answer leaves with his context.
+func (s *replies) once(ctx context.Context, caller, verb string, req keyed, do func() (*rightsizerv1.Remediation, error)) (*rightsizerv1.Remediation, error) {
 	if req.GetRequestId() == "" {
 		return do()
 	}
@@ -57,21 +59,36 @@ func (s *replies) once(caller, verb string, req keyed, do func() (*rightsizerv1.
 	for {
 		mine, theirs := s.claim(key, hash)
 		if theirs == nil {
-			mine.r, mine.err = do()
-			if mine.err != nil {
-				s.forget(key, mine)
-			}
-			close(mine.done)
-			return mine.r, mine.err
+			return s.answer(key, mine, do)
 		}
 		if theirs.hash != hash {
 			return nil, rpcerr.New(connect.CodeAborted, ReasonRequestReused, "request_id: another request had this key within the last minutes; choose another one")
 		}
-		<-theirs.done
+		select {
+		case <-theirs.done:
+		case <-ctx.Done():
+			return nil, connect.NewError(connect.CodeCanceled, context.Cause(ctx))
+		}
 		if theirs.err == nil {
 			return proto.CloneOf(theirs.r), nil
 		}
 	}
+}
+
+// errPanicked is the answer where there was none.
+var errPanicked = errors.New("the answer panicked")
+
+// answer fills the caller's own entry, for those too who wait for it.
+func (s *replies) answer(key string, mine *reply, do func() (*rightsizerv1.Remediation, error)) (*rightsizerv1.Remediation, error) {
+	mine.err = errPanicked
+	defer func() {
+		if mine.err != nil {
+			s.forget(key, mine)
+		}
+		close(mine.done)
+	}()
+	mine.r, mine.err = do()
+	return mine.r, mine.err
 }
 
 // claim makes an entry of the caller's own, or returns the one that is there.
