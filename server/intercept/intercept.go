@@ -68,6 +68,7 @@ func (o Options) option(chain ...connect.Interceptor) connect.HandlerOption {
 	options := []connect.HandlerOption{
 		connect.WithInterceptors(chain...),
 		connect.WithReadMaxBytes(limit),
+		unpacking(int64(limit)),
 		connect.WithRequestInitializer(func(_ connect.Spec, message any) error {
 			if m, ok := message.(proto.Message); ok {
 				codec.Defer(m)
