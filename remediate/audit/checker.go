@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/remediate/plain"
 )
 
 // Kinds of findings.
@@ -77,7 +78,7 @@ func (r *Report) add(sequence int64, kind, place, message string) {
 		return
 	}
 	r.Findings = append(r.Findings, &rightsizerv1.AuditFinding{
-		Sequence: sequence, Kind: kind, Place: clip(place, 512), Message: clip(message, 1024),
+		Sequence: sequence, Kind: kind, Place: plain.Line(place, 512), Message: plain.Line(message, 1024),
 	})
 }
 

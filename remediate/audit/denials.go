@@ -10,6 +10,7 @@ import (
 	"time"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/remediate/plain"
 )
 
 // Bounds of what refused callers may write into the chain: whoever is refused
@@ -70,7 +71,7 @@ func NewDenials(log Appender, logger *slog.Logger) *Denials {
 func (d *Denials) Note(n Denial) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	key := denialKey{clip(n.User, maxName), clip(n.What, maxValue), clip(n.Namespace, 63)}
+	key := denialKey{plain.Line(n.User, maxName), plain.Line(n.What, maxValue), plain.Line(n.Namespace, 63)}
 	at := d.open[key]
 	if at == nil {
 		if len(d.open) >= maxDenied {

@@ -50,7 +50,7 @@
 // # No secrets
 //
 // Of a diff only sizes, replicas and identities are kept ([Redact]); a value that
-// is not known to be harmless is replaced. Control characters leave reason and
+// is not known to be harmless is replaced. Control and invisible characters leave reason and
 // evidence. Whoever prints a record escapes the rest.
 //
 // # When it cannot be written

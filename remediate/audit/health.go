@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/remediate/plain"
 )
 
 // Health says whether records can be kept: OK, or DOWN with the reason. While it
@@ -21,7 +22,7 @@ func (l *Log) Health() *rightsizerv1.ComponentHealth {
 // failed notes that a copy cannot be written.
 func (l *Log) failed(ctx context.Context, part string, err error) error {
 	err = l.unavailable(part, err)
-	if l.change(rightsizerv1.HealthState_HEALTH_STATE_DOWN, clip(err.Error()+"; remediation stops until it can", 1024)) {
+	if l.change(rightsizerv1.HealthState_HEALTH_STATE_DOWN, plain.Line(err.Error()+"; remediation stops until it can", 1024)) {
 		l.logger.ErrorContext(ctx, "audit cannot be written; remediation stops until it can", slog.String("part", part), slog.Any("error", err))
 	}
 	return err

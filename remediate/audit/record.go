@@ -6,10 +6,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/remediate/plain"
 )
 
 // Bounds of a record's parts in bytes, those of the schema.
@@ -81,7 +80,7 @@ func clean(record *rightsizerv1.AuditRecord) (*rightsizerv1.AuditRecord, error) 
 		return nil, &InvalidRecordError{Field: "diff", Want: err.Error()}
 	}
 	r.Diff = diff
-	r.Reason = clip(r.GetReason(), maxReason)
+	r.Reason = plain.Line(r.GetReason(), maxReason)
 	cleanLists(r)
 	r.Sequence, r.Hash, r.PreviousHash, r.Time = 0, "", "", nil
 	return r, nil
@@ -95,39 +94,21 @@ func cleanLists(r *rightsizerv1.AuditRecord) {
 		groups = groups[:maxGroups]
 	}
 	for i := range groups {
-		groups[i] = clip(groups[i], maxName)
+		groups[i] = plain.Line(groups[i], maxName)
 	}
 	r.ActorGroups = groups
 
 	causes := r.GetCauseEventIds()
 	r.CauseEventIds = causes[:min(len(causes), maxCauses)]
 	for i := range r.CauseEventIds {
-		r.CauseEventIds[i] = clip(r.CauseEventIds[i], maxCause)
+		r.CauseEventIds[i] = plain.Line(r.CauseEventIds[i], maxCause)
 	}
 
 	evidence := make(map[string]string, min(len(r.GetEvidence()), maxEvidence))
 	for _, key := range slices.Sorted(maps.Keys(r.GetEvidence())) {
-		if name := clip(key, maxKey); name != "" && len(evidence) < maxEvidence {
-			evidence[name] = clip(r.GetEvidence()[key], maxValue)
+		if name := plain.Line(key, maxKey); name != "" && len(evidence) < maxEvidence {
+			evidence[name] = plain.Line(r.GetEvidence()[key], maxValue)
 		}
 	}
 	r.Evidence = evidence
-}
-
-// clip makes s a text of one line: valid UTF-8, control characters become spaces,
-// at most limit bytes, cut at a character.
-func clip(s string, limit int) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
-	if len(s) <= limit {
-		return s
-	}
-	for limit > 0 && !utf8.RuneStart(s[limit]) {
-		limit--
-	}
-	return s[:limit]
 }

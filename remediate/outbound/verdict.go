@@ -7,7 +7,8 @@ import (
 	"mime"
 	"net/http"
 	"strings"
-	"unicode"
+
+	"github.com/rightsizer/rightsizer/remediate/plain"
 )
 
 // Decision is what an answer says of a remediation.
@@ -53,19 +54,5 @@ func ParseVerdict(answer *Answer) (Verdict, error) {
 	default:
 		return Verdict{}, fmt.Errorf(`the answer's decision is %q; wants "approve", "veto" or "none"`, said.Decision)
 	}
-	return Verdict{Decision: said.Decision, Reason: oneLine(said.Reason)}, nil
-}
-
-// oneLine bounds a text of somebody else's.
-func oneLine(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
-	if len(s) > maxReason {
-		s = strings.ToValidUTF8(s[:maxReason], "")
-	}
-	return s
+	return Verdict{Decision: said.Decision, Reason: plain.Line(said.Reason, maxReason)}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/rightsizer/rightsizer/remediate/plain"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
 
@@ -146,11 +147,5 @@ func conditions(s *v1alpha1.RemediationStatus, to v1alpha1.RemediationState, now
 	}
 }
 
-// Cut bounds a text to bytes, at a character.
-func Cut(text string, most int) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "")
-}
+// Cut bounds a text to bytes, and makes one harmless line of it.
+func Cut(text string, most int) string { return plain.Line(text, most) }
