@@ -85,7 +85,7 @@ func evidence(s *seen, intents ...v1alpha1.Target) map[string]string {
 }
 
 func verdictText(v guard.Verdict) string {
-	return strings.TrimPrefix(v.String(), v.Guard+": ")
+	return strings.TrimPrefix(v.Evidence(), v.Guard+": ")
 }
 
 func valueText(v *v1alpha1.TargetValues) string {

@@ -48,5 +48,5 @@ func breaker(f *Facts) Verdict {
 	default:
 		v = approve("%s: a person should look", why)
 	}
-	return v.with("failed_in_a_row", row).with("failed_in_cluster", failed).with("done_in_cluster", done).with("within", f.Limits.BreakerWithin)
+	return v.with("failed_in_a_row", row).of(cluster, "failed_in_cluster", failed).of(cluster, "done_in_cluster", done).with("within", f.Limits.BreakerWithin)
 }

@@ -19,14 +19,14 @@ func budget(f *Facts) Verdict {
 	}{
 		{"workload", &f.Policy.Spec.Budgets.Workload, func(p *Past) bool { return p.WorkloadUID == f.Workload.UID }},
 		{"namespace", &f.Policy.Spec.Budgets.Namespace, func(p *Past) bool { return p.Namespace == f.Workload.Namespace }},
-		{"cluster", f.ClusterBudget, func(*Past) bool { return true }},
+		{cluster, f.ClusterBudget, func(*Past) bool { return true }},
 	} {
 		t := tally(f, s.budget.Per.Duration, s.in)
 		if refused, ok := t.refuses(f, s.name, s.budget); ok {
 			return refused
 		}
-		v = v.with(s.name+"_actions", left(t.actions(), s.budget.Actions)).
-			with(s.name+"_disruptions", left(t.disruptions(), s.budget.Disruptions))
+		v = v.of(s.name, s.name+"_actions", left(t.actions(), s.budget.Actions)).
+			of(s.name, s.name+"_disruptions", left(t.disruptions(), s.budget.Disruptions))
 	}
 	return v
 }
@@ -74,7 +74,7 @@ func (t *spent) refuses(f *Facts, scope string, b *v1alpha1.Budget) (Verdict, bo
 	if used := t.actions(); used+1 > b.Actions {
 		return t.full(b.Actions >= 1, t.frees(func(*Past) int32 { return 1 }, used+1-b.Actions),
 			"the "+scope+"'s budget of actions is used up").
-			with("actions", used).with("budget", b.Actions).with("per", t.per), true
+			of(scope, "actions", used).of(scope, "budget", b.Actions).of(scope, "per", t.per), true
 	}
 	if d.Disrupts == 0 {
 		return Verdict{}, false
@@ -82,11 +82,11 @@ func (t *spent) refuses(f *Facts, scope string, b *v1alpha1.Budget) (Verdict, bo
 	if used := t.disruptions(); used+d.Disrupts > b.Disruptions {
 		return t.full(b.Disruptions >= d.Disrupts, t.frees(func(p *Past) int32 { return p.Disruptions }, used+d.Disrupts-b.Disruptions),
 			"the "+scope+"'s budget of disruptions has no room").
-			with("disruptions", used).with("wanted", d.Disrupts).with("budget", b.Disruptions).with("per", t.per), true
+			of(scope, "disruptions", used).with("wanted", d.Disrupts).of(scope, "budget", b.Disruptions).of(scope, "per", t.per), true
 	}
 	if t.underWay+1 > b.Concurrent {
 		return t.full(b.Concurrent >= 1, time.Time{}, "too many disruptions are under way in the "+scope).
-			with("under_way", t.underWay).with("budget", b.Concurrent), true
+			of(scope, "under_way", t.underWay).of(scope, "budget", b.Concurrent), true
 	}
 	return Verdict{}, false
 }

@@ -401,3 +401,31 @@ func TestDisruptionsAreCountedByPods(t *testing.T) {
 	assert.EqualValues(t, 4, guard.FromRemediation(r).Disruptions)
 	assert.EqualValues(t, 2, three.Number("ends"))
 }
+
+// What is told of a verdict to whoever may see the workload counts nothing of other
+// namespaces; the audit's evidence does.
+func TestNumbersOfTheClusterAreEvidenceAlone(t *testing.T) {
+	t.Parallel()
+	f := raise()
+	elsewhere := func(p *guard.Past) { p.Namespace, p.WorkloadUID, p.State = "bank", "u-bank", v1alpha1.StateEscalated }
+	for i := range 7 {
+		f.History = append(f.History, past(time.Duration(i+2)*time.Minute, elsewhere))
+	}
+	f.ClusterBudget = &v1alpha1.Budget{Actions: 7, Disruptions: 7, Concurrent: 7, Per: v1alpha1.Of(time.Hour)}
+	result := guard.Ask(f)
+	require.Equal(t, "budget", result.Decisive().Guard)
+	for _, v := range result.Verdicts {
+		assert.NotContains(t, v.String(), "7", "%s counts", v.Guard)
+		if v.Guard == "breaker" || v.Guard == "budget" {
+			assert.Contains(t, v.Evidence(), " 7", v.Guard)
+		}
+	}
+	f.ClusterBudget = &v1alpha1.Budget{Actions: 77, Disruptions: 77, Concurrent: 77, Per: v1alpha1.Of(time.Hour)}
+	for _, v := range guard.Ask(f).Verdicts {
+		if v.Guard == "budget" {
+			assert.NotContains(t, v.String(), "7/77")
+			assert.Contains(t, v.String(), "namespace_actions 0/")
+			assert.Contains(t, v.Evidence(), "cluster_actions 7/77")
+		}
+	}
+}

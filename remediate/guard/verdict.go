@@ -45,7 +45,12 @@ func (o Outcome) String() string {
 }
 
 // Number is a fact that a verdict rests on.
-type Number struct{ Name, Value string }
+type Number struct {
+	Name, Value string
+	// OfCluster says that it tells of other namespaces too: it is for those who may
+	// see all.
+	OfCluster bool
+}
 
 // Verdict is what one guard says.
 type Verdict struct {
@@ -61,21 +66,29 @@ type Verdict struct {
 	Until time.Time
 }
 
-// String is the verdict in one line.
+// String is the verdict in one line, for whoever may see the workload: without the
+// numbers of the cluster.
 func (v Verdict) String() string {
-	var text strings.Builder
-	text.WriteString(v.Guard + ": " + v.Outcome.String() + ": " + v.Reason)
-	for i, n := range v.Numbers {
-		sep := ", "
-		if i == 0 {
-			sep = " ("
+	return v.text(func(n Number) bool { return !n.OfCluster })
+}
+
+// Evidence is the verdict in one line with all its numbers, for the audit.
+func (v Verdict) Evidence() string {
+	return v.text(func(Number) bool { return true })
+}
+
+func (v Verdict) text(shown func(Number) bool) string {
+	var numbers []string
+	for _, n := range v.Numbers {
+		if shown(n) {
+			numbers = append(numbers, n.Name+" "+n.Value)
 		}
-		text.WriteString(sep + n.Name + " " + n.Value)
 	}
-	if len(v.Numbers) > 0 {
-		text.WriteString(")")
+	text := v.Guard + ": " + v.Outcome.String() + ": " + v.Reason
+	if len(numbers) > 0 {
+		text += " (" + strings.Join(numbers, ", ") + ")"
 	}
-	return text.String()
+	return text
 }
 
 // Result is what all guards say.
@@ -188,6 +201,16 @@ func approve(format string, args ...any) Verdict {
 }
 
 func (v Verdict) with(name string, value any) Verdict {
-	v.Numbers = append(v.Numbers, Number{name, fmt.Sprint(value)})
+	v.Numbers = append(v.Numbers, Number{Name: name, Value: fmt.Sprint(value)})
 	return v
 }
+
+// of is with, where the scope is the cluster's for those who may see all.
+func (v Verdict) of(scope, name string, value any) Verdict {
+	v = v.with(name, value)
+	v.Numbers[len(v.Numbers)-1].OfCluster = scope == cluster
+	return v
+}
+
+// cluster is the scope of all namespaces.
+const cluster = "cluster"
