@@ -38,6 +38,7 @@ type world struct {
 	t    *testing.T
 	api  *kubetest.API
 	spec v1alpha1.PolicySpec
+	wide bool // the policy is one of the cluster
 
 	mu       sync.Mutex
 	problems []*rightsizerv1.Event
@@ -130,6 +131,11 @@ type policies struct{ w *world }
 func (p policies) Set() (*policy.Set, error) {
 	in := &v1alpha1.RightSizerPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "default", Generation: 1, UID: "uid-policy"}}
 	in.Spec.PolicySpec = p.w.spec
+	if p.w.wide {
+		all := &v1alpha1.ClusterRightSizerPolicy{ObjectMeta: metav1.ObjectMeta{Name: "all", Generation: 1, UID: "uid-all"}}
+		all.Spec.PolicySpec = p.w.spec
+		return policy.NewSet("rightsizer", []*policy.Policy{policy.FromCluster(all)}), nil
+	}
 	return policy.NewSet("rightsizer", []*policy.Policy{policy.FromNamespaced(in)}), nil
 }
 

@@ -115,7 +115,9 @@ func sentence(r *v1alpha1.Remediation, step *v1alpha1.Transition) string {
 	return text
 }
 
-// kubernetes makes Events on the workload and on the policy.
+// kubernetes makes Events on the workload and on its namespace's policy. Those on a
+// policy of the cluster would be in `default`, where whoever reads Events there would
+// be told of all namespaces.
 func (t *teller) kubernetes(r *v1alpha1.Remediation, step *v1alpha1.Transition) {
 	w := &r.Spec.Workload
 	record := announce.Object{APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.KindRemediation, Namespace: r.Namespace, Name: r.Name, UID: string(r.UID)}
@@ -127,7 +129,7 @@ func (t *teller) kubernetes(r *v1alpha1.Remediation, step *v1alpha1.Transition) 
 		Note: "Remediation " + r.Name + ": " + sentence(r, step),
 	}
 	t.say(n)
-	if p := r.Spec.Policy; p != nil {
+	if p := r.Spec.Policy; p != nil && p.Namespace != "" {
 		n.Regarding = announce.Object{APIVersion: v1alpha1.GroupVersion.String(), Kind: p.Kind, Namespace: p.Namespace, Name: string(p.Name), UID: p.UID}
 		t.say(n)
 	}

@@ -38,6 +38,26 @@ func TestKubernetesEventsTellOfTheWorkloadAndThePolicy(t *testing.T) {
 	})
 }
 
+// An Event on a policy of the cluster would be in another namespace than what it
+// tells of, where others read it.
+func TestKubernetesEventsStayInTheirNamespace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		w.wide = true
+		o := w.start("one", nil)
+		defer o.stop()
+		require.True(t, until(w.ended))
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		require.NotEmpty(t, w.notices)
+		require.Equal(t, "ClusterRightSizerPolicy", w.api.Remediations("shop")[0].Spec.Policy.Kind)
+		for _, n := range w.notices {
+			assert.Equal(t, "shop", n.Regarding.Namespace, "%s on a %s", n.Reason, n.Regarding.Kind)
+		}
+	})
+}
+
 // What is not done is told on the workload, as a warning.
 func TestKubernetesEventsTellWhatIsNotDone(t *testing.T) {
 	t.Parallel()

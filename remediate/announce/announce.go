@@ -1,5 +1,5 @@
 // Package announce writes Kubernetes Events about what remediation does, on the
-// workload and on the policy, where `kubectl describe` shows them. They are for
+// workload and on its namespace's policy, where `kubectl describe` shows them. They are for
 // people: nothing rests on them, the audit chain and the Remediation do.
 //
 // [Announcer.Say] never waits; what it is told is written 0.3 s later, so that the
