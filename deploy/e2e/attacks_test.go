@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -315,27 +317,63 @@ func bodies(t *testing.T, o *operator, asAdmin []string) {
 		assert.Less(t, grown, 5<<10, "KiB")
 	}
 
-	status, text = o.post("POST", listEvents, io.LimitReader(zeros{}, 64<<20), asAdmin...)
-	assert.Truef(t, status == http.StatusTooManyRequests || status == 0, "an endless body is broken off: %d %s", status, text)
-	begin := time.Now()
-	reader, writer := io.Pipe()
-	go func() {
-		for range 60 {
-			if _, err := writer.Write([]byte(" ")); err != nil {
-				return
-			}
-			time.Sleep(500 * time.Millisecond) // trickling is the attack
-		}
-		_ = writer.Close()
-	}()
-	status, text = o.post("POST", listEvents, reader, asAdmin...)
-	_ = reader.Close()
-	assert.Truef(t, status == http.StatusBadRequest || status == 0, "a trickled body is answered: %d %s", status, text)
-	assert.Less(t, time.Since(begin), 20*time.Second)
-	status, _ = o.post("POST", listEvents, strings.NewReader(`{}`), append([]string{"X-Long", strings.Repeat("a", 1<<20)}, asAdmin...)...)
-	assert.Truef(t, status == http.StatusRequestHeaderFieldsTooLarge || status == 0, "1 MB of headers: %d", status)
+	length := func(n int) []string { return append([]string{"Content-Length", strconv.Itoa(n)}, asAdmin...) }
+	assert.Equal(t, http.StatusTooManyRequests, o.raw("POST", listEvents, io.LimitReader(zeros{}, 64<<20), length(64<<20)...), "an endless body")
+	assert.Equal(t, http.StatusBadRequest, o.raw("POST", listEvents, trickle{t.Context()}, length(60)...), "a trickled body")
+	assert.Equal(t, http.StatusRequestHeaderFieldsTooLarge, o.raw("POST", listEvents, http.NoBody, append([]string{"X-Long", strings.Repeat("a", 1<<20)}, asAdmin...)...), "1 MB of headers")
+	nobody := []string{"Content-Length", "10", "Content-Type", "application/json"}
+	assert.Equal(t, http.StatusUnauthorized, o.raw("POST", listEvents, http.NoBody, nobody...), "a body that never comes, of nobody")
+	_, page := o.post("GET", "/", http.NoBody)
+	script := regexp.MustCompile(`/assets/index[^"]+\.js`).FindString(page)
+	require.NotEmpty(t, script, page)
+	assert.Equal(t, http.StatusOK, o.raw("GET", script, http.NoBody, nobody...), "the same for a file of the page")
 	status, text = o.post("POST", listEvents, strings.NewReader(`{"filter":{"namespace":"x"}}`), asAdmin...)
 	assert.Equal(t, http.StatusBadRequest, status, text)
+}
+
+// raw sends a request of HTTP/1.1 as it is, byte by byte, and returns the status of
+// its answer, which is read meanwhile and has to come within 20 s.
+func (o *operator) raw(method, path string, body io.Reader, header ...string) int {
+	o.t.Helper()
+	host := strings.TrimPrefix(o.url, "http://")
+	conn, err := (&net.Dialer{}).DialContext(o.t.Context(), "tcp", host)
+	require.NoError(o.t, err)
+	var head strings.Builder
+	head.WriteString(method + " " + path + " HTTP/1.1\r\nHost: " + host + "\r\n")
+	for i := 0; i < len(header); i += 2 {
+		head.WriteString(header[i] + ": " + header[i+1] + "\r\n")
+	}
+	head.WriteString("\r\n")
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		// It is broken off in the middle: that is what is tested.
+		_, _ = io.Copy(conn, io.MultiReader(strings.NewReader(head.String()), body))
+	}()
+	defer func() {
+		_ = conn.Close()
+		<-sent
+	}()
+	require.NoError(o.t, conn.SetReadDeadline(time.Now().Add(20*time.Second)))
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if !assert.NoError(o.t, err, "%s %s is answered", method, path) {
+		return 0
+	}
+	_ = res.Body.Close()
+	return res.StatusCode
+}
+
+// trickle is a body of which a byte comes each half second.
+type trickle struct{ ctx context.Context }
+
+func (s trickle) Read(p []byte) (int, error) {
+	select {
+	case <-time.After(500 * time.Millisecond): // the attack
+		p[0] = ' '
+		return 1, nil
+	case <-s.ctx.Done():
+		return 0, s.ctx.Err()
+	}
 }
 
 type zeros struct{}
@@ -354,14 +392,40 @@ func idleSockets(t *testing.T, o *operator) {
 			_ = c.Close()
 		}
 	}()
-	for range 1500 {
+	const dialed, most = 1500, 400 / 2 // of one address: see --max-connections of the caller
+	before := o.sum(t, "rightsizer_http_connections_refused_total")
+	for range dialed {
 		c, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(t.Context(), "tcp", strings.TrimPrefix(o.url, "http://"))
 		if err == nil {
 			open = append(open, c)
 		}
 	}
+	require.Len(t, open, dialed)
+	assert.Eventually(t, func() bool { return o.sum(t, "rightsizer_http_connections_refused_total")-before >= dialed-most }, patience, poll, "those beyond the cap are refused")
+	assert.LessOrEqual(t, o.sum(t, "rightsizer_http_connections"), most+10, "of which some are those of other listeners")
 	assert.Equal(t, http.StatusOK, o.status(o.metrics+"/healthz"))
 	assert.Equal(t, http.StatusOK, o.status(o.metrics+"/readyz"))
+}
+
+// sum adds up the series of a metric.
+func (o *operator) sum(t *testing.T, name string) (total int) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, o.metrics+"/metrics", http.NoBody)
+	require.NoError(t, err)
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer res.Body.Close() //nolint:errcheck // read to its end
+	text, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, name+"{"); ok {
+			fields := strings.Fields(rest)
+			value, err := strconv.ParseFloat(fields[len(fields)-1], 64)
+			require.NoError(t, err, line)
+			total += int(value)
+		}
+	}
+	return total
 }
 
 // memory reads a figure of the operator's status in KiB.
