@@ -235,6 +235,7 @@ func TestApprovalByKubectl(t *testing.T) {
 	governed(t, unbound, "approve", nil)
 	admit(t, bound)
 	allow(t, bound, "approvers", []string{"remediations/approve", "remediations/status", "remediations"}, []string{"get", "update", "patch"}, "bob")
+	allowOf(t, bound, "resizers", resizing, "bob")
 	allow(t, unbound, "approvers", []string{"remediations/approve", "remediations/status", "remediations"}, []string{"get", "update", "patch"}, "bob")
 	o := serve(t, asOperator(t)).ready()
 	approval := []byte(`{"status":{"approval":{"decision":"Approve","user":"bob","generation":1,"reason":"by kubectl"}}}`)

@@ -315,10 +315,18 @@ func admit(t *testing.T, namespaces ...string) {
 // allow gives users rights in a namespace, and waits until they hold.
 func allow(t *testing.T, namespace, name string, resources, verbs []string, users ...string) {
 	t.Helper()
+	allowOf(t, namespace, name, rbacv1.PolicyRule{APIGroups: []string{"rightsizer.dev"}, Resources: resources, Verbs: verbs}, users...)
+}
+
+// resizing is what one has to be allowed to do by oneself who approves a resize.
+var resizing = rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods/resize"}, Verbs: []string{"patch"}}
+
+func allowOf(t *testing.T, namespace, name string, rule rbacv1.PolicyRule, users ...string) {
+	t.Helper()
 	client, err := kubernetes.NewForConfig(cluster.RESTConfig())
 	require.NoError(t, err)
 	_, err = client.RbacV1().Roles(namespace).Create(t.Context(), &rbacv1.Role{
-		ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: []rbacv1.PolicyRule{{APIGroups: []string{"rightsizer.dev"}, Resources: resources, Verbs: verbs}},
+		ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: []rbacv1.PolicyRule{rule},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	bound := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Name: name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name}}
@@ -336,8 +344,9 @@ func TestApprovalIsBoundToWhoGivesIt(t *testing.T) {
 	makeNamespace(t, namespace)
 	admit(t, namespace)
 	everything := []string{"get", "list", "create", "update", "patch"}
-	allow(t, namespace, "writers", []string{"remediations", "remediations/status"}, everything, operatorUser, "alice", "bob", "carol", "mallory")
-	allow(t, namespace, "approvers", []string{"remediations/approve"}, []string{"update"}, "alice", "bob", "carol")
+	allow(t, namespace, "writers", []string{"remediations", "remediations/status"}, everything, operatorUser, "alice", "bob", "carol", "dave", "mallory")
+	allowOf(t, namespace, "resizers", resizing, "alice", "bob", "carol", "mallory")
+	allow(t, namespace, "approvers", []string{"remediations/approve"}, []string{"update"}, "alice", "bob", "carol", "dave")
 
 	in := func(user string) dynamic.ResourceInterface {
 		return as(t, user).Resource(remediations).Namespace(namespace)
@@ -363,6 +372,7 @@ func TestApprovalIsBoundToWhoGivesIt(t *testing.T) {
 	for _, c := range []struct{ name, user, status, want string }{
 		{"in another's name", "mallory", approval("Approve", "bob", 1), "status.approval.user must be your own name, mallory"},
 		{"without the right", "mallory", approval("Approve", "mallory", 1), "mallory may not approve here: the right update on remediations/approve"},
+		{"what he may not do by himself", "dave", approval("Approve", "dave", 1), "you may not do by yourself what you would approve: the rights needed here are patch on pods/resize"},
 		{"what was not looked at", "bob", approval("Approve", "bob", 2), "status.approval.generation must be 1"},
 		{"another field", "bob", `{"state":"Approved"}`, "nothing of the status but approval can be written"},
 		{"another field beside it", "bob", `{"message":"","approval":{"decision":"Approve","user":"bob","generation":1}}`, "nothing of the status but approval can be written"},

@@ -438,6 +438,7 @@ func repairs(t *testing.T, config, auto, asked string) {
 	governed(t, asked, "approve", nil)
 	workloadsByHand(t, auto)
 	admit(t, asked)
+	allowOf(t, asked, "resizers", resizing, "bob")
 	allow(t, asked, "approvers", []string{"remediations/approve", "remediations/status", "remediations"}, []string{"get", "update", "patch"}, "bob")
 	o.leads()
 
