@@ -48,11 +48,12 @@ export function RemediationView() {
 function Details({ remediation }: { remediation: Remediation }) {
   const now = useNow(1000);
   const { namespace, workload, container, action, message } = remediation;
-  const { data } = useQuery(
+  const query = useQuery(
     WorkloadService.method.getWorkload,
     { namespace, kind: workload?.kind ?? "", name: workload?.name ?? "" },
-    { enabled: workload !== undefined, retry: false },
+    { enabled: workload !== undefined, retry: false, refetchInterval: 5000 },
   );
+  const { data } = query;
   // Against what is in force, as long as that is what was there before.
   const list = changes(
     remediation,
@@ -88,7 +89,7 @@ function Details({ remediation }: { remediation: Remediation }) {
           <TargetTable remediation={remediation} />
         </div>
         <div className="flex min-w-0 flex-col gap-4">
-          <RiskCard remediation={remediation} problems={data?.problems ?? []} />
+          <RiskCard remediation={remediation} problems={data?.problems} error={query.error} />
           <RemediationFacts remediation={remediation} now={now} />
         </div>
       </div>

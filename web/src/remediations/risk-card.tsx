@@ -1,18 +1,21 @@
 import type { Event } from "@rightsizer/api/event";
 import type { Remediation } from "@rightsizer/api/remediation";
+import { explain } from "../api/failure";
 import { plural } from "../format/quantity";
 import { Card } from "../ui/card";
-import { CheckIcon, WarningIcon } from "../ui/icons";
+import { WarningIcon } from "../ui/icons";
+import { SkeletonRows } from "../ui/skeleton";
 import { Untrusted } from "../ui/untrusted";
 import { RiskBadge } from "./states";
 
 interface Props {
   remediation: Remediation;
-  problems: readonly Event[];
+  problems: readonly Event[] | undefined; // of its workload; undefined while not known
+  error: unknown; // why they are not known, or no longer
 }
 
 // Why it is as risky as it is, and whether a disruption budget stands against it.
-export function RiskCard({ remediation: { risk, riskReasons }, problems }: Props) {
+export function RiskCard({ remediation: { risk, riskReasons, workload }, problems, error }: Props) {
   return (
     <Card title="Risk" aside={<RiskBadge risk={risk} />}>
       <div className="flex flex-col gap-2 p-3">
@@ -27,9 +30,29 @@ export function RiskCard({ remediation: { risk, riskReasons }, problems }: Props
             ))}
           </ul>
         )}
-        <Budgets problems={problems} />
+        {workload && (
+          <div className="flex flex-col gap-1 border-t border-line pt-2">
+            {error !== null && <Unknown error={error} stale={problems !== undefined} />}
+            {problems ? (
+              <Budgets problems={problems} />
+            ) : (
+              error === null && <SkeletonRows what="the disruption budgets" rows={1} />
+            )}
+          </div>
+        )}
       </div>
     </Card>
+  );
+}
+
+function Unknown({ error, stale }: { error: unknown; stale: boolean }) {
+  const { title } = explain(error);
+  return (
+    <p role="status" className="text-warning">
+      {stale
+        ? `Disruption budgets are not up to date: ${title.toLowerCase()}.`
+        : `Whether a PodDisruptionBudget stands against it is not known: ${title.toLowerCase()}.`}
+    </p>
   );
 }
 
@@ -39,13 +62,13 @@ function Budgets({ problems }: { problems: readonly Event[] }) {
   );
   if (blocking.length === 0)
     return (
-      <p className="flex gap-2 border-t border-line pt-2 text-soft">
-        <CheckIcon className="mt-0.5 size-4 text-good" />
-        No PodDisruptionBudget of this workload is known to be used up.
+      <p className="text-soft">
+        No PodDisruptionBudget of this workload is told to be used up. That is told only after ten
+        minutes without an eviction left; what was left when this was planned is among the reasons.
       </p>
     );
   return (
-    <ul className="flex flex-col gap-1 border-t border-line pt-2">
+    <ul className="flex flex-col gap-1">
       {blocking.map(({ id, name, pdb }) => (
         <li key={id} className="flex gap-2 text-warning">
           <WarningIcon className="mt-0.5 size-4" />
