@@ -3,6 +3,7 @@ import { WorkloadService } from "@rightsizer/api/workload_service";
 import { keepPreviousData } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useDeferredValue, useEffect, useId, useState } from "react";
+import { explain } from "../api/failure";
 import { visible } from "../format/visible";
 import { SearchIcon, WorkloadIcon } from "../ui/icons";
 import { useModal } from "../ui/use-modal";
@@ -23,7 +24,7 @@ export function Palette({ close }: { close: () => void }) {
   const dialog = useModal();
   const [text, setText] = useState("");
   const [active, setActive] = useState(0);
-  const commands = useCommands(text);
+  const { commands, note } = useCommands(text);
   const at = Math.min(active, commands.length - 1);
   const option = (index: number) => `${id}-${index}`;
 
@@ -94,11 +95,9 @@ export function Palette({ close }: { close: () => void }) {
           </li>
         ))}
       </ul>
-      {commands.length === 0 && (
-        <p role="status" className="px-4 pb-4 text-soft">
-          Nothing by that name that you may read.
-        </p>
-      )}
+      <p role="status" className="px-4 text-soft not-empty:py-2">
+        {note}
+      </p>
       <p className="flex flex-wrap gap-x-4 gap-y-1 border-t border-line px-3 py-2 text-xs text-soft">
         <span>↑ ↓ choose</span>
         <span>Enter go</span>
@@ -108,13 +107,15 @@ export function Palette({ close }: { close: () => void }) {
   );
 }
 
-function useCommands(text: string): Command[] {
+// The commands by that name, and what there is to say of them.
+function useCommands(text: string): { commands: Command[]; note: string } {
   const navigate = useNavigate();
-  const wanted = useDeferredValue(text.trim().toLowerCase());
-  const { data } = useQuery(
+  const wanted = text.trim().toLowerCase();
+  const asked = useDeferredValue(wanted);
+  const { data, error, isPlaceholderData, isPending } = useQuery(
     WorkloadService.method.listWorkloads,
-    { nameContains: wanted.slice(0, 253), pageSize: 12, allowedOnly: true },
-    { enabled: wanted.length >= 2, placeholderData: keepPreviousData, retry: false },
+    { nameContains: asked.slice(0, 253), pageSize: 12, allowedOnly: true },
+    { enabled: asked.length >= 2, placeholderData: keepPreviousData, retry: false },
   );
   const fixed: Command[] = [
     ...views.map(({ to, name, Icon }) => ({
@@ -132,9 +133,7 @@ function useCommands(text: string): Command[] {
       run: () => applyTheme(theme),
     })),
   ];
-  const found = fixed.filter(({ name }) => name.toLowerCase().includes(wanted));
-  if (wanted.length < 2) return found;
-  const workloads = (data?.workloads ?? []).map(({ namespace, ref }) => ({
+  const found = (data?.workloads ?? []).map(({ namespace, ref }) => ({
     key: `${namespace}/${ref?.kind}/${ref?.name}`,
     name: ref?.name ?? "",
     hint: `${ref?.kind} in ${namespace}`,
@@ -145,5 +144,14 @@ function useCommands(text: string): Command[] {
         params: { namespace, kind: ref?.kind ?? "", name: ref?.name ?? "" },
       }),
   }));
-  return [...found, ...workloads];
+  const withWorkloads = wanted.length >= 2;
+  // What is there may be the answer to an earlier text.
+  const commands = [...fixed, ...(withWorkloads ? found : [])].filter(({ name }) =>
+    name.toLowerCase().includes(wanted),
+  );
+  if (withWorkloads && error)
+    return { commands, note: `Workloads are not shown: ${explain(error).title.toLowerCase()}.` };
+  if (withWorkloads && (isPending || isPlaceholderData || asked !== wanted))
+    return { commands, note: "Looking for workloads" };
+  return { commands, note: commands.length === 0 ? "Nothing by that name that you may read." : "" };
 }

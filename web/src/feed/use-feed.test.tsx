@@ -108,6 +108,21 @@ test("a tab hidden for long gives its stream back and resumes where it was", asy
   expect(feed.result.current.state.note).toEqual({ kind: "resumed" });
 });
 
+test("a network that is back wakes no parked tab, and reopens the stream of a tab in use", async () => {
+  const feed = follow({});
+  await settle(200);
+  act(() => void window.dispatchEvent(new Event("online")));
+  await settle(200);
+  expect(feed.asked).toHaveLength(2);
+  show("hidden");
+  await settle(parkAfter);
+  act(() => void window.dispatchEvent(new Event("online")));
+  await settle(200);
+  expect(feed.asked).toHaveLength(2);
+  expect(feed.open()).toBe(0);
+  expect(feed.result.current.state.connection).toEqual({ state: "parked" });
+});
+
 test("a tab hidden for a moment keeps it", async () => {
   const feed = follow({});
   await settle(200);

@@ -71,7 +71,12 @@ export function useFeed(filter: FeedFilter): Feed {
     dispatch({ do: "restart" });
     run();
     restart.current = run;
-    const forget = watchTab({ park, resume: () => current ?? run(), online: run });
+    const forget = watchTab({
+      park,
+      resume: () => current ?? run(),
+      // A parked tab stays parked: nothing would park it again while it is hidden.
+      online: () => current && run(),
+    });
     return () => {
       forget();
       current?.abort();
