@@ -4,6 +4,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 // mixed up: no connection is not "denied", and neither is "nothing there".
 export type FailureKind =
   | "unreachable"
+  | "slow"
   | "starting"
   | "unauthenticated"
   | "denied"
@@ -29,6 +30,11 @@ const words: Record<FailureKind, Pick<Failure, "title" | "advice" | "passing">> 
     title: "No connection to the operator",
     advice:
       "Check that the operator runs and that the network, port-forward or ingress to it is up. The page keeps trying.",
+    passing: true,
+  },
+  slow: {
+    title: "The operator takes too long over this",
+    advice: "It is busy, or what it asks in the cluster is. The page keeps trying.",
     passing: true,
   },
   starting: {
@@ -91,11 +97,20 @@ export function explain(reason: unknown): Failure {
   return failure(kindOf(error), error.cause instanceof TypeError ? "" : error.rawMessage);
 }
 
+// explainOffered is explain for a call that every operator offers: that there is no
+// such thing is then the word of a proxy which has no operator behind it, as for a
+// moment in a roll-out.
+export function explainOffered(reason: unknown): Failure {
+  const why = explain(reason);
+  return why.kind === "absent" ? failure("unreachable", why.detail) : why;
+}
+
 function kindOf(error: ConnectError): FailureKind {
   switch (error.code) {
     case Code.Unavailable:
       return "starting";
     case Code.DeadlineExceeded:
+      return "slow";
     case Code.Canceled:
       return "unreachable";
     // An etag that is no longer right, by AIP-154.

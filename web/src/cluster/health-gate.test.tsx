@@ -92,6 +92,17 @@ test("whoever may not see the health still sees the view", async () => {
   expect(server.asked()).toBe(1); // a no is not asked for every second
 });
 
+test("a proxy that knows no operator for a moment is no operator without health", async () => {
+  const server = show({ state: HealthState.OK });
+  await settle(10);
+  server.set(Code.Unimplemented);
+  await settle(6000);
+  expect(screen.getByRole("alert").textContent).toContain("No answer from the operator since");
+  server.set({ state: HealthState.OK });
+  await settle(1100);
+  expect(screen.queryByRole("alert")).toBeNull();
+});
+
 test("no answer at all is no connection, not an empty page", async () => {
   show(Code.Unavailable);
   await settle(10);

@@ -1,7 +1,7 @@
 import { useQuery } from "@connectrpc/connect-query";
 import { type ComponentHealth, HealthState } from "@rightsizer/api/cluster";
 import { ClusterService, type GetHealthResponse } from "@rightsizer/api/cluster_service";
-import { explain, type Failure } from "../api/failure";
+import { explainOffered, type Failure } from "../api/failure";
 
 const whileStarting = 1000;
 const onceWell = 5000;
@@ -24,7 +24,7 @@ export function useHealth(): Health {
     {
       retry: false, // asking again is what it does anyhow
       refetchInterval: ({ state }) => {
-        if (state.error && !explain(state.error).passing) return whileDenied;
+        if (state.error && !explainOffered(state.error).passing) return whileDenied;
         return state.status === "success" && state.data?.state === HealthState.OK
           ? onceWell
           : whileStarting;
@@ -33,7 +33,7 @@ export function useHealth(): Health {
   );
   return {
     answer: query.data,
-    failure: query.error ? explain(query.error) : undefined,
+    failure: query.error ? explainOffered(query.error) : undefined,
     answeredAt: query.dataUpdatedAt,
     ask: () => void query.refetch(),
   };

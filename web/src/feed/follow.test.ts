@@ -164,6 +164,24 @@ test("denied is denied: it is neither retried nor called a lost connection", asy
   await run.done;
 });
 
+test("a proxy that knows no operator for a moment does not end the feed", async () => {
+  const run = start([
+    async function* () {
+      yield* [];
+      throw new ConnectError("HTTP 404", Code.Unimplemented);
+    },
+    async function* (_, signal) {
+      yield openedAs("resumed");
+      await ended(signal);
+    },
+  ]);
+  await settle();
+  expect(last(run.states)).toMatchObject({ state: "waiting", failure: { kind: "unreachable" } });
+  await settle(500);
+  expect(last(run.states)).toEqual({ state: "live" });
+  run.stop();
+});
+
 test("the end that the server announces is resumed from the position it gave", async () => {
   const run = start([
     async function* () {

@@ -2,7 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Client } from "@connectrpc/connect";
 import type { EventService, StreamEventsResponse } from "@rightsizer/api/event_service";
 import type { EventFilterSchema } from "@rightsizer/api/filter";
-import { explain, type Failure, failure } from "../api/failure";
+import { explainOffered, type Failure, failure } from "../api/failure";
 import { backoff } from "./backoff";
 import type { Connection, Received } from "./feed-state";
 
@@ -91,7 +91,7 @@ async function once(options: FollowOptions): Promise<Failure> {
   } catch (reason) {
     if (silence.signal.aborted)
       return failure("unreachable", `Nothing came for ${silenceLimit / 1000} s.`);
-    return explain(reason);
+    return explainOffered(reason);
   }
 }
 

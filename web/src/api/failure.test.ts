@@ -1,0 +1,23 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { expect, test } from "vitest";
+import { explain, explainOffered } from "./failure";
+
+test("an answer that takes too long is not a lost connection", () => {
+  const late = explain(new ConnectError("late", Code.DeadlineExceeded));
+  expect(late).toMatchObject({ kind: "slow", passing: true });
+  expect(
+    explain(new ConnectError("x", Code.Internal, undefined, undefined, new TypeError())),
+  ).toEqual(expect.objectContaining({ kind: "unreachable", detail: "" }));
+});
+
+test("what every operator offers is never missing for good", () => {
+  const none = new ConnectError("HTTP 404", Code.Unimplemented);
+  expect(explain(none)).toMatchObject({ kind: "absent", passing: false });
+  expect(explainOffered(none)).toMatchObject({
+    kind: "unreachable",
+    passing: true,
+    detail: "HTTP 404",
+  });
+  const denied = new ConnectError("no", Code.PermissionDenied);
+  expect(explainOffered(denied)).toEqual(explain(denied));
+});
