@@ -117,6 +117,34 @@ func TestTheProductLearnsFromAnOOMKill(t *testing.T) {
 	assert.Less(t, tallies[0].Figures().MemoryLimitToUsage, 1.4)
 }
 
+// An OOM kill puts memory into force alone: what was proposed of CPU then is not what
+// holds the next change back.
+func TestWhatWasNotDoneIsNotAChange(t *testing.T) {
+	t.Parallel()
+	const step = 300
+	sizer := backtest.Product(recommend.DefaultSettings())()
+	at := int64(1_704_067_200)
+	observe := func(hours int, cpu float64) {
+		for range hours * 3600 / step {
+			at += step
+			sizer.Observe(at, cpu, 100<<20)
+		}
+	}
+	observe(24, 1000)
+	cpu, memory := sizer.Size(at, 0, 0)
+	require.Positive(t, cpu)
+	observe(200, 100)
+	lower, _ := sizer.Size(at, cpu, memory) // as after an OOM kill: it is not done
+	require.Positive(t, lower)
+	require.Less(t, lower, cpu)
+	observe(1, 100)
+	again, _ := sizer.Size(at, cpu, memory)
+	assert.Positive(t, again, "nothing was changed, so nothing is held")
+	observe(12, 10)
+	held, _ := sizer.Size(at, again, memory)
+	assert.Zero(t, held)
+}
+
 func TestTheKeysOfTheJSON(t *testing.T) {
 	t.Parallel()
 	raw, err := json.Marshal(backtest.Figures{})

@@ -173,9 +173,22 @@ func (w *walker) score(cpu, memory float64, killed bool, day int) {
 
 // product is the recommender as the operator runs it.
 type product struct {
-	settings                  recommend.Settings
-	sketch                    usage.Sketch
-	cpuChanged, memoryChanged time.Time
+	settings    recommend.Settings
+	sketch      usage.Sketch
+	cpu, memory inForce
+}
+
+// inForce is one resource as it was seen last, and since when. What was proposed is in
+// force once it is seen: not all of it is done.
+type inForce struct {
+	amount            float64
+	proposed, changed time.Time
+}
+
+func (f *inForce) see(amount float64) {
+	if amount != f.amount {
+		f.amount, f.changed = amount, f.proposed
+	}
 }
 
 // Product returns Sizers that follow the recommender: what it says is due is
@@ -192,16 +205,18 @@ func (p *product) OOM(t int64, limitBytes float64) { p.sketch.ObserveOOM(t, limi
 
 func (p *product) Size(t int64, cpuMillis, memoryBytes float64) (cpu, memory float64) {
 	now := time.Unix(t, 0)
+	p.cpu.see(cpuMillis)
+	p.memory.see(memoryBytes)
 	size := object.Resources{CPUMillis: int64(cpuMillis), MemoryBytes: int64(memoryBytes)}
 	r := p.settings.Recommend(&recommend.Input{
-		Now: now, Sketch: &p.sketch, CPUChanged: p.cpuChanged, MemoryChanged: p.memoryChanged,
+		Now: now, Sketch: &p.sketch, CPUChanged: p.cpu.changed, MemoryChanged: p.memory.changed,
 		Current: object.Allotment{Requests: size, Limits: object.Resources{MemoryBytes: size.MemoryBytes}},
 	})
 	if r.ChangeCPU {
-		cpu, p.cpuChanged = float64(r.Requests.CPUMillis), now
+		cpu, p.cpu.proposed = float64(r.Requests.CPUMillis), now
 	}
 	if r.ChangeMemory {
-		memory, p.memoryChanged = float64(r.Limits.MemoryBytes), now
+		memory, p.memory.proposed = float64(r.Limits.MemoryBytes), now
 	}
 	return cpu, memory
 }
