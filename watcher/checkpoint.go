@@ -27,9 +27,13 @@ const (
 	// checkpointBytes is below what etcd takes (1.5 MiB) and a ConfigMap may hold
 	// (1 MiB).
 	checkpointBytes = 900 << 10
-	checkpointEvery = 15 * time.Minute
-	checkpointLabel = "rightsizer.dev/usage-checkpoint"
-	checkpointKey   = "sketches"
+	// checkpointSketches is how many bytes of sketches fit into all shards:
+	// encoded, an entry takes at most three quarters of what it does in memory, and a
+	// shard may have an eighth more of them than the others.
+	checkpointSketches = 32 << 20
+	checkpointEvery    = 15 * time.Minute
+	checkpointLabel    = "rightsizer.dev/usage-checkpoint"
+	checkpointKey      = "sketches"
 	// checkpointWait bounds what restoring may hold up at the start, and writing at
 	// the end.
 	checkpointWait = 10 * time.Second

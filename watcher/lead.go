@@ -132,6 +132,12 @@ func (w *Watcher) layDown() {
 		s.mu.Unlock()
 		w.tellSource(&s.mu, &s.state)
 	}
+	if p := &m.past; p.prometheus != nil {
+		p.mu.Lock()
+		p.state.DownSince, p.state.Failed, p.state.Cause = 0, 0, ""
+		p.mu.Unlock()
+		w.tellSource(&p.mu, &p.state)
+	}
 }
 
 // kills are what is known of OOM kills, the latest few of each container.

@@ -36,7 +36,8 @@ type UsageOptions struct {
 	// Prometheus is asked, once after the start, for what was measured before.
 	// Default: nobody is.
 	Prometheus *source.PrometheusOptions
-	// SketchBytes bounds what recommendations are made from. Default 8 MiB.
+	// SketchBytes bounds what recommendations are made from; at most 32 MiB with
+	// CheckpointNamespace, for no more can be kept. Default 8 MiB.
 	SketchBytes int64
 	// HistoryBytes bounds the history that QueryMetrics answers from. Default 6 MiB.
 	HistoryBytes int64
@@ -88,6 +89,8 @@ func (o *UsageOptions) validate() error {
 	within("Interval", o.Interval)
 	within("DetailInterval", o.DetailInterval)
 	check(o.SketchBytes >= usage.MinBookBytes, "SketchBytes is %d, must be at least %d", o.SketchBytes, usage.MinBookBytes)
+	check(o.CheckpointNamespace == "" || o.SketchBytes <= checkpointSketches,
+		"SketchBytes is %d, must be at most %d where what is measured is kept over a restart: checkpoints hold no more", o.SketchBytes, checkpointSketches)
 	check(o.HistoryBytes >= history.MinBytes, "HistoryBytes is %d, must be at least %d", o.HistoryBytes, history.MinBytes)
 	check(len(o.CheckpointNamespace) <= 63, "CheckpointNamespace has %d bytes, at most 63 are allowed", len(o.CheckpointNamespace))
 	check(len(o.DaemonSetNodeLabel) <= 317, "DaemonSetNodeLabel has %d bytes, at most 317 are allowed", len(o.DaemonSetNodeLabel))

@@ -269,6 +269,10 @@ func (w *Watcher) onePast(ctx context.Context, q source.PastQuery, take func(*so
 func (w *Watcher) tellPast(namespace string, err error) {
 	p, now := &w.usage.past, w.opts.Clock.Now()
 	p.mu.Lock()
+	if w.usage.idle.Load() { // The lead was lost meanwhile; see roundOver.
+		p.mu.Unlock()
+		return
+	}
 	p.state.Targets, p.state.Failed = 1, 0
 	if err == nil {
 		p.state.DownSince, p.state.Cause = 0, ""

@@ -147,6 +147,23 @@ func TestAPastThatCannotBeReadIsTold(t *testing.T) {
 	})
 }
 
+// That Prometheus is down is no longer told by whoever does not ask it any more.
+func TestADownPrometheusEndsWithTheLead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{pods: []string{"web-1"}, down: true}
+		var leads atomic.Bool
+		leads.Store(true)
+		r, _ := remembering(t, m, func(o *watcher.Options) { o.Usage.Leading = leads.Load })
+		defer r.stop()
+		r.pass(3 * time.Minute)
+		require.Equal(t, []string{"OPENED system.usage_source_down SEVERITY_WARNING"}, r.out.types("system."))
+		leads.Store(false)
+		r.pass(10 * time.Minute)
+		assert.Equal(t, []string{"RESOLVED system.usage_source_down SEVERITY_INFO"}, r.out.types("system."))
+		assert.Equal(t, rightsizerv1.HealthState_HEALTH_STATE_OK, r.component("usage/prometheus").GetState())
+	})
+}
+
 // What a checkpoint restored is not counted a second time.
 func TestARestoredPastIsNotReadAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -300,4 +300,9 @@ func TestUsageOptionsAreChecked(t *testing.T) {
 	for _, want := range []string{`Sources has "guess"`, `Sources has "metrics-api" twice`, "Interval is 1ms", "SketchBytes is 5"} {
 		require.ErrorContains(t, err, want, fmt.Sprint(err))
 	}
+	_, err = watcher.New(watcher.Options{
+		Config: shop().Config(), Publisher: &recorder{t: t},
+		Usage: watcher.UsageOptions{Sources: []string{"metrics-api"}, SketchBytes: 64 << 20, CheckpointNamespace: "rightsizer-system"},
+	})
+	require.ErrorContains(t, err, "SketchBytes is 67108864, must be at most 33554432")
 }

@@ -12,8 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// proxying is the right to nodes/proxy in any of the forms that a manifest has.
-var proxying = regexp.MustCompile(`nodes/(proxy|\*)|\bresources:\s*\[?\s*"?\*`)
+// proxying is the right to nodes/proxy in any of the forms that a manifest has: by its
+// name, and by a * in a list of resources on one line or on several.
+var proxying = regexp.MustCompile(`(?m)nodes/(proxy|\*)|\bresources"?: *(\[[^]\n]*["']\*["']|["']?\*|\n( *- +[^\n]*\n)*? *- +["']?\*["']? *$)`)
 
 // No manifest that is shipped gives the operator nodes/proxy, which is exec into
 // every pod, wherever its role may stand.
@@ -36,14 +37,23 @@ func TestNoRoleReachesIntoNodes(t *testing.T) {
 				return err
 			}
 			seen++
-			for n, line := range strings.Split(string(raw), "\n") {
-				assert.NotRegexp(t, proxying, line, "%s:%d", path, n+1)
+			if at := proxying.FindIndex(raw); at != nil {
+				t.Errorf("%s:%d: %s", path, 1+strings.Count(string(raw[:at[0]]), "\n"), raw[at[0]:at[1]])
 			}
 			return nil
 		}))
 	}
 	assert.Positive(t, seen)
 	assert.Regexp(t, proxying, `resources: ["nodes/proxy"]`)
-	assert.Regexp(t, proxying, `resources: ["*"]`)
-	assert.NotRegexp(t, proxying, `resources: ["nodes/metrics", "nodes/stats"]`)
+	for _, granting := range []string{
+		`resources: ["*"]`, `resources: ['*']`, `resources: ["pods", "*"]`, `resources: "*"`, `{"resources": ["*"]}`,
+		"resources:\n  - \"*\"\n", "resources:\n- '*'\n", "  resources:\n    - pods\n    - \"*\"\n    verbs: [get]\n", "resources:\n  - nodes/*\n",
+	} {
+		assert.Regexp(t, proxying, granting)
+	}
+	for _, harmless := range []string{
+		`resources: ["nodes/metrics", "nodes/stats"]`, "resources:\n  - pods\napiVersions:\n  - '*'\n", "apiVersions: [\"*\"]\nresources: [pods]\n",
+	} {
+		assert.NotRegexp(t, proxying, harmless)
+	}
 }

@@ -11,9 +11,13 @@ import (
 	"github.com/rightsizer/rightsizer/watcher/object"
 )
 
-// javaOptions are the variables that JVMs, and the scripts that start them, read
-// options from.
-var javaOptions = []string{"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "JAVA_OPTS"}
+// The variables that JVMs, and the scripts that start them, read options from. A JVM
+// takes JAVA_TOOL_OPTIONS, then the command line, which JDK_JAVA_OPTIONS and JAVA_OPTS
+// come in front of, then _JAVA_OPTIONS; the last flag holds.
+var (
+	javaBefore = []string{"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "JAVA_OPTS"}
+	javaAfter  = []string{"_JAVA_OPTIONS"}
+)
 
 // maxOptions bounds the text of one value that is looked through.
 const maxOptions = 16 << 10
@@ -23,25 +27,32 @@ const maxOptions = 16 << 10
 // elsewhere (valueFrom) are not seen. nil where none is set.
 func runtimeOf(c *corev1.Container) *object.Runtime {
 	var r object.Runtime
-	for i := range c.Env {
-		e := &c.Env[i]
-		switch {
-		case e.Name == "GOMEMLIMIT":
-			r.GoMemLimitBytes = goMemLimit(e.Value)
-		case slices.Contains(javaOptions, e.Name):
-			javaFlags(&r, e.Value)
-		}
+	r.GoMemLimitBytes = goMemLimit(variable(c, "GOMEMLIMIT"))
+	for _, name := range javaBefore {
+		javaFlags(&r, variable(c, name))
 	}
-	// The command line comes after the variables, and the last flag holds.
 	for _, text := range [][]string{c.Command, c.Args} {
 		for _, arg := range text {
 			javaFlags(&r, arg)
 		}
 	}
+	for _, name := range javaAfter {
+		javaFlags(&r, variable(c, name))
+	}
 	if r == (object.Runtime{}) {
 		return nil
 	}
 	return &r
+}
+
+// variable of a container; of several of a name the last holds.
+func variable(c *corev1.Container, name string) string {
+	for _, e := range slices.Backward(c.Env) {
+		if e.Name == name {
+			return e.Value
+		}
+	}
+	return ""
 }
 
 // javaFlags finds -Xmx and -XX:MaxRAMPercentage in a text of options.

@@ -35,6 +35,10 @@ func TestMemorySettingsOfPrograms(t *testing.T) {
 		{JVMHeapBytes: 2 << 30, JVMRAMPercent: 75.5}: env("JAVA_TOOL_OPTIONS", "-XX:MaxRAMPercentage=75.5 -Xmx1g -Xmx2G"),
 		{JVMHeapBytes: 3 << 20}:                      {Command: []string{"java", "-Xmx3145728", "-jar", "a.jar"}},
 		{JVMHeapBytes: 4 << 30}:                      {Env: []corev1.EnvVar{{Name: "JAVA_OPTS", Value: "-Xmx1g"}}, Args: []string{"exec java -Xmx4g -jar a.jar"}},
+		// _JAVA_OPTIONS has the last word, JAVA_TOOL_OPTIONS the first, in whatever order
+		// they stand.
+		{JVMHeapBytes: 6 << 30}: {Env: []corev1.EnvVar{{Name: "_JAVA_OPTIONS", Value: "-Xmx6g"}, {Name: "JAVA_TOOL_OPTIONS", Value: "-Xmx1g"}}, Args: []string{"java -Xmx4g"}},
+		{JVMHeapBytes: 9 << 30}: {Env: []corev1.EnvVar{{Name: "JDK_JAVA_OPTIONS", Value: "-Xmx9g"}, {Name: "JAVA_TOOL_OPTIONS", Value: "-Xmx1g"}}},
 	} {
 		assert.Equal(t, want, runtimeOf(t, c).Containers[0].Runtime)
 	}

@@ -150,6 +150,23 @@ func TestTwiceTheUseIsTwiceTheSize(t *testing.T) {
 	})
 }
 
+// A rare peak is paid for up to what a kill costs: the level is monotone in the use as
+// a whole, not in a single window.
+func TestARarePeakIsPaidForUpToAPoint(t *testing.T) {
+	t.Parallel()
+	level := func(peak float64) float64 {
+		s := observed(10*24, flat(100), func(h int) float64 {
+			if h == 6 {
+				return peak * (1 << 30)
+			}
+			return 1 << 30
+		})
+		return recommend.Recommend(input(s)).Memory.Level / (1 << 30)
+	}
+	assert.InDelta(t, 1.3, level(1.3), 0.01)
+	assert.InDelta(t, 1, level(4), 0.01)
+}
+
 func TestMoreUseIsNeverALowerMaximum(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

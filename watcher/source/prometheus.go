@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -123,11 +124,12 @@ func (q *PastQuery) expression() string {
 }
 
 // Past asks, and hands over series by series; the series is used again. Where the
-// answer is too large it asks for halves of the time, down to an hour.
+// answer is too large, or the question too heavy, it asks for halves of the time, down
+// to an hour.
 func (p *Prometheus) Past(ctx context.Context, q PastQuery, take func(*Past)) error {
 	err := p.past(ctx, &q, take)
 	span := q.End.Sub(q.Start)
-	if !errors.Is(err, ErrTooLarge) || span <= time.Hour {
+	if err == nil || ctx.Err() != nil || !tooMuch(err) || span <= time.Hour {
 		return err
 	}
 	early, late := q, q
@@ -137,6 +139,23 @@ func (p *Prometheus) Past(ctx context.Context, q PastQuery, take func(*Past)) er
 		return err
 	}
 	return p.Past(ctx, late, take)
+}
+
+// tooMuch says that less of the same may be answered: what came is too large, or the
+// server gave up (422 is its limit on samples, 503 and 504 its time, or that of a proxy
+// before it), or did not answer in time.
+func tooMuch(err error) bool {
+	if status, ok := errors.AsType[*StatusError](err); ok {
+		switch status.Code {
+		case http.StatusUnprocessableEntity, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+			return true
+		}
+	}
+	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
+		return false // Nobody is there.
+	}
+	timeout, ok := errors.AsType[net.Error](err)
+	return errors.Is(err, ErrTooLarge) || ok && timeout.Timeout()
 }
 
 func (p *Prometheus) past(ctx context.Context, q *PastQuery, take func(*Past)) error {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -98,6 +99,47 @@ func TestATooLargePastIsAskedForInHalves(t *testing.T) {
 	}
 	_, err = past(t, p, pastOf("huge"))
 	require.ErrorIs(t, err, ErrTooLarge)
+}
+
+// What is too heavy for the server is asked for in halves as well; what it refuses for
+// another reason is not.
+func TestATooHeavyPastIsAskedForInHalves(t *testing.T) {
+	for name, c := range map[string]struct {
+		refuse func(w http.ResponseWriter, gone <-chan struct{})
+		asked  int
+	}{
+		"samples":     {func(w http.ResponseWriter, _ <-chan struct{}) { w.WriteHeader(http.StatusUnprocessableEntity) }, 7},
+		"time":        {func(w http.ResponseWriter, _ <-chan struct{}) { w.WriteHeader(http.StatusServiceUnavailable) }, 7},
+		"proxy":       {func(w http.ResponseWriter, _ <-chan struct{}) { w.WriteHeader(http.StatusGatewayTimeout) }, 7},
+		"no answer":   {func(_ http.ResponseWriter, gone <-chan struct{}) { <-gone }, 7},
+		"not allowed": {func(w http.ResponseWriter, _ <-chan struct{}) { w.WriteHeader(http.StatusForbidden) }, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked atomic.Int64
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				asked.Add(1)
+				start, _ := strconv.ParseInt(r.FormValue("start"), 10, 64)
+				end, _ := strconv.ParseInt(r.FormValue("end"), 10, 64)
+				if end-start > 7*3600 {
+					c.refuse(w, r.Context().Done())
+					return
+				}
+				_, _ = fmt.Fprintf(w, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"pod":"p","container":"c"},"values":[[%d,"1"]]}]}}`, start)
+			}))
+			defer server.Close()
+			p, err := NewPrometheus(PrometheusOptions{URL: server.URL, PerSecond: 100, Timeout: 300 * time.Millisecond})
+			require.NoError(t, err)
+			defer p.Close()
+			got, err := past(t, p, pastOf("shop"))
+			if c.asked == 1 {
+				require.Error(t, err)
+			} else {
+				require.NoError(t, err)
+				assert.Len(t, got, 4)
+			}
+			assert.EqualValues(t, c.asked, asked.Load())
+		})
+	}
 }
 
 func TestWhatPrometheusRefusesIsSaid(t *testing.T) {

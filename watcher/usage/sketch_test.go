@@ -3,6 +3,7 @@ package usage_test
 import (
 	"encoding/binary"
 	"math"
+	"strconv"
 	"testing"
 	"unsafe"
 
@@ -180,4 +181,33 @@ func TestASketchOfTheTimeToComeBeginsAnew(t *testing.T) {
 	s, _ := b.Get(k)
 	assert.Equal(t, []int64{start, start}, []int64{s.First(), s.Last()})
 	assert.EqualValues(t, 1, b.Stats().Renewed)
+}
+
+// What does not fit when shards are restored is the coldest of all of them.
+func TestRestoringForgetsTheColdestOfAllShards(t *testing.T) {
+	t.Parallel()
+	const shards, n = 4, 400
+	full, err := usage.NewBook(usage.BookOptions{})
+	require.NoError(t, err)
+	key := func(i int64) usage.Key { return usage.Key{Name: strconv.FormatInt(1000+i, 10), Container: "app"} }
+	for i := range int64(n) {
+		at := start + i*7919%n*60 // in no order
+		require.True(t, full.Observe(key(i), usage.Sample{Time: at, CPUMillis: 1, MemoryBytes: 1, Age: usage.Unknown}))
+	}
+	small, err := usage.NewBook(usage.BookOptions{MaxBytes: usage.MinBookBytes})
+	require.NoError(t, err)
+	for shard := range shards {
+		_, err := small.Restore(full.Snapshot(shard, shards))
+		require.NoError(t, err)
+	}
+	stats := small.Stats()
+	assert.EqualValues(t, n, uint64(stats.Entries)+stats.Forgotten)
+	require.Positive(t, stats.Entries)
+	before := int64(math.MaxInt64)
+	small.Range(func(_ usage.Key, s *usage.Sketch) bool {
+		assert.Less(t, s.Last(), before)
+		before = s.Last()
+		return true
+	})
+	assert.Equal(t, start+int64(n-stats.Entries)*60, before, "the newest are held")
 }

@@ -2,6 +2,7 @@ package usage
 
 import (
 	"cmp"
+	"container/list"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -70,18 +71,46 @@ func appendText(b, text []byte) []byte {
 }
 
 // Restore merges the entries of a snapshot into the Book and returns how many
-// there were. A snapshot that is damaged anywhere changes nothing.
+// there were. A snapshot that is damaged anywhere changes nothing. Of several that do
+// not fit together the ones observed last are held, whichever came first.
 func (b *Book) Restore(snapshot []byte) (int, error) {
 	held, err := parseSnapshot(snapshot)
 	if err != nil {
 		return 0, err
 	}
-	// The ones observed last come last, so that the Book forgets the coldest.
-	slices.SortStableFunc(held, func(x, y entry) int { return cmp.Compare(x.sketch.Last(), y.sketch.Last()) })
+	// The newest first, so that what follows the first one without room has none.
+	slices.SortStableFunc(held, func(x, y entry) int { return cmp.Compare(y.sketch.Last(), x.sketch.Last()) })
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	for i := range held {
-		b.Merge(held[i].key, &held[i].sketch)
+		b.restore(&held[i])
 	}
+	b.sort()
 	return len(held), nil
+}
+
+// restore merges an entry, unless all that are held and leave it no room are newer;
+// under the lock, the coldest entry last.
+func (b *Book) restore(e *entry) {
+	_, known := b.entries[e.key]
+	full := b.bytes+entryBytes+e.key.textBytes() > b.maxBytes
+	if !known && full && of(b.order.Back()).sketch.Last() >= e.sketch.Last() {
+		b.forgotten++
+		return
+	}
+	b.change(e.key, func(s *Sketch) bool { s.Merge(&e.sketch); return true })
+}
+
+// sort brings the entries in the order of their newest samples; under the lock.
+func (b *Book) sort() {
+	all := make([]*list.Element, 0, b.order.Len())
+	for e := b.order.Front(); e != nil; e = e.Next() {
+		all = append(all, e)
+	}
+	slices.SortStableFunc(all, func(x, y *list.Element) int { return cmp.Compare(of(y).sketch.Last(), of(x).sketch.Last()) })
+	for _, e := range all {
+		b.order.MoveToBack(e)
+	}
 }
 
 func parseSnapshot(b []byte) ([]entry, error) {
