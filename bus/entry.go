@@ -27,6 +27,8 @@ const (
 	FormatJSONGzip
 	// FormatWebSocket is a whole WebSocket text frame.
 	FormatWebSocket
+	// FormatWebSocketDeflate is FormatWebSocket with its payload compressed.
+	FormatWebSocketDeflate
 	formats
 )
 

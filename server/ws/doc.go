@@ -8,4 +8,8 @@
 // the handshake, reads, and answers control frames; what the bridge sends is
 // framed once per event for all clients and written past it, many frames at a
 // time, through a connection whose writes are whole.
+//
+// A client that offers permessage-deflate (browsers do) gets messages from 256 bytes
+// on compressed, each by itself, so that this too is done once for all; what it
+// compresses is bounded as it is unpacked.
 package ws

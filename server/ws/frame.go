@@ -15,27 +15,31 @@ import (
 )
 
 // RFC 6455, section 5.2: FIN and opcode text; lengths of 126 and 127 announce 2
-// and 8 more bytes. A server does not mask.
+// and 8 more bytes. A server does not mask. RFC 7692, section 6: RSV1 says of a
+// message that it is compressed.
 const (
 	finText    = 0x81
+	rsv1       = 0x40
 	length16   = 126
 	length64   = 127
 	maxLength8 = 125
 )
 
 // textFrame puts a payload into one unmasked text frame.
-func textFrame(payload []byte) []byte {
+func textFrame(payload []byte) []byte { return frame(finText, payload) }
+
+func frame(first byte, payload []byte) []byte {
 	n := len(payload)
-	frame := make([]byte, 0, n+10)
+	out := make([]byte, 0, n+10)
 	switch {
 	case n <= maxLength8:
-		frame = append(frame, finText, byte(n))
+		out = append(out, first, byte(n))
 	case n <= 0xffff:
-		frame = binary.BigEndian.AppendUint16(append(frame, finText, length16), uint16(n))
+		out = binary.BigEndian.AppendUint16(append(out, first, length16), uint16(n))
 	default:
-		frame = binary.BigEndian.AppendUint64(append(frame, finText, length64), uint64(n))
+		out = binary.BigEndian.AppendUint64(append(out, first, length64), uint64(n))
 	}
-	return append(frame, payload...)
+	return append(out, payload...)
 }
 
 // lineConn makes each Write whole and bounded in time, so that control frames by
@@ -43,8 +47,11 @@ func textFrame(payload []byte) []byte {
 type lineConn struct {
 	net.Conn
 
-	mu      sync.Mutex
+	mu      sync.Mutex // held through a write
 	timeout time.Duration
+
+	deadline sync.Mutex // guards latest and the order in which deadlines are set
+	latest   time.Time  // no deadline is later; zero for no such bound
 }
 
 func (c *lineConn) Write(p []byte) (int, error) { return c.write(p, c.timeout) }
@@ -52,10 +59,28 @@ func (c *lineConn) Write(p []byte) (int, error) { return c.write(p, c.timeout) }
 func (c *lineConn) write(p []byte, timeout time.Duration) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+	if err := c.bound(timeout); err != nil {
 		return 0, err
 	}
 	return c.Conn.Write(p)
+}
+
+func (c *lineConn) bound(timeout time.Duration) error {
+	c.deadline.Lock()
+	defer c.deadline.Unlock()
+	at := time.Now().Add(timeout)
+	if !c.latest.IsZero() && at.After(c.latest) {
+		at = c.latest
+	}
+	return c.SetWriteDeadline(at)
+}
+
+// hurry bounds the write that goes on, and all that come, by one moment.
+func (c *lineConn) hurry(within time.Duration) {
+	c.deadline.Lock()
+	defer c.deadline.Unlock()
+	c.latest = time.Now().Add(within)
+	_ = c.SetWriteDeadline(c.latest) // a connection that is gone tells its writer
 }
 
 // pingFrame is an empty ping. It goes out ahead of messages, so that it needs no
@@ -88,16 +113,27 @@ func (l *liveness) due(now time.Time) (bool, error) {
 
 // sink writes a session's messages as text frames.
 type sink struct {
-	conn *lineConn
-	live *liveness
+	conn    *lineConn
+	live    *liveness
+	deflate bool // negotiated
 }
 
-func (sink) Format() bus.Format { return bus.FormatWebSocket }
+func (s sink) Format() bus.Format {
+	if s.deflate {
+		return bus.FormatWebSocketDeflate
+	}
+	return bus.FormatWebSocket
+}
 
-func (sink) Encode(msg *rightsizerv1.StreamEventsResponse) ([]byte, error) {
+func (s sink) Encode(msg *rightsizerv1.StreamEventsResponse) ([]byte, error) {
 	payload, err := encodeJSON(msg)
 	if err != nil {
 		return nil, err
+	}
+	if s.deflate && len(payload) >= minDeflated {
+		if small, err := deflated(payload); err != nil || len(small) < len(payload) {
+			return frame(finText|rsv1, small), err
+		}
 	}
 	return textFrame(payload), nil
 }
@@ -115,6 +151,8 @@ func (s sink) Write(frames []byte, timeout time.Duration) error {
 	_, err = s.conn.write(frames, timeout)
 	return err
 }
+
+func (s sink) Hurry(within time.Duration) { s.conn.hurry(within) }
 
 // refusal is the last text message to a client whose filter or stream was refused.
 type refusal struct {

@@ -119,19 +119,26 @@ func TestAClientThatAnswersPingsStays(t *testing.T) {
 // handshake opens a WebSocket and hands out the bare connection.
 func handshake(t *testing.T, url string) net.Conn {
 	t.Helper()
+	conn, _ := upgraded(t, url, "")
+	return conn
+}
+
+// upgraded is handshake with more headers, and its answer.
+func upgraded(t *testing.T, url, headers string) (net.Conn, *http.Response) {
+	t.Helper()
 	host := strings.TrimSuffix(strings.TrimPrefix(url, "ws://"), "/events")
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", host)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
-	_, err = io.WriteString(conn, "GET /events HTTP/1.1\r\nHost: "+host+"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+	_, err = io.WriteString(conn, "GET /events HTTP/1.1\r\nHost: "+host+"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+headers+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 	require.NoError(t, err)
 	resp, err := http.ReadResponse(bufio.NewReader(io.LimitReader(conn, 1<<10)), nil)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusSwitchingProtocols, resp.StatusCode)
 	_ = resp.Body.Close()
-	return conn
+	return conn, resp
 }
 
 // masked is one short frame of a client.

@@ -79,7 +79,8 @@ func accept(o Options, w http.ResponseWriter, r *http.Request) {
 	}
 	h := &hijacker{ResponseWriter: w, timeout: o.WriteTimeout}
 	conn, err := websocket.Accept(h, r, &websocket.AcceptOptions{
-		CompressionMode: websocket.CompressionDisabled,
+		// Each message by itself, both ways: what is sent is then encoded once for all.
+		CompressionMode: websocket.CompressionNoContextTakeover,
 		// Browsers want an answer to the protocols that they offer, of which one may
 		// carry the token.
 		Subprotocols:   []string{auth.Subprotocol},
@@ -92,7 +93,7 @@ func accept(o Options, w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	conn.SetReadLimit(o.MaxFilterBytes)
-	b.conn, b.line = conn, h.conn
+	b.conn, b.line, b.deflate = conn, h.conn, deflates(w.Header())
 	if !o.Hub.Go(b.serve) {
 		b.opts.closeWait = 100 * time.Millisecond // Shutdown does not wait for who comes after it
 		b.last(websocket.StatusGoingAway, refused(stream.Refusal(stream.ErrShutdown)))
@@ -148,26 +149,34 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // bridge is one WebSocket. The goroutine of serve reads; the session writes in its
 // own, which use begins and serve joins.
 type bridge struct {
-	opts   Options
-	conn   *websocket.Conn
-	line   *lineConn
-	reader stream.Reader
-	caller context.Context //nolint:containedctx // who called, for what he may see
-	live   liveness
-	began  time.Time
-	end    end
+	opts Options
+	conn *websocket.Conn
+	line *lineConn
+	// deflate says that the client takes compressed messages.
+	deflate bool
+	reader  stream.Reader
+	caller  context.Context //nolint:containedctx // who called, for what he may see
+	live    liveness
+	began   time.Time
+	end     end
 
-	mu      sync.Mutex // guards session: the timer and the first filter both start it
-	session *stream.Session
-	ctx     context.Context //nolint:containedctx // the connection's life
-	cancel  context.CancelFunc
-	writing sync.WaitGroup
+	// ctx is the connection's life: the library closes the connection as soon as it
+	// ends, so that nobody could be told why.
+	ctx    context.Context //nolint:containedctx // as its comment says
+	cancel context.CancelFunc
+
+	mu        sync.Mutex // guards session: the timer and the first filter both start it
+	session   *stream.Session
+	streaming context.Context //nolint:containedctx // the session's life, within the connection's
+	silence   context.CancelFunc
+	writing   sync.WaitGroup
 }
 
 func (b *bridge) serve() {
 	defer b.log()
 	defer b.contain()
 	b.ctx, b.cancel = context.WithCancel(context.Background())
+	b.streaming, b.silence = context.WithCancel(b.ctx)
 	defer b.writing.Wait()
 	defer b.conn.CloseNow() //nolint:errcheck // whatever is left of it
 	defer b.cancel()
@@ -235,7 +244,11 @@ func (b *bridge) use(filter *rightsizerv1.EventFilter) bool {
 	}
 	b.mu.Lock()
 	session := b.session
-	if session == nil {
+	switch {
+	case b.streaming.Err() != nil: // a refusal is being sent
+		b.mu.Unlock()
+		return false
+	case session == nil:
 		err = b.start(filter, scope)
 		b.mu.Unlock()
 		if err != nil {
@@ -253,7 +266,7 @@ func (b *bridge) use(filter *rightsizerv1.EventFilter) bool {
 // start opens the session. The caller holds b.mu.
 func (b *bridge) start(filter *rightsizerv1.EventFilter, scope bus.Scope) error {
 	b.reader.Filter, b.reader.Scope, b.reader.After = filter, scope, filter.GetAfter()
-	session, err := b.opts.Hub.Open(b.ctx, b.reader, sink{b.line, &b.live})
+	session, err := b.opts.Hub.Open(b.streaming, b.reader, sink{b.line, &b.live, b.deflate})
 	if err != nil {
 		return err
 	}
@@ -276,7 +289,7 @@ func (b *bridge) write(session *stream.Session) {
 	defer b.contain()
 	err := session.Run()
 	switch {
-	case b.ctx.Err() != nil: // the reading side ends it
+	case b.streaming.Err() != nil: // the reading side ends it, or a refusal
 	case errors.Is(err, stream.ErrSlowClient):
 		b.end.set(connect.CodeResourceExhausted.String(), stream.ReasonSlow)
 		b.opts.Logger.Info("dropped a slow WebSocket client", slog.String("peer", b.reader.Peer))
@@ -297,11 +310,20 @@ func (b *bridge) write(session *stream.Session) {
 
 // refuse ends the session without a word and says what was wrong.
 func (b *bridge) refuse(code websocket.StatusCode, r refusal) {
+	if b.hush() {
+		b.last(code, r)
+	}
+}
+
+// hush ends the session and waits until it writes nothing any more; none is started
+// from then on. It says whether it was the first to: one refusal is enough.
+func (b *bridge) hush() bool {
 	b.mu.Lock()
-	b.cancel()
+	first := b.streaming.Err() == nil
+	b.silence()
 	b.mu.Unlock()
 	b.writing.Wait()
-	b.last(code, r)
+	return first
 }
 
 // maxDrained is how many bytes of a message that is too big are taken and thrown
@@ -312,10 +334,7 @@ const maxDrained = 1 << 20
 // closed with bytes unread, the connection would be reset, and the client might
 // never see the close frame that says why.
 func (b *bridge) drain() {
-	b.mu.Lock()
-	b.cancel()
-	b.mu.Unlock()
-	b.writing.Wait()
+	b.hush()
 	if b.line.SetReadDeadline(time.Now().Add(b.opts.closeWait)) == nil {
 		_, _ = io.CopyN(io.Discard, b.line, maxDrained)
 	}

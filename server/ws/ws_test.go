@@ -1,6 +1,7 @@
 package ws_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -43,11 +44,19 @@ func startWith(t testing.TB, wait, ping time.Duration) (*bus.Bus, string) {
 
 func startLogged(t testing.TB, wait, ping time.Duration, logger *slog.Logger) (*bus.Bus, string) {
 	t.Helper()
+	return serve(t, stream.Options{}, ws.Options{FilterWait: wait, PingInterval: ping, Logger: logger})
+}
+
+// serve is a bridge with options, to which what every bridge needs is added.
+func serve(t testing.TB, so stream.Options, wo ws.Options) (*bus.Bus, string) {
+	t.Helper()
 	b, err := bus.New(bus.Options{})
 	require.NoError(t, err)
-	hub, err := stream.NewHub(stream.Options{Bus: b, Problems: nothingWrong{}, Cluster: func() string { return "c1" }})
+	so.Bus, so.Problems, so.Cluster = b, nothingWrong{}, func() string { return "c1" }
+	hub, err := stream.NewHub(so)
 	require.NoError(t, err)
-	bridge, err := ws.NewHandler(ws.Options{Hub: hub, FilterWait: wait, PingInterval: ping, Logger: logger})
+	wo.Hub, wo.Logger = hub, cmp.Or(wo.Logger, slog.New(slog.DiscardHandler))
+	bridge, err := ws.NewHandler(wo)
 	require.NoError(t, err)
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -75,9 +84,14 @@ type socket struct {
 
 func dial(t *testing.T, url string) socket {
 	t.Helper()
+	return dialWith(t, url, nil)
+}
+
+func dialWith(t *testing.T, url string, o *websocket.DialOptions) socket {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
-	conn, _, err := websocket.Dial(ctx, url, nil)
+	conn, _, err := websocket.Dial(ctx, url, o)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.CloseNow() })
 	return socket{t, ctx, conn}
