@@ -125,6 +125,12 @@ type Batch struct {
 // Idle says that the batch holds nothing: the idle time passed in silence.
 func (b Batch) Idle() bool { return b.Lost == nil && len(b.Entries) == 0 }
 
+// First is the batch up to its n-th entry: what comes next, n < len(Entries), and
+// all after it stay unconsidered for who acknowledges it and goes on elsewhere.
+func (b Batch) First(n int) Batch {
+	return Batch{Lost: b.Lost, Entries: b.Entries[:n], end: b.Entries[n].seq - 1}
+}
+
 // Next returns entries that pass the filter, at most cap(room) of them, as soon
 // as there is one, or a loss; after the idle time without either, an idle batch.
 // It allocates nothing unless there was a loss, or no room. It fails with ctx's

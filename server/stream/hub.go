@@ -38,7 +38,8 @@ type Audience interface {
 type Options struct {
 	// Bus is what is streamed. Required.
 	Bus *bus.Bus
-	// Problems is asked at each reset. Required.
+	// Problems is asked at each reset; nobody changes the events that it returns.
+	// Required.
 	Problems Problems
 	// Incidents is asked by ListIncidents; nil has none.
 	Incidents Incidents
@@ -133,6 +134,7 @@ type Hub struct {
 	metrics *metrics
 	// loggedOut has when, by proof. Safe for concurrent use.
 	loggedOut *lru.Cache
+	frames    frames
 
 	mu       sync.Mutex
 	sessions map[uint64]*Session
@@ -200,8 +202,9 @@ func (h *Hub) Open(ctx context.Context, r Reader, sink Sink) (*Session, error) {
 	went := h.came(r) // before he subscribes: the snapshot has it, and what follows not again
 	s := &Session{
 		hub: h, went: went, id: h.next, reader: r, sink: sink, encode: sink.Encode, opened: time.Now(), changes: make(chan *change, 1),
-		sub: h.opts.Bus.Subscribe(bus.Compile(r.Filter, r.Scope), r.After),
+		view: newView(r.Filter, r.Scope),
 	}
+	s.sub = h.opts.Bus.Subscribe(s.view.filter, r.After)
 	s.ctx, s.end = context.WithCancelCause(ctx)
 	s.welcomed()
 	h.sessions[s.id] = s
@@ -251,6 +254,11 @@ func (h *Hub) Go(f func()) bool {
 	return true
 }
 
+// stopWithin is how long clients have to take what is written to them from the
+// beginning of a stop on, `closing` included: who takes nothing must not make a stop
+// as long as a write may otherwise be.
+const stopWithin = 2 * time.Second
+
 // Shutdown ends every session with `closing{Shutdown}`, refuses new ones, and
 // returns when all are gone or ctx ends.
 func (h *Hub) Shutdown(ctx context.Context) error {
@@ -258,6 +266,7 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	h.stopping = true
 	for _, s := range h.sessions {
 		s.end(errShutdown)
+		s.sink.Hurry(stopWithin)
 	}
 	h.mu.Unlock()
 	done := make(chan struct{})

@@ -4,12 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"hash/maphash"
 	"slices"
 	"strconv"
 	"strings"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/rightsizer/rightsizer/bus"
@@ -154,33 +152,6 @@ func visible(in *rightsizerv1.Incident, seen *bus.Filter) *rightsizerv1.Incident
 // over says that a member does not go on.
 func over(m *rightsizerv1.IncidentMember) bool {
 	return m.GetPhase() == rightsizerv1.Phase_PHASE_RESOLVED || m.GetPhase() == rightsizerv1.Phase_PHASE_POINT
-}
-
-// maxCuts bounds what one session remembers of incidents that it was shown in
-// part. Beyond it all is forgotten, and what did not change may be told once more.
-const maxCuts = 1024
-
-// cuts are hashes of what a session was shown last of incidents that it may not
-// see whole: what changes elsewhere must not show as a message that says the same.
-type cuts map[string]uint64
-
-var cutSeed = maphash.MakeSeed()
-
-// fresh says that a cut differs from the last, and remembers it.
-func (c *cuts) fresh(in *rightsizerv1.Incident) bool {
-	text, err := proto.MarshalOptions{Deterministic: true}.Marshal(in)
-	if err != nil {
-		return true // it will fail to be sent as well, and be told
-	}
-	sum := maphash.Bytes(cutSeed, text)
-	if last, ok := (*c)[in.GetId()]; ok && last == sum {
-		return false
-	}
-	if *c == nil || len(*c) >= maxCuts {
-		*c = make(cuts)
-	}
-	(*c)[in.GetId()] = sum
-	return true
 }
 
 // place is where an incident stands in the list: the latest changed first.

@@ -17,10 +17,10 @@ type totals struct{ sent, bytes, lost int64 }
 
 // Why a session ended; the values of the label reason.
 const (
-	endClient = "client" // the client went
+	endClient = "client" // the client went, or answers nothing
 	endSlow   = "slow"   // the client took no data
 	endServer = "server" // told `closing`
-	endFailed = "failed" // a write or an encoding failed
+	endFailed = "failed" // a message could not be encoded
 )
 
 // metrics are rightsizer_stream_*. Labels are the four protocols and a few
@@ -39,7 +39,7 @@ func newMetrics(h *Hub) *metrics {
 	m := &metrics{
 		hub:     h,
 		refused: counter("refused_total", "Streams refused because too many were open: in all (full), of one identity, or from one peer.", "reason"),
-		ended:   counter("ended_total", "Streams that ended, by who ended them: client, slow (the client took no data), server, failed.", "protocol", "reason"),
+		ended:   counter("ended_total", "Streams that ended, by who ended them: client (it went, or answers no pings), slow (it took no data), server (told closing), failed (a message could not be encoded).", "protocol", "reason"),
 		gone:    make(map[string]totals),
 	}
 	for _, reason := range []string{"full", "identity", "peer"} {

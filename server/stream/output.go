@@ -1,8 +1,10 @@
 package stream
 
 import (
+	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/rightsizer/rightsizer/bus"
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
@@ -14,8 +16,12 @@ type output struct {
 	format  bus.Format
 	buf     *[]byte
 	count   int64
+	wrote   bool // something of it is written
 	err     error
 }
+
+// errEncode says that the fault is ours and not the client's.
+var errEncode = errors.New("encode a message")
 
 // buffers are shared by all sessions, so that idle ones hold none. They grow to
 // batchBytes, and beyond only for a message that is larger by itself.
@@ -52,7 +58,7 @@ func (o *output) message(msg *rightsizerv1.StreamEventsResponse) {
 
 func (o *output) add(frame []byte, err error) {
 	if err != nil {
-		o.err = fmt.Errorf("encode a message: %w", err)
+		o.err = fmt.Errorf("%w: %w", errEncode, err)
 		return
 	}
 	if len(*o.buf)+len(frame) > batchBytes {
@@ -64,6 +70,9 @@ func (o *output) add(frame []byte, err error) {
 	*o.buf = append(*o.buf, frame...)
 	o.count++
 }
+
+// empty says that nothing was gathered since the output was made.
+func (o *output) empty() bool { return o.count == 0 && !o.wrote }
 
 // grow makes room for n more bytes: by doubling, as append does for small slices
 // alone, so that what is full is a batch and no more.
@@ -78,7 +87,7 @@ func (o *output) grow(n int) {
 // flush writes what was gathered. The caller acknowledges the batch only when it
 // succeeds.
 func (o *output) flush() error {
-	if o.err != nil || len(*o.buf) == 0 {
+	if o.err != nil || o.count == 0 {
 		return o.err
 	}
 	if o.err = o.write(*o.buf, o.count); o.err != nil {
@@ -92,6 +101,8 @@ func (o *output) write(frames []byte, count int64) error {
 	if err := o.session.sink.Write(frames, o.session.hub.opts.WriteTimeout); err != nil {
 		return err
 	}
+	o.wrote = true
+	o.session.due = time.Now().Add(o.session.hub.opts.Heartbeat)
 	o.session.sent.Add(count)
 	o.session.bytes.Add(int64(len(frames)))
 	return nil

@@ -67,6 +67,8 @@ func (nowhere) Encode(*rightsizerv1.StreamEventsResponse) ([]byte, error) { retu
 
 func (nowhere) Write([]byte, time.Duration) error { return nil }
 
+func (nowhere) Hurry(time.Duration) {}
+
 func TestOneIdentityMayHaveSoManyStreamsFromWhereverItCalls(t *testing.T) {
 	t.Parallel()
 	s := start(t, bus.Options{}, stream.Options{MaxPerIdentity: 1, MaxPerPeer: -1})

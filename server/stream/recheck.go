@@ -233,7 +233,7 @@ func (h *Hub) LogOut(proof string) int {
 	h.loggedOut.Add(proof, time.Now())
 	ended := 0
 	for _, s := range h.open() {
-		if s.reader.proof() == proof {
+		if proofOf(s.reader.Caller) == proof {
 			s.end(errLoggedOut)
 			ended++
 		}
@@ -243,16 +243,16 @@ func (h *Hub) LogOut(proof string) int {
 
 // out says whether the login of a reader ended after he was let in.
 func (h *Hub) out(r Reader) bool {
-	at, ok := h.loggedOut.Get(r.proof())
+	at, ok := h.loggedOut.Get(proofOf(r.Caller))
 	return ok && !at.(time.Time).Before(auth.Since(r.Caller)) //nolint:forcetypeassert // the cache holds nothing else
 }
 
-// proof is what the caller proved himself by; empty where there is nothing.
-func (r Reader) proof() string {
-	if r.Caller == nil {
+// proofOf is what a caller proved himself by; empty where there is nothing.
+func proofOf(caller context.Context) string {
+	if caller == nil {
 		return ""
 	}
-	id, ok := auth.FromContext(r.Caller)
+	id, ok := auth.FromContext(caller)
 	if !ok {
 		return ""
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // ReasonSlow is the reason of the error that ends a stream whose client takes no
-// data.
+// data. It is for the log: the client, whose stream is reset, takes no error either.
 const ReasonSlow = "SLOW_CLIENT"
 
 // Reasons of this package's other errors.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,8 +35,13 @@ type Session struct {
 	went   func() // tells the audience
 
 	sub  *bus.Subscription
+	view view
 	room [batchEntries]*bus.Entry
 	cuts cuts
+	// partial says that a snapshot was begun and not ended: no position stands for it.
+	partial bool
+	// due is when a heartbeat is, without a write before it.
+	due time.Time
 
 	mu         sync.Mutex // guards sub as a pointer, lostBefore and reader's filter and scope, for who looks from outside
 	lostBefore int64      // by subscriptions before this one
@@ -96,111 +100,6 @@ func (s *Session) Run() error {
 	return s.finish(err)
 }
 
-// begin says where the stream starts.
-func (s *Session) begin() error {
-	s.cuts = nil // who begins anew may have kept nothing
-	opened := &rightsizerv1.StreamOpened{Oldest: s.hub.opts.Bus.Oldest(), Newest: s.hub.opts.Bus.Newest()}
-	start := s.sub.Start()
-	switch start {
-	case bus.Resumed:
-		opened.Start = &rightsizerv1.StreamOpened_Resumed{Resumed: &rightsizerv1.StreamResumed{}}
-	case bus.Gap:
-		opened.Start = &rightsizerv1.StreamOpened_Gap{Gap: &rightsizerv1.StreamGap{}}
-	case bus.Reset:
-		reason := "no position given"
-		if s.reader.After != "" {
-			reason = "the position is not of this epoch"
-		}
-		opened.Start = &rightsizerv1.StreamOpened_Reset_{Reset_: &rightsizerv1.StreamReset{Reason: reason}}
-	}
-	if err := s.tell(&rightsizerv1.StreamEventsResponse{Message: &rightsizerv1.StreamEventsResponse_Opened{Opened: opened}}); err != nil {
-		return err
-	}
-	if start != bus.Reset || !s.hub.opts.Synced() {
-		return nil
-	}
-	if err := s.snapshot(); err != nil {
-		return err
-	}
-	return s.synced()
-}
-
-// snapshot sends what is wrong now, then the incidents that go on. Its messages
-// carry no position: the one of `synced` covers them. What changes meanwhile is
-// told again after it.
-func (s *Session) snapshot() error {
-	filter := bus.Compile(s.reader.Filter, s.reader.Scope)
-	var msgs []*rightsizerv1.StreamEventsResponse
-	take := func(msg *rightsizerv1.StreamEventsResponse) error {
-		if msgs = append(msgs, msg); len(msgs) < batchEntries {
-			return nil
-		}
-		err := s.tell(msgs...)
-		msgs = msgs[:0]
-		return err
-	}
-	for _, ev := range s.hub.standing(s.reader.Scope) {
-		if !filter.MatchesEvent(ev) {
-			continue
-		}
-		if err := take(&rightsizerv1.StreamEventsResponse{Message: &rightsizerv1.StreamEventsResponse_Event{Event: ev}}); err != nil {
-			return err
-		}
-	}
-	for _, in := range s.hub.openIncidents() {
-		msg := &rightsizerv1.StreamEventsResponse{Message: &rightsizerv1.StreamEventsResponse_Incident{Incident: in}}
-		if !filter.MatchesMessage(msg) {
-			continue
-		}
-		msg = s.permitted(msg)
-		if msg == nil || msg.GetIncident().GetState() != rightsizerv1.IncidentState_INCIDENT_STATE_OPEN {
-			continue
-		}
-		if err := take(msg); err != nil {
-			return err
-		}
-	}
-	return s.tell(msgs...)
-}
-
-// standing is what is wrong now and, for whom that is, who reads.
-func (h *Hub) standing(scope bus.Scope) []*rightsizerv1.Event {
-	all := h.opts.Problems.Problems()
-	if h.opts.Audience != nil && scope.Confidential() {
-		all = slices.Concat(all, h.opts.Audience.Told())
-	}
-	return all
-}
-
-// permitted is a message with what the reader may see of it, the message itself
-// unless it is an incident across namespaces; nil where nothing is left that the
-// filter passes, or that differs from what the reader was shown last.
-func (s *Session) permitted(msg *rightsizerv1.StreamEventsResponse) *rightsizerv1.StreamEventsResponse {
-	whole := msg.GetIncident()
-	if whole == nil || s.reader.Scope.All() {
-		return msg
-	}
-	in := visible(whole, bus.Compile(nil, s.reader.Scope))
-	if in == whole {
-		return msg
-	}
-	cut := &rightsizerv1.StreamEventsResponse{
-		Message: &rightsizerv1.StreamEventsResponse_Incident{Incident: in}, Position: msg.GetPosition(),
-	}
-	if in == nil || !bus.Compile(s.reader.Filter, s.reader.Scope).MatchesMessage(cut) || !s.cuts.fresh(in) {
-		return nil
-	}
-	return cut
-}
-
-func (s *Session) synced() error {
-	position := s.sub.Position()
-	return s.tell(&rightsizerv1.StreamEventsResponse{
-		Message:  &rightsizerv1.StreamEventsResponse_Synced{Synced: &rightsizerv1.StreamSynced{Position: position}},
-		Position: position,
-	})
-}
-
 // step waits for something to send and sends it.
 func (s *Session) step() error {
 	waiting, stop := context.WithCancel(s.ctx)
@@ -211,12 +110,14 @@ func (s *Session) step() error {
 		return s.apply(c)
 	default:
 	}
-	for {
-		batch, err := s.sub.Next(waiting, s.hub.opts.Heartbeat, s.room[:])
-		switch {
-		case err != nil && s.ctx.Err() == nil && waiting.Err() != nil:
-			return nil // a changed filter
-		case err != nil:
+	// Looked at ahead of each batch: who is always behind is never kept waiting by Next.
+	for waiting.Err() == nil {
+		batch, err := s.sub.Next(waiting, time.Until(s.due), s.room[:])
+		if err != nil {
+			s.sub.Ack(batch) // what was left out since the last write is behind the client as well
+			if waiting.Err() != nil {
+				break
+			}
 			return err
 		}
 		if err := s.send(batch); err != nil {
@@ -224,6 +125,7 @@ func (s *Session) step() error {
 		}
 		clear(s.room[:len(batch.Entries)]) // what was sent must not be kept alive by who sleeps
 	}
+	return s.ctx.Err() // nil for a changed filter
 }
 
 func (s *Session) apply(c *change) error {
@@ -233,17 +135,17 @@ func (s *Session) apply(c *change) error {
 	s.mu.Lock()
 	s.reader.Filter, s.reader.Scope, s.reader.After = c.filter, c.scope, c.after
 	s.mu.Unlock()
-	filter := bus.Compile(c.filter, c.scope)
-	s.cuts = nil
+	s.view = newView(c.filter, c.scope)
+	s.cuts = cuts{}
 	if c.after == "" {
-		s.sub.SetFilter(filter)
+		s.sub.SetFilter(s.view.filter)
 		return s.synced()
 	}
 	s.mu.Lock()
 	lost, _ := s.sub.Progress()
 	s.lostBefore += lost
 	s.sub.Close()
-	s.sub = s.hub.opts.Bus.Subscribe(filter, c.after)
+	s.sub = s.hub.opts.Bus.Subscribe(s.view.filter, c.after)
 	s.mu.Unlock()
 	if err := s.begin(); err != nil || s.sub.Start() == bus.Reset {
 		return err
@@ -251,7 +153,9 @@ func (s *Session) apply(c *change) error {
 	return s.synced()
 }
 
-// send writes one batch: its loss, its entries, or a heartbeat when it is idle.
+// send writes one batch: its loss, its entries, or, where nothing of it is left and
+// nothing was written for long enough, a heartbeat. An end in the middle of a batch
+// that takes several writes leaves the rest to who resumes.
 func (s *Session) send(batch bus.Batch) error {
 	out := newOutput(s)
 	defer out.free()
@@ -261,7 +165,11 @@ func (s *Session) send(batch bus.Batch) error {
 			Position: batch.Lost.GetTo(),
 		})
 	}
-	for _, e := range batch.Entries {
+	for i, e := range batch.Entries {
+		if s.ctx.Err() != nil {
+			batch = batch.First(i)
+			break
+		}
 		switch own := s.permitted(e.Message()); own {
 		case e.Message():
 			out.entry(e) // encoded once for all
@@ -270,7 +178,7 @@ func (s *Session) send(batch bus.Batch) error {
 			out.message(own)
 		}
 	}
-	if batch.Idle() {
+	if out.empty() && !time.Now().Before(s.due) {
 		position := s.sub.EndOf(batch)
 		out.message(&rightsizerv1.StreamEventsResponse{
 			Message:  &rightsizerv1.StreamEventsResponse_Heartbeat{Heartbeat: &rightsizerv1.StreamHeartbeat{Position: position}},
@@ -303,15 +211,21 @@ func (s *Session) finish(err error) error {
 		return ErrSlowClient
 	case errors.Is(err, bus.ErrClosed):
 		cause = errShutdown
-	case s.ctx.Err() == nil:
+	case errors.Is(err, errEncode):
 		s.ended = endFailed
-		return err // the sink failed
+		return err
+	case s.ctx.Err() == nil: // the sink failed, before anybody else noticed that the client is gone
+		s.ended = endClient
+		return err
 	case errors.Is(cause, context.Canceled), errors.Is(cause, context.DeadlineExceeded):
 		s.ended = endClient
 		return nil
 	}
 	s.ended = endServer
-	position := s.sub.Position()
+	var position string
+	if !s.partial {
+		position = s.sub.Position()
+	}
 	_ = s.tell(&rightsizerv1.StreamEventsResponse{ // the client may be gone as well
 		Message:  &rightsizerv1.StreamEventsResponse_Closing{Closing: &rightsizerv1.StreamClosing{Reason: cause.Error(), Position: position}},
 		Position: position,

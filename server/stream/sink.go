@@ -18,6 +18,10 @@ type Sink interface {
 	// they are not taken within the timeout. The bytes are shared: they are
 	// neither changed nor kept.
 	Write(frames []byte, timeout time.Duration) error
+	// Hurry bounds what is being written and all that is written from here on by one
+	// moment, this far from now, however long their timeouts are. Safe for concurrent
+	// use.
+	Hurry(within time.Duration)
 }
 
 // rpcSink writes to the response of a streaming RPC.

@@ -15,6 +15,7 @@ type watch struct {
 	timer   *time.Timer // nil until the first begin
 	running bool        // the timer is
 	due     time.Time   // of what goes on; zero while nothing does
+	latest  time.Time   // no due is later; zero for no such bound
 	expired bool
 	closed  bool
 }
@@ -22,7 +23,8 @@ type watch struct {
 func (w *watch) begin(timeout time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.due = time.Now().Add(timeout)
+	w.due = w.bounded(time.Now().Add(timeout))
+	timeout = time.Until(w.due)
 	switch {
 	case w.closed || w.running:
 	case w.timer == nil:
@@ -31,6 +33,33 @@ func (w *watch) begin(timeout time.Duration) {
 		w.timer.Reset(timeout)
 		w.running = true
 	}
+}
+
+func (w *watch) bounded(due time.Time) time.Time {
+	if !w.latest.IsZero() && due.After(w.latest) {
+		return w.latest
+	}
+	return due
+}
+
+// hurry bounds what goes on, and all that begins from here on.
+func (w *watch) hurry(latest time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.latest = latest
+	if !w.due.IsZero() {
+		w.due = w.bounded(w.due)
+	}
+	if w.running {
+		w.timer.Reset(time.Until(w.latest))
+	}
+}
+
+// by is when something must be over that ends within the timeout.
+func (w *watch) by(timeout time.Duration) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.bounded(time.Now().Add(timeout))
 }
 
 // end says whether the time was over; from then on it always is.

@@ -83,8 +83,12 @@ func (w *Writer) Within(timeout time.Duration, write func() error) error {
 	return err
 }
 
+// Hurry bounds what is being written, and all that is from here on, by one moment
+// that is this far from now. Safe for concurrent use.
+func (w *Writer) Hurry(within time.Duration) { w.watch.hurry(time.Now().Add(within)) }
+
 // Last bounds what is written to the response by others from here on: connect's
 // end of the stream.
 func (w *Writer) Last(timeout time.Duration) {
-	_ = w.control.SetWriteDeadline(time.Now().Add(timeout)) // without it the client's end is waited for
+	_ = w.control.SetWriteDeadline(w.watch.by(timeout)) // without it the client's end is waited for
 }
