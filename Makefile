@@ -96,7 +96,7 @@ format: .build/tools.stamp .build/buf.stamp .build/protovalidate.stamp .build/we
 	@cd web && npm run --silent format
 
 .PHONY: test
-test: checkgenerate lint test-go test-openapi test-conformance test-web test-feed test-dashboards test-devcluster test-manifests fuzz-smoke e2e ## Everything that must pass
+test: checkgenerate lint test-go test-openapi test-conformance test-clients test-web test-feed test-dashboards test-devcluster test-manifests fuzz-smoke e2e ## Everything that must pass
 	$(call say,all of it passed)
 
 .PHONY: test-go
@@ -119,6 +119,12 @@ fuzz-smoke: ## Each fuzz target for two seconds
 test-conformance: .build/buf.stamp ## Connect's own conformance suite on the streams
 	$(call say,conformance)
 	@.ci/conformance
+
+.PHONY: test-clients
+test-clients: .build/tools.stamp .build/web.stamp ## Others' clients, and a browser, read 100,000 events each
+	@.ci/toolchain chromium
+	$(call say,others' clients)
+	@cd server/bench && go test -count=1 -timeout=15m ./...
 
 .PHONY: test-web
 test-web: web/dist/index.html ## Vitest; what a browser loads first
@@ -165,7 +171,7 @@ bench: build ## Figures as ratios against peers, from one run; memory and latenc
 	$(call say,benchmarks)
 	@go test -run '^$$' -bench . -benchmem ./bus ./watcher/...
 	@cd bus/bench && go run .
-	@cd server/bench && go run .
+	@cd server/bench && go run . -big
 	@if [ -n "$(USAGE)" ]; then cd watcher/recommend/bench && go run . --input $(abspath $(USAGE)) $(USAGEFLAGS); else echo "USAGE=file.csv.gz is not set: sizes are not compared with VPA and KRR" >&2; fi
 	$(call say,latency and memory of the binary on a real control plane)
 	@cd deploy/devcluster && go run ./cmd/devcluster build

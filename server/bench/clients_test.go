@@ -211,12 +211,7 @@ func followGorilla(ctx context.Context, addr string, f *follower) error {
 }
 
 // Clients that others wrote read 100,000 events without a gap and without an error.
-// The publisher stays within the ring of the slowest.
 func TestRealClientsReadEveryEvent(t *testing.T) {
-	total := 100_000
-	if testing.Short() {
-		total = 5_000
-	}
 	if _, err := os.Stat(grpcurl()); err != nil {
 		t.Fatalf("grpcurl is missing, make .build/tools.stamp installs it: %v", err)
 	}
@@ -233,14 +228,32 @@ func TestRealClientsReadEveryEvent(t *testing.T) {
 			ended <- name
 		}()
 	}
+	feed(t, r, followers, ended)
+	cancel()
+	for range followers {
+		<-ended
+	}
+}
+
+// feed publishes what all followers have to read once they are there, and waits until
+// they have. It stays within the ring of the slowest.
+func feed(t *testing.T, r *ring, followers map[string]*follower, ended <-chan string) {
+	t.Helper()
+	total := 100_000
+	if testing.Short() {
+		total = 5_000
+	}
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for int(r.Stats().Subscriptions) < len(followers) {
+	wait := func() {
 		select {
 		case <-tick.C:
 		case name := <-ended:
-			t.Fatalf("%s: %v", name, followers[name].err)
+			t.Fatalf("%s ended after %d events: %v", name, followers[name].read.Load(), followers[name].err)
 		}
+	}
+	for int(r.Stats().Subscriptions) < len(followers) {
+		wait()
 	}
 	slowest := func() int {
 		least := int64(total)
@@ -250,19 +263,10 @@ func TestRealClientsReadEveryEvent(t *testing.T) {
 		return int(least)
 	}
 	source := bustest.NewSource(bustest.Options{})
-	for n := 0; slowest() < total; {
+	for n := 0; slowest() < total; wait() {
 		for ; n < total && n < slowest()+3000; n++ {
 			r.Publish(source.Event())
 		}
-		select {
-		case <-tick.C:
-		case name := <-ended:
-			t.Fatalf("%s ended after %d events: %v", name, followers[name].read.Load(), followers[name].err)
-		}
-	}
-	cancel()
-	for range followers {
-		<-ended
 	}
 	for name, f := range followers {
 		assert.EqualValues(t, total, f.read.Load(), name)

@@ -189,6 +189,7 @@ func startNATS() (*running, error) {
 			}
 		},
 		subscribed: func() int { return int(s.NumSubscriptions()) },
+		lost:       func() uint64 { return 0 }, // it drops whole clients
 		stop: func() {
 			c.Close()
 			s.Shutdown()

@@ -10,7 +10,7 @@ import (
 func (r run) cpuTable() error {
 	counts := r.counts
 	if r.big {
-		counts = append(counts, 9500)
+		counts = append(counts, many)
 	}
 	table := make(map[string]map[int]float64)
 	for _, n := range counts {
@@ -34,6 +34,10 @@ func (r run) cpuTable() error {
 		}
 		fmt.Printf("| %s |", v.name)
 		for _, n := range counts {
+			if row[n] == 0 {
+				fmt.Print(" |")
+				continue
+			}
 			fmt.Printf(" %.0f (%.1f) |", row[n], row[n]/table[floorName][n])
 		}
 		fmt.Println()
@@ -50,7 +54,7 @@ func (r run) cpuColumn(n int, table map[string]map[int]float64) error {
 	for round := range r.rounds {
 		progress("CPU, %d subscribers, round %d", n, round+1)
 		for _, v := range variants {
-			if !r.wants(v) {
+			if !r.wants(v, n) {
 				continue
 			}
 			ns, err := r.cpuPerDelivery(v, n)
@@ -74,7 +78,7 @@ func (r run) cpuColumn(n int, table map[string]map[int]float64) error {
 func cpuVerdicts(table map[string]map[int]float64, counts []int) {
 	fmt.Println()
 	for _, n := range counts {
-		if n < 100 {
+		if n < 100 || n == many {
 			continue
 		}
 		for _, name := range []string{oursConnect, oursConnect2, oursGRPC, oursGRPCWeb} {
@@ -109,7 +113,7 @@ func (r run) latencyTable() error {
 	if err := r.steady("1,000 events/s × 100 subscribers", 100, 1000, time.Second, verdictSteady); err != nil || !r.big {
 		return err
 	}
-	return r.steady("2 events/s × 9,500 subscribers", 9500, 2, 5*time.Second, verdictBig)
+	return r.steady("2 events/s × 9,500 subscribers", many, 2, 5*time.Second, verdictBig)
 }
 
 func (r run) steady(title string, n, rate int, last time.Duration, verdicts func(map[string]lateness)) error {
@@ -117,7 +121,7 @@ func (r run) steady(title string, n, rate int, last time.Duration, verdicts func
 	for round := range r.rounds {
 		progress("%s, round %d", title, round+1)
 		for _, v := range variants {
-			if !r.wants(v) {
+			if !r.wants(v, n) {
 				continue
 			}
 			l, err := atRate(v, n, rate, 0, last)
@@ -181,7 +185,7 @@ func (r run) slowTable() error {
 	fmt.Print("\n500 events of 2.4 kB/s × 50 subscribers, beside clients that read nothing\n\n| | p50 ms alone | p99 alone | p50 beside 10 | p99 beside 10 |\n|---|---|---|---|---|\n")
 	for _, name := range []string{oursConnect, oursGRPC, oursSocket} {
 		v := variantOf(name)
-		if !r.wants(v) {
+		if !r.wants(v, 50) {
 			continue
 		}
 		var alone, beside []lateness
@@ -220,13 +224,13 @@ func (r run) memoryTable() error {
 		return nil
 	}
 	for _, v := range variants {
-		if r.wants(v) {
+		if r.wants(v, 500) {
 			if err := row(v, v.name, 500, 0, targets[v.name]); err != nil {
 				return err
 			}
 		}
 	}
-	if v := variantOf(oursGRPC); r.wants(v) {
+	if v := variantOf(oursGRPC); r.wants(v, 5) {
 		if err := row(v, "ours: gRPC, one of 100 streams on a connection", 5, 100, 12); err != nil {
 			return err
 		}

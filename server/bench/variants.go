@@ -31,6 +31,7 @@ type running struct {
 	addr       string
 	publish    func(*rightsizerv1.Event)
 	subscribed func() int
+	lost       func() uint64 // entries that its readers did not get, whatever they read instead
 	stop       func()
 }
 
@@ -101,6 +102,7 @@ func (r *ring) running(addr net.Addr, stop func()) *running {
 	return &running{
 		addr: addr.String(), publish: r.Publish,
 		subscribed: func() int { return int(r.Stats().Subscriptions) },
+		lost:       func() uint64 { return r.Stats().Lost },
 		stop: func() {
 			r.cancel()
 			stop()
