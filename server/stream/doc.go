@@ -11,6 +11,8 @@
 //   - An entry is encoded once per format, whoever reads it.
 //   - What is there goes out in one write and one flush, bounded in bytes.
 //   - A position moves only after the write that carried it succeeded.
+//   - The position of `closing` has behind it all that was sent, or considered and
+//     left out, and nothing else; within a snapshot there is none.
 //   - A write that is not taken within the write timeout ends that session and
 //     touches no other.
 //   - Shutdown ends every session with `closing` and returns when all are gone.
