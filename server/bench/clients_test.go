@@ -273,7 +273,8 @@ func feed(t *testing.T, r *ring, followers map[string]*follower, ended <-chan st
 	}
 }
 
-// startReflecting is ours, with the reflection that grpcurl asks.
+// startReflecting is ours, with the reflection that grpcurl asks and a page that a
+// browser can be on.
 func startReflecting(t *testing.T) (*ring, string) {
 	t.Helper()
 	r, err := newRing()
@@ -285,6 +286,10 @@ func startReflecting(t *testing.T) (*ring, string) {
 	mux := http.NewServeMux()
 	mux.Handle(stream.Handler(hub))
 	mux.Handle("/events", bridge)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, `<!doctype html><title>streams</title><link rel="icon" href="data:,">`)
+	})
 	mux.Handle(grpcreflect.NewHandlerV1(grpcreflect.NewStaticReflector(rightsizerv1connect.EventServiceName)))
 	l, err := listen()
 	require.NoError(t, err)

@@ -3,7 +3,8 @@
 // many events they have, until standard input ends. An event that is not the next one,
 // a loss or an end of a stream fails the run.
 //
-// The page comes from here, by routes of the browser, and is of the operator's origin.
+// The page at URL is the server's, whatever it shows, so that Chromium knows of what
+// network it is; the script on it comes from here.
 import { fileURLToPath } from "node:url";
 import { build } from "vite";
 import { onPage, told } from "./browser.mjs";
@@ -22,21 +23,14 @@ const built = await build({
 });
 const [script] = [built].flat()[0].output;
 
-const answers = {
-  "/": {
-    contentType: "text/html",
-    body: '<!doctype html><title>streams</title><link rel="icon" href="data:,">',
-  },
-  "/page.js": { contentType: "text/javascript", body: script.code },
-};
-await onPage("about:blank", async (page) => {
-  for (const [path, answer] of Object.entries(answers))
-    await page.route(url + path, (route) => route.fulfill(answer));
+await onPage(`${url}/`, async (page) => {
+  await page.route(`${url}/page.js`, (route) =>
+    route.fulfill({ contentType: "text/javascript", body: script.code }),
+  );
   const failed = new Promise((_, reject) => {
     page.exposeFunction("failed", (who, why) => reject(new Error(`${who}: ${why}`)));
   });
   await page.exposeFunction("read", (who, events) => process.stdout.write(`${who} ${events}\n`));
-  await page.goto(`${url}/`);
   await page.addScriptTag({ url: `${url}/page.js`, type: "module" });
   await Promise.race([told(), failed]);
 });
