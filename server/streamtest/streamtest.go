@@ -14,6 +14,7 @@ import (
 
 	"connectrpc.com/connect"
 	"github.com/coder/websocket"
+	"google.golang.org/protobuf/proto"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/gen/go/rightsizer/v1/rightsizerv1connect"
@@ -135,7 +136,7 @@ func (c socketClient) Open(ctx context.Context, filter *rightsizerv1.EventFilter
 	conn.SetReadLimit(maxMessage)
 	first := &rightsizerv1.EventFilter{}
 	if filter != nil {
-		first = filter
+		first = proto.CloneOf(filter) // the caller's own
 	}
 	first.After = after
 	body, err := codec.MarshalJSON(first)
