@@ -1,33 +1,52 @@
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
-import { explain } from "../api/failure";
 import { count } from "../format/quantity";
 import { actionName } from "../remediations/action";
 import { StateBadge } from "../remediations/states";
+import { isPending, type Part, PartNote, whole } from "../ui/part";
 import { SeverityMark } from "../ui/severity";
+import { SkeletonRows } from "../ui/skeleton";
 import { Untrusted } from "../ui/untrusted";
 import { When } from "../ui/when";
 import type { Happening } from "./happening";
+import { pageSizes } from "./use-happenings";
 
 const first = 8;
 
 interface Props {
   happenings: readonly Happening[];
-  error: unknown;
+  events: Part;
+  actions: Part;
 }
 
 // The same as the marks in the plots, as text.
-export function Happenings({ happenings, error }: Props) {
+export function Happenings({ happenings, events, actions }: Props) {
   const [all, setAll] = useState(false);
   return (
     <section aria-label="Events and actions" className="border-t border-line">
       <h3 className="px-3 pt-2 text-xs font-medium text-soft">
         Events and actions ({count(happenings.length)})
       </h3>
-      {happenings.length === 0 && (
-        <p className="px-3 pt-1 pb-3 text-soft">
-          {error ? `${explain(error).title}.` : "None in this time that is still held."}
-        </p>
+      <div className="px-3 empty:hidden">
+        <PartNote
+          part={events}
+          what="Events"
+          cut={`Only the newest ${count(pageSizes.events)} events were looked at.`}
+        />
+        <PartNote
+          part={actions}
+          what="Actions"
+          cut={`Only the newest ${count(pageSizes.actions)} actions in this namespace were looked at.`}
+        />
+      </div>
+      {isPending(events) || isPending(actions) ? (
+        <SkeletonRows what="events and actions" rows={2} />
+      ) : (
+        happenings.length === 0 &&
+        whole(events) &&
+        whole(actions) && (
+          <p className="px-3 pt-1 pb-3 text-soft">None in this time that is still held.</p>
+        )
       )}
       <ol className="divide-y divide-line">
         {(all ? happenings : happenings.slice(0, first)).map((happening) => (

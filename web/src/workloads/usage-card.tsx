@@ -1,12 +1,11 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Workload } from "@rightsizer/api/workload";
 import { lazy, Suspense, useMemo } from "react";
-import { markKinds } from "../chart/marks";
 import { Card } from "../ui/card";
 import { Choice } from "../ui/choice";
 import { useNow } from "../ui/use-now";
-import type { Happening } from "./happening";
 import { Happenings } from "./happenings";
+import { Legend } from "./legend";
 import { rangeMs, ranges, type UsageSearch } from "./usage-search";
 import { useHappenings } from "./use-happenings";
 
@@ -34,7 +33,7 @@ export function UsageCard({ workload, search, set }: Props) {
   const container = search.container ?? containers[0]?.name ?? "";
   const to = Math.floor(useNow(step) / step) * step + step;
   const from = to - rangeMs[range];
-  const { happenings, error } = useHappenings({ namespace, kind, name }, from);
+  const { happenings, events, actions } = useHappenings({ namespace, kind, name }, from);
   const marks = useMemo(
     () => happenings.flatMap(({ kind, time }) => (kind ? [{ kind, at: timestampMs(time) }] : [])),
     [happenings],
@@ -74,35 +73,9 @@ export function UsageCard({ workload, search, set }: Props) {
           <UsagePlot resource="memory" of={of} from={from} to={to} marks={marks} />
           <UsagePlot resource="cpu" of={of} from={from} to={to} marks={marks} />
         </Suspense>
-        <Legend happenings={happenings} />
+        <Legend happenings={happenings} events={events} actions={actions} />
       </div>
-      <Happenings happenings={happenings} error={error} />
+      <Happenings happenings={happenings} events={events} actions={actions} />
     </Card>
-  );
-}
-
-const colours = {
-  oom: "text-error",
-  deploy: "text-info",
-  resize: "text-good",
-  action: "text-accent",
-};
-
-function Legend({ happenings }: { happenings: readonly Happening[] }) {
-  const kinds = Object.entries(markKinds) as [
-    keyof typeof markKinds,
-    { name: string; sign: string },
-  ][];
-  return (
-    <ul aria-label="Marks in the plots" className="flex flex-wrap gap-x-4 text-xs text-soft">
-      {kinds.map(([kind, { name, sign }]) => (
-        <li key={kind}>
-          <span aria-hidden="true" className={colours[kind]}>
-            {sign}
-          </span>{" "}
-          {name} ({happenings.filter((one) => one.kind === kind).length})
-        </li>
-      ))}
-    </ul>
   );
 }

@@ -1,20 +1,11 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { createQueryOptions, useTransport } from "@connectrpc/connect-query";
+import { useQuery } from "@connectrpc/connect-query";
 import { Aggregation, MetricsService, type Series } from "@rightsizer/api/metrics_service";
-import { keepPreviousData, useQueries } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { table } from "../chart/table";
+import { keptOf } from "./kept";
 
 export type Resource = "cpu" | "memory";
-
-// The lines of a plot, in the order in which they are drawn.
-const asked = [
-  { key: "max", metric: "usage", aggregation: Aggregation.MAX },
-  { key: "p95", metric: "usage", aggregation: Aggregation.P95 },
-  { key: "p50", metric: "usage", aggregation: Aggregation.P50 },
-  { key: "request", metric: "request", aggregation: Aggregation.MAX },
-  { key: "limit", metric: "limit", aggregation: Aggregation.MAX },
-] as const;
 
 export interface Of {
   namespace: string;
@@ -23,28 +14,18 @@ export interface Of {
   container: string;
 }
 
-// useUsage asks for a container's use over all pods, and for what it may use.
+// useUsage asks for a container's use over all pods, and for what it may use: the
+// lines of a plot, in the order in which they are drawn.
 export function useUsage(resource: Resource, of: Of, from: number, to: number) {
-  const transport = useTransport();
-  const { namespace, kind, name, container } = of;
-  const queries = useQueries({
-    queries: asked.map(({ metric, aggregation }) => ({
-      ...createQueryOptions(
-        MetricsService.method.queryMetrics,
-        {
-          metric: `container_${resource}_${metric}`,
-          filter: { namespace, kind, workload: name, container },
-          aggregation,
-          startTime: timestampFromMs(from),
-          endTime: timestampFromMs(to),
-        },
-        { transport },
-      ),
-      placeholderData: keepPreviousData,
-      enabled: container !== "",
-      retry: false,
-    })),
-  });
+  const asked = { resource, of, from, to };
+  // One by one: useQueries keeps no answer from one time to the next.
+  const queries = [
+    useLine(asked, "usage", Aggregation.MAX),
+    useLine(asked, "usage", Aggregation.P95),
+    useLine(asked, "usage", Aggregation.P50),
+    useLine(asked, "request", Aggregation.MAX),
+    useLine(asked, "limit", Aggregation.MAX),
+  ];
   const lines: (Series | undefined)[] = queries.map(({ data }) => data?.series[0]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: as many as there are lines, always
   const data = useMemo(() => table(lines), lines);
@@ -53,6 +34,31 @@ export function useUsage(resource: Resource, of: Of, from: number, to: number) {
     data,
     error: queries.find(({ error }) => error)?.error,
     pending: queries.some(({ isPending }) => isPending),
-    refetch: () => queries.forEach((query) => void query.refetch()),
   };
+}
+
+interface Asked {
+  resource: Resource;
+  of: Of;
+  from: number;
+  to: number;
+}
+
+function useLine({ resource, of, from, to }: Asked, amount: string, aggregation: Aggregation) {
+  const { namespace, kind, name, container } = of;
+  return useQuery(
+    MetricsService.method.queryMetrics,
+    {
+      metric: `container_${resource}_${amount}`,
+      filter: { namespace, kind, workload: name, container },
+      aggregation,
+      startTime: timestampFromMs(from),
+      endTime: timestampFromMs(to),
+    },
+    {
+      ...keptOf(namespace, kind, name, container),
+      enabled: container !== "",
+      retry: false,
+    },
+  );
 }
