@@ -9,7 +9,7 @@ import { Badge } from "../ui/badge";
 import { type Column, DataTable } from "../ui/data-table";
 import { Empty } from "../ui/empty";
 import { Loaded } from "../ui/loaded";
-import { Pager } from "../ui/pager";
+import { Paged } from "../ui/paged";
 import { Untrusted } from "../ui/untrusted";
 import { useNow } from "../ui/use-now";
 import { usePages } from "../ui/use-pages";
@@ -34,30 +34,29 @@ export function ConnectionsView() {
         The open event streams. A reader that lags is told what he loses; nobody else waits for him.
       </p>
       <Loaded query={query} what="connections">
-        {({ connections, nextPageToken }) =>
-          connections.length === 0 ? (
-            <Empty title="Nobody reads events now">
-              Streams of dashboards, of <code>rightsizer events -f</code> and of WebSocket
-              subscribers show here while they are open.
-            </Empty>
-          ) : (
-            <>
-              <DataTable
-                label="Connections"
-                columns={columns(now)}
-                rows={connections}
-                rowKey={({ id }) => id}
-              />
-              <Pager
-                pages={pages}
-                shown={connections.length}
-                pageSize={pageSize}
-                next={nextPageToken}
-                what="connection"
-              />
-            </>
-          )
-        }
+        {({ connections, nextPageToken }) => (
+          <Paged
+            pages={pages}
+            shown={connections.length}
+            pageSize={pageSize}
+            next={nextPageToken}
+            what="connection"
+            stale={query.isPlaceholderData}
+            nothing={
+              <Empty title="Nobody reads events now">
+                Streams of dashboards, of <code>rightsizer events -f</code> and of WebSocket
+                subscribers show here while they are open.
+              </Empty>
+            }
+          >
+            <DataTable
+              label="Connections"
+              columns={columns(now)}
+              rows={connections}
+              rowKey={({ id }) => id}
+            />
+          </Paged>
+        )}
       </Loaded>
     </>
   );

@@ -6,7 +6,7 @@ import { getRouteApi } from "@tanstack/react-router";
 import { fault, list, severityByName } from "../feed/filter";
 import { Empty } from "../ui/empty";
 import { Loaded } from "../ui/loaded";
-import { Pager } from "../ui/pager";
+import { Paged } from "../ui/paged";
 import { useNow } from "../ui/use-now";
 import { usePages } from "../ui/use-pages";
 import { ViewTitle } from "../ui/view-title";
@@ -45,7 +45,6 @@ export function IncidentsView() {
     { placeholderData: keepPreviousData, refetchInterval: 5000 },
   );
   const set = (next: IncidentSearch) => void navigate({ search: next, replace: true });
-  const narrowed = Boolean(search.namespace || search.minSeverity);
 
   return (
     <>
@@ -54,38 +53,19 @@ export function IncidentsView() {
       <div className="grid items-start gap-4 xl:grid-cols-[minmax(22rem,2fr)_3fr]">
         <div className="flex min-w-0 flex-col gap-2">
           <Loaded query={query} what="incidents">
-            {({ incidents, nextPageToken }) =>
-              incidents.length === 0 ? (
-                <Empty
-                  title={
-                    narrowed
-                      ? "No incident matches the filter"
-                      : search.state
-                        ? "No incidents"
-                        : "No incident is open"
-                  }
-                >
-                  Problems that share a probable cause, such as a node that went down and the pods
-                  on it, are joined to one incident here.
-                </Empty>
-              ) : (
-                <>
-                  <IncidentList
-                    incidents={incidents}
-                    chosen={search.id}
-                    filter={search}
-                    now={now}
-                  />
-                  <Pager
-                    pages={pages}
-                    shown={incidents.length}
-                    pageSize={pageSize}
-                    next={nextPageToken}
-                    what="incident"
-                  />
-                </>
-              )
-            }
+            {({ incidents, nextPageToken }) => (
+              <Paged
+                pages={pages}
+                shown={incidents.length}
+                pageSize={pageSize}
+                next={nextPageToken}
+                what="incident"
+                stale={query.isPlaceholderData}
+                nothing={<Nothing search={search} />}
+              >
+                <IncidentList incidents={incidents} chosen={search.id} filter={search} now={now} />
+              </Paged>
+            )}
           </Loaded>
         </div>
         {search.id ? (
@@ -97,5 +77,15 @@ export function IncidentsView() {
         )}
       </div>
     </>
+  );
+}
+
+function Nothing({ search: { namespace, minSeverity, state } }: { search: IncidentSearch }) {
+  const none = state ? "No incidents" : "No incident is open";
+  return (
+    <Empty title={namespace || minSeverity ? "No incident matches the filter" : none}>
+      Problems that share a probable cause, such as a node that went down and the pods on it, are
+      joined to one incident here.
+    </Empty>
   );
 }

@@ -9,7 +9,7 @@ import { Card } from "../ui/card";
 import { type Column, DataTable } from "../ui/data-table";
 import { Empty } from "../ui/empty";
 import { Loaded } from "../ui/loaded";
-import { Pager } from "../ui/pager";
+import { Paged } from "../ui/paged";
 import { Untrusted } from "../ui/untrusted";
 import { usePages } from "../ui/use-pages";
 import { ViewTitle } from "../ui/view-title";
@@ -110,29 +110,38 @@ export function PoliciesView() {
         />
       </search>
       <Loaded query={query} what="policies" rows={5}>
-        {({ policies, nextPageToken }) =>
-          policies.length === 0 ? (
-            <Empty title="No policies">
-              Without one the operator recommends and changes nothing. A RightSizerPolicy says how
-              far it may go in its namespace; <code>deploy/crd/examples</code> holds three to start
-              from.
-            </Empty>
-          ) : (
-            <>
-              <DataTable label="Policies" columns={columns} rows={policies} rowKey={nameOf} />
-              <Pager
-                pages={pages}
-                shown={policies.length}
-                pageSize={pageSize}
-                next={nextPageToken}
-                what="policy"
-                many="policies"
-              />
-            </>
-          )
-        }
+        {({ policies, nextPageToken }) => (
+          <Paged
+            pages={pages}
+            shown={policies.length}
+            pageSize={pageSize}
+            next={nextPageToken}
+            what="policy"
+            many="policies"
+            stale={query.isPlaceholderData}
+            nothing={<Nothing filtered={namespaces.length > 0} />}
+          >
+            <DataTable label="Policies" columns={columns} rows={policies} rowKey={nameOf} />
+          </Paged>
+        )}
       </Loaded>
     </>
+  );
+}
+
+function Nothing({ filtered }: { filtered: boolean }) {
+  if (filtered)
+    return (
+      <Empty title="No policy of this namespace">
+        Clear the namespace to see the others. One that reaches the whole cluster may govern it
+        still: ask for a workload above.
+      </Empty>
+    );
+  return (
+    <Empty title="No policies">
+      Without one the operator recommends and changes nothing. A RightSizerPolicy says how far it
+      may go in its namespace; <code>deploy/crd/examples</code> holds three to start from.
+    </Empty>
   );
 }
 

@@ -6,7 +6,7 @@ import { fault, list } from "../feed/filter";
 import { DataTable } from "../ui/data-table";
 import { Empty } from "../ui/empty";
 import { Loaded } from "../ui/loaded";
-import { Pager } from "../ui/pager";
+import { Paged } from "../ui/paged";
 import { usePages } from "../ui/use-pages";
 import { ViewTitle } from "../ui/view-title";
 import { recommendationColumns } from "./columns";
@@ -43,35 +43,57 @@ export function RecommendationsView() {
       <SavingsCard namespaces={namespaces} />
       <RecommendationFilters search={search} set={set} />
       <Loaded query={query} what="recommendations">
-        {({ recommendations, nextPageToken, totalSize }) =>
-          recommendations.length === 0 ? (
-            <Empty title={search.due === "all" ? "No recommendations yet" : "Nothing is due"}>
-              {search.due === "all"
-                ? "They come once usage was measured for long enough. The operator's health says whether a usage source answers."
-                : "Every container that was measured is sized well enough, or was not measured for long enough. Show all to see them."}
-            </Empty>
-          ) : (
-            <div className={`flex flex-col gap-2 ${query.isPlaceholderData ? "opacity-60" : ""}`}>
-              <DataTable
-                label="Recommendations"
-                columns={recommendationColumns}
-                rows={recommendations}
-                rowKey={({ namespace, workload, container }) =>
-                  `${namespace}/${workload?.kind}/${workload?.name}/${container}`
-                }
+        {({ recommendations, nextPageToken, totalSize }) => (
+          <Paged
+            pages={pages}
+            shown={recommendations.length}
+            pageSize={pageSize}
+            total={totalSize}
+            next={nextPageToken}
+            what="recommendation"
+            stale={query.isPlaceholderData}
+            nothing={
+              <Nothing
+                due={search.due !== "all"}
+                filtered={namespaces.length > 0 || workloads.length > 0}
               />
-              <Pager
-                pages={pages}
-                shown={recommendations.length}
-                pageSize={pageSize}
-                total={totalSize}
-                next={nextPageToken}
-                what="recommendation"
-              />
-            </div>
-          )
-        }
+            }
+          >
+            <DataTable
+              label="Recommendations"
+              columns={recommendationColumns}
+              rows={recommendations}
+              rowKey={({ namespace, workload, container }) =>
+                `${namespace}/${workload?.kind}/${workload?.name}/${container}`
+              }
+            />
+          </Paged>
+        )}
       </Loaded>
     </>
+  );
+}
+
+function Nothing({ due, filtered }: { due: boolean; filtered: boolean }) {
+  if (filtered)
+    return (
+      <Empty title={due ? "Nothing that matches is due" : "No recommendation matches the filter"}>
+        {due
+          ? "Show all to see what is sized well enough, or change or clear the filter above."
+          : "Change or clear the filter above."}
+      </Empty>
+    );
+  if (due)
+    return (
+      <Empty title="Nothing is due">
+        Every container that was measured is sized well enough, or was not measured for long enough.
+        Show all to see them.
+      </Empty>
+    );
+  return (
+    <Empty title="No recommendations yet">
+      They come once usage was measured for long enough. The operator's health says whether a usage
+      source answers.
+    </Empty>
   );
 }

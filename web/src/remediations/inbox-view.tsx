@@ -8,7 +8,7 @@ import { Choice } from "../ui/choice";
 import { DataTable } from "../ui/data-table";
 import { Empty } from "../ui/empty";
 import { Loaded } from "../ui/loaded";
-import { Pager } from "../ui/pager";
+import { Paged } from "../ui/paged";
 import { useNow } from "../ui/use-now";
 import { usePages } from "../ui/use-pages";
 import { ViewTitle } from "../ui/view-title";
@@ -68,27 +68,24 @@ export function InboxView() {
         />
       </search>
       <Loaded query={query} what="remediations">
-        {({ remediations, nextPageToken }) =>
-          remediations.length === 0 ? (
-            <Nothing show={show} filtered={namespaces.length > 0} />
-          ) : (
-            <div className={`flex flex-col gap-2 ${query.isPlaceholderData ? "opacity-60" : ""}`}>
-              <DataTable
-                label="Remediations"
-                columns={inboxColumns(now, show)}
-                rows={remediations}
-                rowKey={({ uid, namespace, name }) => uid || `${namespace}/${name}`}
-              />
-              <Pager
-                pages={pages}
-                shown={remediations.length}
-                pageSize={pageSize}
-                next={nextPageToken}
-                what="remediation"
-              />
-            </div>
-          )
-        }
+        {({ remediations, nextPageToken }) => (
+          <Paged
+            pages={pages}
+            shown={remediations.length}
+            pageSize={pageSize}
+            next={nextPageToken}
+            what="remediation"
+            stale={query.isPlaceholderData}
+            nothing={<Nothing show={show} filtered={namespaces.length > 0} />}
+          >
+            <DataTable
+              label="Remediations"
+              columns={inboxColumns(now, show)}
+              rows={remediations}
+              rowKey={({ uid, namespace, name }) => uid || `${namespace}/${name}`}
+            />
+          </Paged>
+        )}
       </Loaded>
     </>
   );

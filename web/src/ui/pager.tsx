@@ -1,7 +1,7 @@
 import { count, plural } from "../format/quantity";
 import type { Pages } from "./use-pages";
 
-interface Props {
+export interface PagerProps {
   pages: Pages;
   shown: number;
   pageSize: number;
@@ -11,7 +11,7 @@ interface Props {
   many?: string; // its plural, where an s does not make it
 }
 
-export function Pager({ pages, shown, pageSize, total, next, what, many }: Props) {
+export function Pager({ pages, shown, pageSize, total, next, what, many }: PagerProps) {
   const first = pages.number * pageSize + 1;
   return (
     <nav
@@ -20,10 +20,16 @@ export function Pager({ pages, shown, pageSize, total, next, what, many }: Props
       className="flex flex-wrap items-center justify-between gap-2"
     >
       <p role="status" className="text-soft tabular-nums">
-        {count(first)} to {count(first + shown - 1)}
-        {total === undefined
-          ? pages.number === 0 && next === "" && ` of ${plural(shown, what, many)}`
-          : ` of ${plural(total, what, many)}`}
+        {shown === 0 ? (
+          "Nothing more on this page"
+        ) : (
+          <>
+            {count(first)} to {count(first + shown - 1)}
+            {total === undefined
+              ? pages.number === 0 && next === "" && ` of ${plural(shown, what, many)}`
+              : ` of ${plural(total, what, many)}`}
+          </>
+        )}
       </p>
       <div className="flex gap-2">
         <button

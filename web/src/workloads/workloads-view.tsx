@@ -2,13 +2,11 @@ import { useQuery } from "@connectrpc/connect-query";
 import { WorkloadService } from "@rightsizer/api/workload_service";
 import { keepPreviousData } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import { explain } from "../api/failure";
 import { fault, list } from "../feed/filter";
 import { FilterField } from "../feed/filter-field";
 import { Empty } from "../ui/empty";
-import { FailureNotice } from "../ui/failure-notice";
-import { Pager } from "../ui/pager";
-import { SkeletonRows } from "../ui/skeleton";
+import { Loaded } from "../ui/loaded";
+import { Paged } from "../ui/paged";
 import { usePages } from "../ui/use-pages";
 import { ViewTitle } from "../ui/view-title";
 import type { WorkloadSearch } from "./search";
@@ -25,7 +23,7 @@ export function WorkloadsView() {
   const pages = usePages(JSON.stringify(search));
   const namespaceFault = fault("namespace", search.namespace);
   const namespaces = namespaceFault ? [] : list(search.namespace);
-  const { data, error, isPlaceholderData, refetch } = useQuery(
+  const query = useQuery(
     WorkloadService.method.listWorkloads,
     {
       nameContains: search.name ?? "",
@@ -46,34 +44,38 @@ export function WorkloadsView() {
     <>
       <ViewTitle title="Workloads" />
       <Filters search={search} namespaceFault={namespaceFault} set={set} />
-      {error && !data ? (
-        <FailureNotice failure={explain(error)} retry={() => void refetch()} />
-      ) : !data ? (
-        <SkeletonRows what="workloads" rows={12} />
-      ) : data.workloads.length === 0 ? (
-        <Empty title={filtered ? "No workload matches the filter" : "No workloads yet"}>
-          {filtered
-            ? "Change or clear the filter above."
-            : "Deployments, StatefulSets, Jobs and bare pods show here as soon as the cluster has one that you may read."}
-        </Empty>
-      ) : (
-        <div className={`flex flex-col gap-2 ${isPlaceholderData ? "opacity-60" : ""}`}>
-          <WorkloadTable
-            workloads={data.workloads}
-            order={search.order ?? "name"}
-            sortBy={(order) => set({ ...search, order })}
-          />
-          <Pager
+      <Loaded query={query} what="workloads">
+        {({ workloads, totalSize, nextPageToken }) => (
+          <Paged
             pages={pages}
-            shown={data.workloads.length}
+            shown={workloads.length}
             pageSize={pageSize}
-            total={data.totalSize}
-            next={data.nextPageToken}
+            total={totalSize}
+            next={nextPageToken}
             what="workload"
-          />
-        </div>
-      )}
+            stale={query.isPlaceholderData}
+            nothing={<Nothing filtered={filtered} />}
+          >
+            <WorkloadTable
+              workloads={workloads}
+              order={search.order ?? "name"}
+              sortBy={(order) => set({ ...search, order })}
+            />
+          </Paged>
+        )}
+      </Loaded>
     </>
+  );
+}
+
+function Nothing({ filtered }: { filtered: boolean }) {
+  return filtered ? (
+    <Empty title="No workload matches the filter">Change or clear the filter above.</Empty>
+  ) : (
+    <Empty title="No workloads yet">
+      Deployments, StatefulSets, Jobs and bare pods show here as soon as the cluster has one that
+      you may read.
+    </Empty>
   );
 }
 
