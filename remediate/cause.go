@@ -20,6 +20,7 @@ import (
 	"github.com/rightsizer/rightsizer/remediate/plan"
 	"github.com/rightsizer/rightsizer/remediate/policy"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
+	"github.com/rightsizer/rightsizer/remediate/tracing"
 )
 
 // Pauses before something is tried again.
@@ -126,10 +127,11 @@ func (e *Engine) decide(ctx context.Context, key workloadKey, container string, 
 	if !acts(set, key.namespace) {
 		return nil, 0 // without a policy nothing is done, and nothing is read
 	}
+	begun := e.now()
 	s, err := e.look(ctx, set, key, events[len(events)-1])
 	switch {
 	case errors.Is(err, kube.ErrKind):
-		e.refuse(key, container, "kind", "a "+key.kind+" cannot be repaired")
+		e.decline(ctx, key, begun, events, "kind", "a "+key.kind+" cannot be repaired")
 		return nil, 0
 	case apierrors.IsNotFound(err):
 		return nil, 0
@@ -137,6 +139,7 @@ func (e *Engine) decide(ctx context.Context, key workloadKey, container string, 
 		e.logger.WarnContext(ctx, "remediation: a cause waits", slog.String("workload", key.String()), slog.Any("error", err))
 		return events, retrySoon
 	}
+	s.begun = begun
 	if events[len(events)-1].GetType() == guard.TypeNotReady {
 		if now, again, after := e.deadlocked(key, s, container, events); !now {
 			return again, after
@@ -236,7 +239,7 @@ func (e *Engine) propose(ctx context.Context, key workloadKey, s *seen, containe
 			e.stillKilled(ctx, key, s, container, ev)
 			return nil, 0
 		case errors.Is(err, plan.ErrNoLimit):
-			e.refuse(key, container, "no_limit", err.Error())
+			e.decline(ctx, key, s.begun, events, "no_limit", err.Error())
 			return nil, 0
 		case errors.Is(err, action.ErrUnsupported), errors.Is(err, action.ErrRefused), errors.Is(err, action.ErrAlready), errors.Is(err, action.ErrGone):
 			why = append(why, fmt.Sprintf("%s: %v", kind, err))
@@ -246,7 +249,7 @@ func (e *Engine) propose(ctx context.Context, key workloadKey, s *seen, containe
 		}
 	}
 	if s.policy.Governs() {
-		e.refuse(key, container, "no_action", strings.Join(why, "; "))
+		e.decline(ctx, key, s.begun, events, "no_action", strings.Join(why, "; "))
 	}
 	return nil, 0
 }
@@ -348,6 +351,12 @@ func (r *refusals) first(what string, now time.Time) bool {
 	}
 	r.told[what] = now
 	return true
+}
+
+// decline refuses what events of one container are causes for.
+func (e *Engine) decline(ctx context.Context, key workloadKey, begun time.Time, events []*rightsizerv1.Event, why, text string) {
+	e.refuse(key, events[len(events)-1].GetContainer(), why, text)
+	e.traceCauses(ctx, key, begun, events, tracing.Decision{Outcome: tracing.Refused, Reason: why + ": " + text})
 }
 
 // refuse counts and tells a cause for which nothing is done.

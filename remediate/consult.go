@@ -136,6 +136,7 @@ func (e *Engine) followUp(ctx context.Context, r *v1alpha1.Remediation, s *seen,
 	if !ok {
 		return nil
 	}
+	begun := e.now()
 	subject := &action.Subject{
 		Container: r.Spec.Container, Want: want, Workload: s.workload, Policy: s.policy,
 		Pod: string(want.Parameters[action.ParameterPod]),
@@ -163,7 +164,7 @@ func (e *Engine) followUp(ctx context.Context, r *v1alpha1.Remediation, s *seen,
 		e.refuse(workloadOf(r), r.Spec.Container, d.Guard, d.String())
 		return nil
 	}
-	made, err := e.create(ctx, next)
+	made, err := e.create(ctx, next, begun)
 	if err != nil {
 		return err
 	}

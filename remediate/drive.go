@@ -118,7 +118,9 @@ func (e *Engine) write(ctx context.Context, r *v1alpha1.Remediation, change func
 }
 
 // move changes the state, after the audit has the record of it.
-func (e *Engine) move(ctx context.Context, r *v1alpha1.Remediation, to v1alpha1.RemediationState, by, why string) (*v1alpha1.Remediation, error) {
+func (e *Engine) move(ctx context.Context, r *v1alpha1.Remediation, to v1alpha1.RemediationState, by, why string) (_ *v1alpha1.Remediation, failure error) {
+	end := e.traceMove(ctx, r, to, why)
+	defer func() { end(failure) }()
 	if plan.May(r.Status.State, to) || r.Status.State == "" {
 		if err := e.record(ctx, r, to, by, why, nil); err != nil {
 			return nil, err

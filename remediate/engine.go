@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	corev1 "k8s.io/api/core/v1"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
@@ -16,6 +17,7 @@ import (
 	"github.com/rightsizer/rightsizer/remediate/guard"
 	"github.com/rightsizer/rightsizer/remediate/kube"
 	"github.com/rightsizer/rightsizer/remediate/policy"
+	"github.com/rightsizer/rightsizer/remediate/tracing"
 )
 
 // Policies are the policies of the cluster as they are now.
@@ -116,6 +118,8 @@ type Options struct {
 	Logger  *slog.Logger
 	// Registerer takes rightsizer_remediation_*; nil is none.
 	Registerer prometheus.Registerer
+	// Tracing takes the traces of causes (see package tracing); nil makes none.
+	Tracing trace.TracerProvider
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -149,6 +153,7 @@ type Engine struct {
 	book    *book
 	teller  *teller
 	metrics *metrics
+	tracer  *tracing.Tracer // nil makes no spans
 	waiting *waiting
 	refused refusals
 	calls   chan call
@@ -169,7 +174,7 @@ func New(opts Options) (*Engine, error) {
 	if err := opts.complete(); err != nil {
 		return nil, err
 	}
-	e := &Engine{opts: opts, client: opts.Client, logger: opts.Logger, calls: make(chan call, maxCalls)}
+	e := &Engine{opts: opts, client: opts.Client, logger: opts.Logger, tracer: tracing.New(opts.Tracing), calls: make(chan call, maxCalls)}
 	var err error
 	if e.metrics, err = newMetrics(opts.Registerer); err != nil {
 		return nil, fmt.Errorf("remediate: %w", err)
@@ -329,7 +334,8 @@ type seen struct {
 	// budgets cover its pods; nil where they were not read.
 	budgets []guard.DisruptionBudget
 	lastOOM time.Time
-	// verdict is what the guards said last; observed is when the cause was seen.
-	verdict  guard.Result
-	observed time.Time
+	// verdict is what the guards said last; observed is when the cause was seen, begun
+	// when the deciding about it began.
+	verdict         guard.Result
+	observed, begun time.Time
 }

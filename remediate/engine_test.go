@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/protobuf/types/known/timestamppb"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -52,6 +53,8 @@ type world struct {
 	calls    []made // of webhooks
 	answers  func(purpose action.Purpose, hook string) (action.Answer, error)
 	violated []string // promises that were broken
+
+	tracing trace.TracerProvider // of the operators that start from now on
 }
 
 // newWorld has a Deployment web of some replicas in namespace shop, whose first pod
@@ -284,6 +287,7 @@ func (w *world) start(identity string, cut func(*kubetest.Client, func())) *oper
 	o.engine, err = remediate.New(remediate.Options{
 		Client: client, Cluster: o, Policies: policies{w}, Audit: o, Actions: actions, Source: o,
 		Usage: o, Webhooks: o, Announcer: o, Publish: func(*rightsizerv1.Event) {}, Identity: identity, Now: w.now, Logger: slog.New(slog.DiscardHandler), Workers: 2,
+		Tracing: w.tracing,
 	})
 	require.NoError(w.t, err)
 	if cut != nil {

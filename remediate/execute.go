@@ -9,12 +9,14 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/rightsizer/rightsizer/remediate/action"
 	"github.com/rightsizer/rightsizer/remediate/guard"
 	"github.com/rightsizer/rightsizer/remediate/plan"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
+	"github.com/rightsizer/rightsizer/remediate/tracing"
 )
 
 // maxTries is how often one effect is looked at again after the object changed.
@@ -46,7 +48,9 @@ func (e *Engine) execute(ctx context.Context, r *v1alpha1.Remediation, s *seen) 
 		}
 	}
 	e.stamp(intent)
+	step := e.traceStep(ctx, r, tracing.Intent, intent)
 	next, err := e.begin(ctx, r, s, intent)
+	step.End(e.now(), err)
 	if err != nil {
 		e.book.unclaim(key)
 		return outcome{}, err
@@ -260,7 +264,9 @@ func (e *Engine) effect(ctx context.Context, r *v1alpha1.Remediation, i int, s *
 	for try := range maxTries {
 		t := &r.Status.Targets[i]
 		if !fresh || try > 0 {
+			step := e.traceStep(ctx, r, tracing.ReadBack, t)
 			made, err := a.ReadBack(ctx, subject, t)
+			step.End(e.now(), err, attribute.Bool("rightsizer.found", made))
 			switch {
 			case errors.Is(err, action.ErrGone):
 				return e.result(r, i, v1alpha1.TargetFailed, err.Error()), 0, nil
@@ -285,7 +291,9 @@ func (e *Engine) effect(ctx context.Context, r *v1alpha1.Remediation, i int, s *
 		if err := ctx.Err(); err != nil {
 			return r, 0, err
 		}
+		step := e.traceStep(ctx, r, tracing.Apply, t)
 		err := a.Apply(ctx, subject, t)
+		step.End(e.now(), err)
 		switch {
 		case err == nil:
 			e.metrics.effects.WithLabelValues(string(a.Kind()), "applied").Inc()
@@ -471,7 +479,9 @@ func (e *Engine) others(ctx context.Context, a action.Action, subject *action.Su
 }
 
 // intend records further intents, with the results so far, and their audit record.
-func (e *Engine) intend(ctx context.Context, r *v1alpha1.Remediation, s *seen, more []v1alpha1.Target) (*v1alpha1.Remediation, error) {
+func (e *Engine) intend(ctx context.Context, r *v1alpha1.Remediation, s *seen, more []v1alpha1.Target) (next *v1alpha1.Remediation, err error) {
+	step := e.traceStep(ctx, r, tracing.Intent, &more[0])
+	defer func() { step.End(e.now(), err, attribute.Int("rightsizer.targets", len(more))) }()
 	if err := e.record(ctx, r, v1alpha1.StateExecuting, e.opts.Identity, fmt.Sprintf("%d more pods of the workload", len(more)), evidence(s, more...)); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/rightsizer/rightsizer/remediate/action"
 	"github.com/rightsizer/rightsizer/remediate/plan"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
+	"github.com/rightsizer/rightsizer/remediate/tracing"
 )
 
 // join lets causes join the open decision for the same container. It returns true
@@ -38,9 +39,10 @@ func (e *Engine) joinTo(ctx context.Context, s *seen, r *v1alpha1.Remediation, e
 		return true
 	}
 	var fresh []v1alpha1.Cause
+	var joining []*rightsizerv1.Event
 	for _, ev := range events {
 		if !hasCause(r, ev.GetId()) {
-			fresh = append(fresh, causeFrom(ev))
+			fresh, joining = append(fresh, causeFrom(ev)), append(joining, ev)
 		}
 	}
 	if len(fresh) == 0 {
@@ -58,6 +60,7 @@ func (e *Engine) joinTo(ctx context.Context, s *seen, r *v1alpha1.Remediation, e
 		e.waiting.again(workloadOf(r), events, retrySoon)
 		return false
 	}
+	e.traceCauses(ctx, workloadOf(next), s.begun, joining, tracing.Decision{Outcome: tracing.Joined, Joined: e.ref(next)})
 	e.extend(ctx, next, s)
 	return false
 }

@@ -71,6 +71,7 @@ func (e *Engine) keepInTemplate(ctx context.Context, key workloadKey, s *seen, c
 // where it made none, with when it is worth trying again: 0 is never. Errors are
 // those of create, or say that too little is known.
 func (e *Engine) follow(ctx context.Context, key workloadKey, r *v1alpha1.Remediation, s *seen) (*v1alpha1.Remediation, time.Duration, error) {
+	begun := e.now()
 	facts, err := e.facts(ctx, r, s)
 	if err != nil {
 		return nil, 0, err
@@ -92,7 +93,7 @@ func (e *Engine) follow(ctx context.Context, key workloadKey, r *v1alpha1.Remedi
 		r.Spec.DryRun = true
 	default:
 	}
-	made, err := e.create(ctx, r)
+	made, err := e.create(ctx, r, begun)
 	return made, 0, err
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/rightsizer/rightsizer/remediate/plan"
 	"github.com/rightsizer/rightsizer/remediate/policy"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
+	"github.com/rightsizer/rightsizer/remediate/tracing"
 )
 
 // dryRunAgain is how long a row is left alone after a dry run of it.
@@ -41,7 +42,7 @@ func (e *Engine) make(ctx context.Context, key workloadKey, s *seen, subject *ac
 	switch verdict.Outcome() {
 	case guard.Stop:
 		d := verdict.Decisive()
-		e.refuse(key, subject.Container, d.Guard, d.String())
+		e.decline(ctx, key, s.begun, events, d.Guard, d.String())
 		return nil, 0
 	case guard.DryRun:
 		if e.book.dryRun(rowOf(r), e.now().Add(-dryRunAgain)) {
@@ -56,10 +57,10 @@ func (e *Engine) make(ctx context.Context, key workloadKey, s *seen, subject *ac
 		}
 	default:
 	}
-	made, err := e.create(ctx, r)
+	made, err := e.create(ctx, r, s.begun)
 	switch {
 	case errors.Is(err, errFull):
-		e.refuse(key, subject.Container, "full", fmt.Sprintf("%v: %d", err, MaxPerNamespace))
+		e.decline(ctx, key, s.begun, events, "full", fmt.Sprintf("%v: %d", err, MaxPerNamespace))
 		return nil, 0
 	case errors.Is(err, errOpen):
 		return events, retrySoon // another replica's: they join it
@@ -67,6 +68,8 @@ func (e *Engine) make(ctx context.Context, key workloadKey, s *seen, subject *ac
 		e.logger.WarnContext(ctx, "remediation: it was not made", slog.String("workload", key.String()), slog.Any("error", err))
 		return events, retrySoon
 	}
+	e.tracer.Event(ctx, ev, s.begun)
+	e.traceCauses(ctx, key, s.begun, events[:len(events)-1], tracing.Decision{Outcome: tracing.Joined, Joined: e.ref(made)})
 	if after := e.drive(ctx, made, s); after > 0 {
 		e.waiting.after(key, after)
 	}
@@ -161,15 +164,16 @@ func (e *Engine) sampled(w *kube.Workload) (oldest time.Time) {
 // errOpen: another decision of the row is open already.
 var errOpen = errors.New("another decision for the same is open")
 
-// create names a decision and makes its object. An episode that is taken is over,
-// and the next one is tried; or it is open, and then errOpen.
-func (e *Engine) create(ctx context.Context, r *v1alpha1.Remediation) (*v1alpha1.Remediation, error) {
-	return e.createAfter(ctx, r, nil)
+// create names a decision, which began to be made at begun, and makes its object. An
+// episode that is taken is over, and the next one is tried; or it is open, and then
+// errOpen.
+func (e *Engine) create(ctx context.Context, r *v1alpha1.Remediation, begun time.Time) (*v1alpha1.Remediation, error) {
+	return e.createAfter(ctx, r, begun, nil)
 }
 
 // createFor is create for a person, whose wish is recorded before.
-func (e *Engine) createFor(ctx context.Context, r *v1alpha1.Remediation, by Person) (*v1alpha1.Remediation, error) {
-	return e.createAfter(ctx, r, func() error {
+func (e *Engine) createFor(ctx context.Context, r *v1alpha1.Remediation, begun time.Time, by Person) (*v1alpha1.Remediation, error) {
+	return e.createAfter(ctx, r, begun, func() error {
 		return e.recordBy(ctx, r, v1alpha1.StateProposed, actor{by.Name, by.Groups}, e.occasion(r), nil)
 	})
 }
@@ -182,7 +186,7 @@ func (e *Engine) nameOf(r *v1alpha1.Remediation) string {
 	}, r.Spec.Episode)
 }
 
-func (e *Engine) createAfter(ctx context.Context, r *v1alpha1.Remediation, before func() error) (*v1alpha1.Remediation, error) {
+func (e *Engine) createAfter(ctx context.Context, r *v1alpha1.Remediation, begun time.Time, before func() error) (*v1alpha1.Remediation, error) {
 	if e.book.inNamespace(r.Namespace) >= MaxPerNamespace {
 		return nil, errFull
 	}
@@ -202,6 +206,7 @@ func (e *Engine) createAfter(ctx context.Context, r *v1alpha1.Remediation, befor
 		made, err := e.client.CreateRemediation(ctx, r, false)
 		if err == nil {
 			e.book.put(made.DeepCopy())
+			e.traceMade(ctx, made, begun)
 			return made, nil
 		}
 		if !apierrors.IsAlreadyExists(err) {

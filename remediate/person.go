@@ -123,7 +123,7 @@ func (e *Engine) Create(ctx context.Context, by Person, w Wish) (*rightsizerv1.R
 	if err := e.known(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotKnown, err)
 	}
-	key := request{by: by.Name, id: w.ID, hash: w.Hash}
+	begun, key := e.now(), request{by: by.Name, id: w.ID, hash: w.Hash}
 	if w.ID != "" && !w.Only {
 		if made, same := e.book.requested(w.Namespace, key); made != nil {
 			if !same {
@@ -149,7 +149,7 @@ func (e *Engine) Create(ctx context.Context, by Person, w Wish) (*rightsizerv1.R
 	case verdict.Outcome() == guard.Stop:
 		return nil, fmt.Errorf("%w: %s", ErrStopped, d)
 	}
-	made, err := e.createFor(ctx, r, by)
+	made, err := e.createFor(ctx, r, begun, by)
 	switch {
 	case errors.Is(err, errOpen):
 		if there, same := e.book.requested(w.Namespace, key); there != nil && same && w.ID != "" {
@@ -372,7 +372,7 @@ const maxWrites = 5
 func (e *Engine) change(
 	ctx context.Context, by Person, c Choice, check func(*v1alpha1.Remediation) (done bool, err error), to v1alpha1.RemediationState,
 	apply func(*v1alpha1.Remediation, *v1alpha1.RemediationStatus) error,
-) (*rightsizerv1.Remediation, error) {
+) (_ *rightsizerv1.Remediation, failure error) {
 	for try := range maxWrites {
 		r, err := e.read(ctx, c.Namespace, c.Name)
 		if err != nil {
@@ -388,6 +388,8 @@ func (e *Engine) change(
 			return nil, err
 		}
 		if try == 0 {
+			end := e.traceMove(ctx, r, to, "")
+			defer func() { end(failure) }()
 			if err := e.recordBy(ctx, r, to, actor{by.Name, by.Groups}, c.Reason, nil); err != nil {
 				return nil, err
 			}

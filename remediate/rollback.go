@@ -11,6 +11,7 @@ import (
 	"github.com/rightsizer/rightsizer/remediate/action"
 	"github.com/rightsizer/rightsizer/remediate/plan"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
+	"github.com/rightsizer/rightsizer/remediate/tracing"
 )
 
 // conditionRollback is the type of the condition that asks for a rollback: every
@@ -72,7 +73,9 @@ func (e *Engine) rollBack(ctx context.Context, r *v1alpha1.Remediation, s *seen,
 			t.Message = plan.Cut("not taken back: "+failed, 1024)
 			continue
 		}
+		step := e.traceStep(ctx, r, tracing.Revert, t)
 		err = e.revert(ctx, a, subject, t)
+		step.End(e.now(), err)
 		switch {
 		case err == nil:
 			e.result(r, i, v1alpha1.TargetReverted, "")

@@ -61,7 +61,7 @@ func (t *teller) publish(r *v1alpha1.Remediation, step *v1alpha1.Transition, ord
 	case step.From == "":
 		phase = rightsizerv1.Phase_PHASE_OPENED
 	}
-	problem := hash("remediation", t.e.opts.Cluster.ClusterID(), string(r.UID))
+	problem := t.problem(r)
 	ev := &rightsizerv1.Event{
 		Id: hash(problem, phase.String(), strconv.Itoa(ordinal)), ProblemId: problem, Phase: phase, FoundAtStart: found,
 		Type: eventType(step.To), Severity: severityOf(step.To),
@@ -76,6 +76,11 @@ func (t *teller) publish(r *v1alpha1.Remediation, step *v1alpha1.Transition, ord
 		Details:       &rightsizerv1.Event_Remediation{Remediation: details(r, step)},
 	}
 	t.e.opts.Publish(ev)
+}
+
+// problem is the id of the problem that the events of a Remediation tell of.
+func (t *teller) problem(r *v1alpha1.Remediation) string {
+	return hash("remediation", t.e.opts.Cluster.ClusterID(), string(r.UID))
 }
 
 func details(r *v1alpha1.Remediation, step *v1alpha1.Transition) *rightsizerv1.RemediationDetails {

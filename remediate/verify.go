@@ -322,7 +322,7 @@ func (e *Engine) conclude(ctx context.Context, r *v1alpha1.Remediation, to v1alp
 		return nil, err
 	}
 	targets := r.Status.Targets
-	return e.write(ctx, r, func(status *v1alpha1.RemediationStatus) error {
+	next, err := e.write(ctx, r, func(status *v1alpha1.RemediationStatus) error {
 		status.Targets = targets
 		if ev != nil {
 			ev.Findings = append(ev.Findings, v1alpha1.ShortText(plan.Cut(why, 256)))
@@ -333,4 +333,9 @@ func (e *Engine) conclude(ctx context.Context, r *v1alpha1.Remediation, to v1alp
 		}
 		return plan.Move(status, to, e.opts.Identity, why, e.now())
 	})
+	if err != nil {
+		return nil, err
+	}
+	e.traceVerified(ctx, r, to, why)
+	return next, nil
 }
