@@ -35,7 +35,7 @@ func (a *App) apiHandler(stopping context.Context, e exposure, p *probe) (http.H
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
-	chain := intercept.Options{Logger: a.logger.With(slog.String("component", "rpc")), Metrics: metrics, Authorizer: a.access.rights}
+	chain := intercept.Options{Logger: a.logger.With(slog.String("component", "rpc")), Metrics: metrics, Authorizer: a.access.rights, Tracing: a.tracing()}
 	own, err := chain.HandlerOption()
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)

@@ -20,6 +20,7 @@ import (
 	"github.com/rightsizer/rightsizer/remediate/policy/live"
 	"github.com/rightsizer/rightsizer/server/auth"
 	"github.com/rightsizer/rightsizer/server/config"
+	"github.com/rightsizer/rightsizer/server/otlp"
 	"github.com/rightsizer/rightsizer/server/presence"
 	"github.com/rightsizer/rightsizer/server/rpc"
 	"github.com/rightsizer/rightsizer/server/stream"
@@ -95,6 +96,7 @@ type App struct {
 	readers *presence.Presence
 	health  *health
 	metrics *httpMetrics
+	traces  *otlp.Exporter // nil where none are sent
 	// connections and inflight bound what all listeners of the API have together.
 	connections *auth.Slots
 	inflight    *inflight
@@ -149,6 +151,9 @@ func New(cfg config.Config, opts Options) (*App, error) {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	if a.cluster, err = newCluster(a.bus, a.registry); err != nil {
+		return nil, err
+	}
+	if err := a.newTraces(); err != nil {
 		return nil, err
 	}
 	if a.access, err = a.newAccess(); err != nil {
@@ -206,12 +211,12 @@ func (a *App) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	steps := []step{
-		servers.ops,
-		{name: "bus", run: a.bus.Run, grace: time.Second},
-		{name: "presence", run: a.readers.Run, grace: time.Second},
-		{name: "watcher", run: a.cluster.Run, grace: 3 * time.Second},
-	}
+	steps := append([]step{servers.ops}, a.tracesSteps()...)
+	steps = append(steps,
+		step{name: "bus", run: a.bus.Run, grace: time.Second},
+		step{name: "presence", run: a.readers.Run, grace: time.Second},
+		step{name: "watcher", run: a.cluster.Run, grace: 3 * time.Second},
+	)
 	steps = append(steps, slices.Concat(a.settingsSteps(), a.auditSteps(), a.policySteps(), a.remediationSteps(), a.sinkSteps())...)
 	steps = append(steps, servers.rest...)
 	close(a.listening)

@@ -52,6 +52,7 @@ var allowed = map[string][]string{
 	"server/ws":             {"gen", "bus", "server/codec", "server/stream", "server/auth", "server/rpc/rpcerr", "server/text"},
 	"server/presence":       {"gen", "server/text"},
 	"server/sink":           {"gen", "bus", "server/codec"},
+	"server/otlp":           {"server/text"},
 	"server/streamtest":     {"gen", "server/codec"},
 	"server/tunnel":         {},
 	"server/app":            {"*"},

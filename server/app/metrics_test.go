@@ -183,6 +183,7 @@ func everything(t *testing.T) config.Input {
 		"usage-sources":      "metrics-api,kubelet,kubelet-throttling,kubelet-pressure",
 		"usage-checkpoints":  "on",
 		"prometheus-url":     "http://127.0.0.1:1",
+		"otlp-endpoint":      "http://127.0.0.1:1",
 		"leader-elect":       "on",
 		"grpc-bind-address":  "127.0.0.1:0",
 		"pprof-bind-address": "127.0.0.1:0", "events-bind-address": "127.0.0.1:0", "metrics-bind-address": "127.0.0.1:0",

@@ -58,7 +58,7 @@ func (a *App) newRemediation() error {
 		Client: client, Cluster: a.cluster, Policies: a.policies, Audit: a.audit, Actions: actions,
 		Source: newBusSource(a.bus), Publish: a.bus.Publish,
 		Recommender: recommender, Usage: usage, Webhooks: hooks, Announcer: announcer,
-		Identity: a.leader.me, Logger: logger, Registerer: a.registry,
+		Identity: a.leader.me, Logger: logger, Registerer: a.registry, Tracing: a.tracing(),
 	})
 	if err != nil {
 		return err

@@ -71,6 +71,8 @@ type Config struct {
 	Usage UsageConfig
 	Price PriceConfig
 
+	Tracing TracingConfig
+
 	IncidentLinger      time.Duration
 	IncidentKeep        time.Duration
 	IncidentSettle      time.Duration
@@ -140,6 +142,7 @@ func (c *Config) check() []conflict {
 		add("tls-key-file", "wants tls-cert-file beside it: set both or neither")
 	}
 	c.Access.check(c, add)
+	c.Tracing.check(add)
 	if c.InsecurePlaintext && c.TLSCertFile != "" {
 		add("insecure-plaintext", "contradicts tls-cert-file: unset one of them", "tls-cert-file")
 	}

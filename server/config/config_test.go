@@ -227,11 +227,19 @@ func TestSettingsThatDoNotGoTogether(t *testing.T) {
 		`insecure-plaintext (flag --insecure-plaintext) is "true"; contradicts tls-cert-file: unset one of them; tls-cert-file (flag --tls-cert-file) is "a"`: {
 			Flags: map[string]string{"tls-cert-file": "a", "tls-key-file": "b", "insecure-plaintext": "true"},
 		},
-		`ring-entries (flag --ring-entries) is "5000"; wants a power of two`:                       {Flags: map[string]string{"ring-entries": "5000"}},
-		`ring-entries (environment RIGHTSIZER_RING_ENTRIES) is "1000"; wants a power of two`:       {Environ: []string{"RIGHTSIZER_RING_ENTRIES=1000"}},
-		`ring-entries (` + path + `:2) is "1000"; wants a power of two`:                            {Flags: map[string]string{"config": path}},
-		`crash-loop-critical-restarts (default) is "5"; wants at least the value of crash-loop-re`: {Flags: map[string]string{"crash-loop-restarts": "9"}},
-		`crash-loop-restarts (flag --crash-loop-restarts) is "9"`:                                  {Flags: map[string]string{"crash-loop-restarts": "9"}},
+		`otlp-token-file (flag --otlp-token-file) is "t"; wants an otlp-endpoint of https://, or on loopback: the token would be sent in clear text; otlp-endpoint (flag --otlp-endpoint) is "http://collector:4318"`: {
+			Flags: map[string]string{"otlp-endpoint": "http://collector:4318", "otlp-token-file": "t"},
+		},
+		`otlp-ca-file (flag --otlp-ca-file) is "c"; wants otlp-endpoint beside it`: {Flags: map[string]string{"otlp-ca-file": "c"}},
+		`otlp-endpoint (flag --otlp-endpoint) is "collector:4318"; wants a URL http:// or https:// without user, query and fragment, such as http://127.0.0.1:4318`: {
+			Flags: map[string]string{"otlp-endpoint": "collector:4318"},
+		},
+		`otlp-sampling-ratio (flag --otlp-sampling-ratio) is "1.5"; wants a number such as 0.03, 0 to 1`: {Flags: map[string]string{"otlp-sampling-ratio": "1.5"}},
+		`ring-entries (flag --ring-entries) is "5000"; wants a power of two`:                             {Flags: map[string]string{"ring-entries": "5000"}},
+		`ring-entries (environment RIGHTSIZER_RING_ENTRIES) is "1000"; wants a power of two`:             {Environ: []string{"RIGHTSIZER_RING_ENTRIES=1000"}},
+		`ring-entries (` + path + `:2) is "1000"; wants a power of two`:                                  {Flags: map[string]string{"config": path}},
+		`crash-loop-critical-restarts (default) is "5"; wants at least the value of crash-loop-re`:       {Flags: map[string]string{"crash-loop-restarts": "9"}},
+		`crash-loop-restarts (flag --crash-loop-restarts) is "9"`:                                        {Flags: map[string]string{"crash-loop-restarts": "9"}},
 		`events-bind-address (flag --events-bind-address) is ":9090"; wants another address than grpc-bind-address; grpc-bind-address (default) is ":9090"`: {
 			Flags: map[string]string{"events-bind-address": ":9090"},
 		},
@@ -241,6 +249,8 @@ func TestSettingsThatDoNotGoTogether(t *testing.T) {
 	}
 	for _, flags := range []map[string]string{
 		{"events-bind-address": "off", "metrics-bind-address": "off"},
+		{"otlp-endpoint": "http://127.0.0.1:4318", "otlp-token-file": "t", "otlp-sampling-ratio": "0.25"},
+		{"otlp-endpoint": "https://collector/otlp/v1/traces", "otlp-token-file": "t"},
 		{"events-bind-address": "127.0.0.1:0", "metrics-bind-address": "127.0.0.1:0", "grpc-bind-address": "127.0.0.1:0"},
 	} {
 		_, err := config.Load(config.Input{Flags: flags})

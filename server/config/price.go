@@ -14,19 +14,19 @@ type PriceConfig struct {
 
 func priceSettings() []Setting {
 	return []Setting{
-		decimal("price-core-hour", 1000, func(c *Config) *float64 { return &c.Price.CoreHour },
+		decimal("price-core-hour", 0, 1000, func(c *Config) *float64 { return &c.Price.CoreHour },
 			"US dollars that a core costs an hour, for savings. With price-gib-hour 0 as well: by the nodes' instance types, from an approximate list that is built in."),
-		decimal("price-gib-hour", 1000, func(c *Config) *float64 { return &c.Price.GiBHour },
+		decimal("price-gib-hour", 0, 1000, func(c *Config) *float64 { return &c.Price.GiBHour },
 			"US dollars that a GiB of memory costs an hour."),
 	}
 }
 
-// decimal is a number with a fraction from 0 to most; 0 by default.
-func decimal(key string, most float64, field func(*Config) *float64, help string) Setting {
+// decimal is a number with a fraction from 0 to most.
+func decimal(key string, value, most float64, field func(*Config) *float64, help string) Setting {
 	show := func(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 	bounds := "0 to " + show(most)
 	return Setting{
-		Key: key, Kind: "number", Default: "0", Bounds: bounds, Help: help,
+		Key: key, Kind: "number", Default: show(value), Bounds: bounds, Help: help,
 		set: func(c *Config, v string) error {
 			parsed, err := strconv.ParseFloat(v, 64)
 			if err != nil || math.IsNaN(parsed) || parsed < 0 || parsed > most {

@@ -20,7 +20,7 @@ func Settings() []Setting {
 			Help: "File of settings: one key a line, named like the flags without their dashes. No file is read unless named.",
 		},
 	}, clusterSettings(), serverSettings(), accessSettings(), live(paceSettings()), auditSettings(), ringSettings(), live(behaviourSettings()), live(exhaustionSettings()), usageSettings(),
-		live(priceSettings()), incidentSettings(), logSettings())
+		live(priceSettings()), incidentSettings(), tracingSettings(), logSettings())
 }
 
 // live marks settings whose change in the file holds without a restart.

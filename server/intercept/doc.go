@@ -1,6 +1,8 @@
 // Package intercept is what happens to every call of the API, unary or stream,
 // between HTTP and its handler. In this order, the first outermost:
 //
+//  0. tracing: where it is on, a span of the call; what calls of health and of
+//     reflection do is not traced
 //  1. metrics: counts and times the call, whatever becomes of it
 //  2. logging: one line at level debug when it ends
 //  3. recover: a panic costs its call alone; every error has an ErrorInfo

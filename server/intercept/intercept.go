@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"buf.build/go/protovalidate"
 	"connectrpc.com/connect"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rightsizer/rightsizer/server/codec"
@@ -18,6 +20,8 @@ type Options struct {
 	Logger     *slog.Logger
 	Metrics    *Metrics
 	Authorizer Authorizer
+	// Tracing takes a span of each call to our own schema; nil takes none.
+	Tracing trace.TracerProvider
 	// ReadMaxBytes bounds one request message, decompressed; DefaultReadMaxBytes by default.
 	ReadMaxBytes int
 }
@@ -36,14 +40,22 @@ func (o Options) HandlerOption() (connect.HandlerOption, error) {
 	if err != nil {
 		return nil, fmt.Errorf("intercept: validator: %w", err)
 	}
-	return o.option(
+	chain := []connect.Interceptor{
 		o.Metrics,
 		logging{logger: o.Logger},
 		recovery{logger: o.Logger, metrics: o.Metrics},
 		onRequest{check: decode},
 		onRequest{check: validate(validator)},
 		onRequest{check: authorize(o.Authorizer)},
-	), nil
+	}
+	if o.Tracing != nil {
+		traced, err := tracing(o.Tracing)
+		if err != nil {
+			return nil, err
+		}
+		chain = slices.Insert(chain, 0, traced)
+	}
+	return o.option(chain...), nil
 }
 
 // ForeignHandlerOption is the chain for services that are not of our schema

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -60,6 +61,11 @@ type fixture struct {
 
 func start(t *testing.T, a intercept.Authorizer) *fixture {
 	t.Helper()
+	return startTraced(t, a, nil)
+}
+
+func startTraced(t *testing.T, a intercept.Authorizer, tracing trace.TracerProvider) *fixture {
+	t.Helper()
 	f := &fixture{service: &service{do: func(context.Context) error { return nil }}, registry: prometheus.NewRegistry(), log: &bytes.Buffer{}}
 	metrics, err := intercept.NewMetrics(f.registry)
 	require.NoError(t, err)
@@ -67,6 +73,7 @@ func start(t *testing.T, a intercept.Authorizer) *fixture {
 		Logger:     slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Metrics:    metrics,
 		Authorizer: a,
+		Tracing:    tracing,
 	}.HandlerOption()
 	require.NoError(t, err)
 	mux := http.NewServeMux()
