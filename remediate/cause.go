@@ -141,7 +141,7 @@ func (e *Engine) decide(ctx context.Context, key workloadKey, container string, 
 	}
 	s.begun = begun
 	if events[len(events)-1].GetType() == guard.TypeNotReady {
-		if now, again, after := e.deadlocked(key, s, container, events); !now {
+		if now, again, after := e.deadlocked(ctx, key, s, container, events); !now {
 			return again, after
 		}
 	}

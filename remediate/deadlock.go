@@ -1,6 +1,7 @@
 package remediate
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -26,7 +27,7 @@ const (
 // restart_pod only where a policy names that action: a general mode Auto does not
 // say that pods are restarted for their probes. It returns true where it is to be
 // answered now, else the events that are to be judged again, and when.
-func (e *Engine) deadlocked(key workloadKey, s *seen, container string, events []*rightsizerv1.Event) (bool, []*rightsizerv1.Event, time.Duration) {
+func (e *Engine) deadlocked(ctx context.Context, key workloadKey, s *seen, container string, events []*rightsizerv1.Event) (bool, []*rightsizerv1.Event, time.Duration) {
 	if !s.policy.Names(v1alpha1.ActionRestartPod) || s.pod == nil {
 		return false, nil, 0
 	}
@@ -42,7 +43,7 @@ func (e *Engine) deadlocked(key workloadKey, s *seen, container string, events [
 		return false, events, otherFirst
 	}
 	if s.workload.Replicas > 1 && s.workload.Ready == 0 {
-		e.refuse(key, container, "none_ready", fmt.Sprintf("none of %d replicas is ready: what they wait for is elsewhere", s.workload.Replicas))
+		e.decline(ctx, key, s.begun, events, "none_ready", fmt.Sprintf("none of %d replicas is ready: what they wait for is elsewhere", s.workload.Replicas))
 		return false, nil, 0
 	}
 	return true, nil, 0

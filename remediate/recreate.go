@@ -109,7 +109,7 @@ func (e *Engine) stillKilled(ctx context.Context, key workloadKey, s *seen, cont
 	if err != nil {
 		what = "; no pod is made anew: " + err.Error()
 	}
-	e.refuse(key, container, "not_in_force", "killed at less memory than its spec gives"+what)
+	e.decline(ctx, key, s.begun, []*rightsizerv1.Event{ev}, "not_in_force", "killed at less memory than its spec gives"+what)
 }
 
 // last is the decision of a row that began last; nil for none.
