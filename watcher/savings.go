@@ -17,9 +17,8 @@ func (w *Watcher) price(pod *object.Pod) recommend.Price {
 }
 
 // Savings sums what the recommendations for these namespaces cost and would cost,
-// for all where none is named: the total, and each namespace, the largest saving
-// first.
-func (w *Watcher) Savings(namespaces []string) (total *rightsizerv1.Savings, each []*rightsizerv1.Savings) {
-	total, each, _ = recommend.SumSavings(w.Recommendations(namespaces))
-	return total, each
+// for all where none is named: the total, each namespace and each workload, the
+// largest saving first.
+func (w *Watcher) Savings(in []string) (total *rightsizerv1.Savings, namespaces, workloads []*rightsizerv1.Savings) {
+	return recommend.SumSavings(w.Recommendations(in))
 }

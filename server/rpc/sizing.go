@@ -23,9 +23,9 @@ type Sizing interface {
 	Recommendations(namespaces []string) []*rightsizerv1.Recommendation
 	// Recommendation returns that of one container, false where there is none.
 	Recommendation(namespace, kind, name, container string) (*rightsizerv1.Recommendation, bool)
-	// Savings sums these namespaces, all where none is named: the total, and
-	// each namespace, the largest saving first.
-	Savings(namespaces []string) (total *rightsizerv1.Savings, each []*rightsizerv1.Savings)
+	// Savings sums these namespaces, all where none is named: the total, each
+	// namespace and each workload, the largest saving first.
+	Savings(in []string) (total *rightsizerv1.Savings, namespaces, workloads []*rightsizerv1.Savings)
 }
 
 // ReasonNoUsage says: recommendations need usage, and there is none here yet.
@@ -137,6 +137,17 @@ func (s *WorkloadService) GetSavings(ctx context.Context, req *rightsizerv1.GetS
 			return &rightsizerv1.GetSavingsResponse{}, nil // none named would be all
 		}
 	}
-	total, each := s.sizing.Savings(in)
-	return &rightsizerv1.GetSavingsResponse{Total: total, Namespaces: each[:min(len(each), maxSavings)]}, nil
+	total, each, workloads := s.sizing.Savings(in)
+	found, next, err := list(req, workloads, bySaving)
+	if err != nil {
+		return nil, err
+	}
+	return &rightsizerv1.GetSavingsResponse{
+		Total: total, Namespaces: each[:min(len(each), maxSavings)], Workloads: found, NextPageToken: next, TotalSize: count(workloads),
+	}, nil
+}
+
+// bySaving has the largest saving first.
+func bySaving(s *rightsizerv1.Savings) order {
+	return order{rank: int64(100 * (s.GetCurrentMonthlyCost() - s.GetRecommendedMonthlyCost())), key: s.GetScope()}
 }

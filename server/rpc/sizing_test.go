@@ -37,8 +37,11 @@ func (s *sizes) Recommendation(namespace, kind, name, container string) (*rights
 	return nil, false
 }
 
-func (s *sizes) Savings([]string) (total *rightsizerv1.Savings, each []*rightsizerv1.Savings) {
-	return &rightsizerv1.Savings{Scope: "cluster", CurrentMonthlyCost: 3}, []*rightsizerv1.Savings{{Scope: "shop"}}
+func (s *sizes) Savings([]string) (total *rightsizerv1.Savings, namespaces, workloads []*rightsizerv1.Savings) {
+	for name, saves := range map[string]float64{"a": 1, "b": 30, "c": 2} {
+		workloads = append(workloads, &rightsizerv1.Savings{Scope: "shop/Deployment/" + name, CurrentMonthlyCost: 50, RecommendedMonthlyCost: 50 - saves})
+	}
+	return &rightsizerv1.Savings{Scope: "cluster", CurrentMonthlyCost: 3}, []*rightsizerv1.Savings{{Scope: "shop"}}, workloads
 }
 
 func recommendation(namespace, name, container string, delta float64, due bool) *rightsizerv1.Recommendation {
@@ -106,6 +109,19 @@ func TestOneRecommendationAndSavings(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "cluster", savings.GetTotal().GetScope())
 	assert.Len(t, savings.GetNamespaces(), 1)
+	var most []string
+	for page := (&rightsizerv1.GetSavingsRequest{PageSize: 1}); ; page.PageToken = savings.GetNextPageToken() {
+		savings, err = s.GetSavings(everybody(t), page)
+		require.NoError(t, err)
+		assert.EqualValues(t, 3, savings.GetTotalSize())
+		for _, w := range savings.GetWorkloads() {
+			most = append(most, w.GetScope())
+		}
+		if savings.GetNextPageToken() == "" {
+			break
+		}
+	}
+	assert.Equal(t, []string{"shop/Deployment/b", "shop/Deployment/c", "shop/Deployment/a"}, most)
 }
 
 func TestWithoutUsageThereIsNoRecommendation(t *testing.T) {

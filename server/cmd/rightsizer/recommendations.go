@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -31,7 +32,7 @@ func newRecommendations() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "recommendations", Short: "List what sizes containers should have, and why", Args: noArgs,
 		Long: "List the sizes that the operator recommends for the containers of workloads, with what they risk and save.\n" +
-			"--explain adds the formula with its numbers; --savings lists costs by namespace instead. -o json and yaml\n" +
+			"--explain adds the formula with its numbers; --savings lists costs instead: of the workloads that save most, by namespace, in all. -o json and yaml\n" +
 			"have every field.",
 		Example: "  rightsizer recommendations --order-by=savings\n" +
 			"  rightsizer recommendations -n shop --workload=Deployment/web --explain\n" +
@@ -43,7 +44,7 @@ func newRecommendations() *cobra.Command {
 	f.StringVar(&o.orderBy, "order-by", "name", "order: name, savings, oom_risk, memory_change or cpu_change")
 	f.BoolVar(&o.due, "due", false, "only where a change is due")
 	f.BoolVar(&o.explain, "explain", false, "show the formula with its numbers; with -o table")
-	f.BoolVar(&o.savings, "savings", false, "show costs by namespace, now and as recommended")
+	f.BoolVar(&o.savings, "savings", false, "show costs now and as recommended, by workload and namespace")
 	f.BoolVar(&o.allowedOnly, "allowed-only", false, "show what I may read instead of refusing me")
 	o.connectFlags.add(cmd)
 	o.scopeFlag.add(cmd)
@@ -177,7 +178,7 @@ func firstOf(texts []string) string {
 func (o *recommendationsOptions) printSavings(cmd *cobra.Command, service rightsizerv1connect.WorkloadServiceClient) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), listTimeout)
 	defer cancel()
-	found, err := service.GetSavings(ctx, &rightsizerv1.GetSavingsRequest{Namespaces: o.namespaces, AllowedOnly: o.allowedOnly})
+	found, err := service.GetSavings(ctx, &rightsizerv1.GetSavingsRequest{Namespaces: o.namespaces, AllowedOnly: o.allowedOnly, PageSize: topSavings})
 	if err != nil {
 		return explain(err)
 	}
@@ -185,9 +186,18 @@ func (o *recommendationsOptions) printSavings(cmd *cobra.Command, service rights
 		return writeMessages(cmd.OutOrStdout(), o.output, found)
 	}
 	var rows [][]string
-	for _, s := range append(found.GetNamespaces(), found.GetTotal()) {
+	for _, s := range slices.Concat(found.GetWorkloads(), found.GetNamespaces(), []*rightsizerv1.Savings{found.GetTotal()}) {
 		now, then := s.GetCurrentMonthlyCost(), s.GetRecommendedMonthlyCost()
 		rows = append(rows, []string{s.GetScope(), fmt.Sprintf("%.2f", now), fmt.Sprintf("%.2f", then), fmt.Sprintf("%.2f", now-then), s.GetPriceSource()})
 	}
-	return writeTable(cmd.OutOrStdout(), []string{"SCOPE", "$/MONTH NOW", "RECOMMENDED", "SAVES", "PRICES"}, rows)
+	if err := writeTable(cmd.OutOrStdout(), []string{"SCOPE", "$/MONTH NOW", "RECOMMENDED", "SAVES", "PRICES"}, rows); err != nil {
+		return err
+	}
+	if rest := int(found.GetTotalSize()) - len(found.GetWorkloads()); rest > 0 {
+		_, err = fmt.Fprintf(cmd.ErrOrStderr(), "%d workloads save less and are not listed; -n NAMESPACE lists those of one\n", rest)
+	}
+	return err
 }
+
+// topSavings is how many workloads are listed by what they save.
+const topSavings = 20

@@ -40,7 +40,8 @@ func (s *sizingServer) ListRecommendations(_ context.Context, req *rightsizerv1.
 func (s *sizingServer) GetSavings(context.Context, *rightsizerv1.GetSavingsRequest) (*rightsizerv1.GetSavingsResponse, error) {
 	one := &rightsizerv1.Savings{Scope: "shop", CurrentMonthlyCost: 30, RecommendedMonthlyCost: 17.5, PriceSource: "configuration"}
 	total := &rightsizerv1.Savings{Scope: "cluster", CurrentMonthlyCost: 30, RecommendedMonthlyCost: 17.5}
-	return &rightsizerv1.GetSavingsResponse{Total: total, Namespaces: []*rightsizerv1.Savings{one}}, nil
+	most := &rightsizerv1.Savings{Scope: "shop/Deployment/web", CurrentMonthlyCost: 20, RecommendedMonthlyCost: 11.25}
+	return &rightsizerv1.GetSavingsResponse{Total: total, Namespaces: []*rightsizerv1.Savings{one}, Workloads: []*rightsizerv1.Savings{most}, TotalSize: 4}, nil
 }
 
 func TestRecommendations(t *testing.T) {
@@ -63,9 +64,12 @@ func TestRecommendations(t *testing.T) {
 	require.Zero(t, code)
 	assert.Contains(t, out, `"memoryChangeDue":true`)
 
-	code, out, _ = call(t, "recommendations", "--server", server.URL, "--savings")
+	code, out, errOut = call(t, "recommendations", "--server", server.URL, "--savings")
 	require.Zero(t, code)
 	assert.Contains(t, out, "12.50")
+	assert.Contains(t, out, "shop/Deployment/web")
+	assert.Contains(t, out, "8.75")
+	assert.Contains(t, errOut, "3 workloads save less")
 	code, _, errOut = call(t, "recommendations", "--savings", "--due")
 	assert.Equal(t, exitUsage, code)
 	assert.Contains(t, errOut, "--savings")

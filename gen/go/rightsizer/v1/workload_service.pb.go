@@ -666,7 +666,11 @@ type GetSavingsRequest struct {
 	// Without namespaces: count what the caller may read instead of refusing.
 	AllowedOnly bool `protobuf:"varint,2,opt,name=allowed_only,json=allowedOnly,proto3" json:"allowed_only,omitempty"`
 	// Id of the cluster to ask; empty is the answering operator's own.
-	Cluster       string `protobuf:"bytes,3,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Cluster string `protobuf:"bytes,3,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	// At most this many workloads; 0 means 100, at most 1,000.
+	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the page before; the other fields must not change.
+	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -722,13 +726,34 @@ func (x *GetSavingsRequest) GetCluster() string {
 	return ""
 }
 
+func (x *GetSavingsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *GetSavingsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
 // GetSavingsResponse is what the recommendations would save.
 type GetSavingsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// All that was asked for.
 	Total *Savings `protobuf:"bytes,1,opt,name=total,proto3" json:"total,omitempty"`
 	// By namespace, at most 1,000, the largest saving first.
-	Namespaces    []*Savings `protobuf:"bytes,2,rep,name=namespaces,proto3" json:"namespaces,omitempty"`
+	Namespaces []*Savings `protobuf:"bytes,2,rep,name=namespaces,proto3" json:"namespaces,omitempty"`
+	// One page by workload, the largest saving first.
+	Workloads []*Savings `protobuf:"bytes,3,rep,name=workloads,proto3" json:"workloads,omitempty"`
+	// Token of the next page of workloads; empty on the last. A page may hold fewer than
+	// asked for with more to come.
+	NextPageToken string `protobuf:"bytes,4,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// How many workloads there are in all.
+	TotalSize     int32 `protobuf:"varint,5,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -775,6 +800,27 @@ func (x *GetSavingsResponse) GetNamespaces() []*Savings {
 		return x.Namespaces
 	}
 	return nil
+}
+
+func (x *GetSavingsResponse) GetWorkloads() []*Savings {
+	if x != nil {
+		return x.Workloads
+	}
+	return nil
+}
+
+func (x *GetSavingsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *GetSavingsResponse) GetTotalSize() int32 {
+	if x != nil {
+		return x.TotalSize
+	}
+	return 0
 }
 
 var File_rightsizer_v1_workload_service_proto protoreflect.FileDescriptor
@@ -841,18 +887,26 @@ const file_rightsizer_v1_workload_service_proto_rawDesc = "" +
 	"\tcontainer\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\tcontainer\x12\"\n" +
 	"\acluster\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\acluster\"b\n" +
 	"\x19GetRecommendationResponse\x12E\n" +
-	"\x0erecommendation\x18\x01 \x01(\v2\x1d.rightsizer.v1.RecommendationR\x0erecommendation\"\xac\x01\n" +
+	"\x0erecommendation\x18\x01 \x01(\v2\x1d.rightsizer.v1.RecommendationR\x0erecommendation\"\xfe\x01\n" +
 	"\x11GetSavingsRequest\x12P\n" +
 	"\n" +
 	"namespaces\x18\x01 \x03(\tB0\xbaH-\x92\x01*\x10\x80\x02\"%r#\x18?2\x1f^[a-z0-9]([-a-z0-9]*[a-z0-9])?$R\n" +
 	"namespaces\x12!\n" +
 	"\fallowed_only\x18\x02 \x01(\bR\vallowedOnly\x12\"\n" +
-	"\acluster\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\acluster\"\x85\x01\n" +
+	"\acluster\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\acluster\x12'\n" +
+	"\tpage_size\x18\x04 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"\xa0\x02\n" +
 	"\x12GetSavingsResponse\x12,\n" +
 	"\x05total\x18\x01 \x01(\v2\x16.rightsizer.v1.SavingsR\x05total\x12A\n" +
 	"\n" +
 	"namespaces\x18\x02 \x03(\v2\x16.rightsizer.v1.SavingsB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\n" +
-	"namespaces2\x8b\x05\n" +
+	"namespaces\x12?\n" +
+	"\tworkloads\x18\x03 \x03(\v2\x16.rightsizer.v1.SavingsB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\tworkloads\x120\n" +
+	"\x0fnext_page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\rnextPageToken\x12&\n" +
+	"\n" +
+	"total_size\x18\x05 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\ttotalSize2\x8b\x05\n" +
 	"\x0fWorkloadService\x12z\n" +
 	"\rListWorkloads\x12#.rightsizer.v1.ListWorkloadsRequest\x1a$.rightsizer.v1.ListWorkloadsResponse\"\x1e\xea\xe0\x18\x17\n" +
 	"\x0frecommendations\x12\x04list\x90\x02\x01\x12s\n" +
@@ -908,21 +962,22 @@ var file_rightsizer_v1_workload_service_proto_depIdxs = []int32{
 	14, // 6: rightsizer.v1.GetRecommendationResponse.recommendation:type_name -> rightsizer.v1.Recommendation
 	15, // 7: rightsizer.v1.GetSavingsResponse.total:type_name -> rightsizer.v1.Savings
 	15, // 8: rightsizer.v1.GetSavingsResponse.namespaces:type_name -> rightsizer.v1.Savings
-	0,  // 9: rightsizer.v1.WorkloadService.ListWorkloads:input_type -> rightsizer.v1.ListWorkloadsRequest
-	2,  // 10: rightsizer.v1.WorkloadService.GetWorkload:input_type -> rightsizer.v1.GetWorkloadRequest
-	4,  // 11: rightsizer.v1.WorkloadService.ListRecommendations:input_type -> rightsizer.v1.ListRecommendationsRequest
-	6,  // 12: rightsizer.v1.WorkloadService.GetRecommendation:input_type -> rightsizer.v1.GetRecommendationRequest
-	8,  // 13: rightsizer.v1.WorkloadService.GetSavings:input_type -> rightsizer.v1.GetSavingsRequest
-	1,  // 14: rightsizer.v1.WorkloadService.ListWorkloads:output_type -> rightsizer.v1.ListWorkloadsResponse
-	3,  // 15: rightsizer.v1.WorkloadService.GetWorkload:output_type -> rightsizer.v1.GetWorkloadResponse
-	5,  // 16: rightsizer.v1.WorkloadService.ListRecommendations:output_type -> rightsizer.v1.ListRecommendationsResponse
-	7,  // 17: rightsizer.v1.WorkloadService.GetRecommendation:output_type -> rightsizer.v1.GetRecommendationResponse
-	9,  // 18: rightsizer.v1.WorkloadService.GetSavings:output_type -> rightsizer.v1.GetSavingsResponse
-	14, // [14:19] is the sub-list for method output_type
-	9,  // [9:14] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	15, // 9: rightsizer.v1.GetSavingsResponse.workloads:type_name -> rightsizer.v1.Savings
+	0,  // 10: rightsizer.v1.WorkloadService.ListWorkloads:input_type -> rightsizer.v1.ListWorkloadsRequest
+	2,  // 11: rightsizer.v1.WorkloadService.GetWorkload:input_type -> rightsizer.v1.GetWorkloadRequest
+	4,  // 12: rightsizer.v1.WorkloadService.ListRecommendations:input_type -> rightsizer.v1.ListRecommendationsRequest
+	6,  // 13: rightsizer.v1.WorkloadService.GetRecommendation:input_type -> rightsizer.v1.GetRecommendationRequest
+	8,  // 14: rightsizer.v1.WorkloadService.GetSavings:input_type -> rightsizer.v1.GetSavingsRequest
+	1,  // 15: rightsizer.v1.WorkloadService.ListWorkloads:output_type -> rightsizer.v1.ListWorkloadsResponse
+	3,  // 16: rightsizer.v1.WorkloadService.GetWorkload:output_type -> rightsizer.v1.GetWorkloadResponse
+	5,  // 17: rightsizer.v1.WorkloadService.ListRecommendations:output_type -> rightsizer.v1.ListRecommendationsResponse
+	7,  // 18: rightsizer.v1.WorkloadService.GetRecommendation:output_type -> rightsizer.v1.GetRecommendationResponse
+	9,  // 19: rightsizer.v1.WorkloadService.GetSavings:output_type -> rightsizer.v1.GetSavingsResponse
+	15, // [15:20] is the sub-list for method output_type
+	10, // [10:15] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_rightsizer_v1_workload_service_proto_init() }
