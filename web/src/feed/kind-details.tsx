@@ -1,8 +1,9 @@
 import type { DescField } from "@bufbuild/protobuf";
-import { isMessage } from "@bufbuild/protobuf";
+import { isMessage, ScalarType } from "@bufbuild/protobuf";
 import { DurationSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { ContainerKind, type Event, EventSchema } from "@rightsizer/api/event";
-import { bytes, count, cpu } from "../format/quantity";
+import { UsageDetailsSchema } from "@rightsizer/api/event_usage";
+import { bytes, count, cpu, share } from "../format/quantity";
 import { durationMs, span } from "../format/time";
 import { Untrusted } from "../ui/untrusted";
 import { When } from "../ui/when";
@@ -47,7 +48,7 @@ function Fields({ fields, values, under = "" }: FieldsProps) {
           under={`${name} ${index + 1}`}
         />
       ));
-    const shown = show(field, value);
+    const shown = isAmount(field) ? amount(values, value) : show(field, value);
     return shown === undefined ? null : (
       <Field key={field.name} name={name}>
         {shown}
@@ -59,6 +60,25 @@ function Fields({ fields, values, under = "" }: FieldsProps) {
 function isMoment(field: DescField): boolean {
   const { typeName } = field.message ?? {};
   return typeName === TimestampSchema.typeName || typeName === DurationSchema.typeName;
+}
+
+function isAmount(field: DescField): boolean {
+  return field.parent.typeName === UsageDetailsSchema.typeName && field.scalar === ScalarType.INT64;
+}
+
+// What is used and what bounds it are of the resource beside them; 0 is what is not
+// measured.
+function amount(values: object, value: unknown) {
+  if (typeof value !== "bigint" || value === 0n || !isMessage(values, UsageDetailsSchema))
+    return undefined;
+  switch (values.resource) {
+    case "memory":
+      return bytes(value);
+    case "cpu":
+      return cpu(value);
+    default:
+      return count(value);
+  }
 }
 
 // The unit is in the name: memory_limit_bytes, requested_cpu_millis.
@@ -78,7 +98,8 @@ function show(field: DescField, value: unknown) {
       if (field.name.endsWith("_millis")) return value === 0n ? "none" : cpu(value);
       return count(value);
     case "number":
-      return Number.isInteger(value) ? count(value) : String(Math.round(value * 1000) / 1000);
+      // Shares and how sure one is: no event has a fraction of another kind.
+      return field.scalar === ScalarType.DOUBLE ? share(value) : count(value);
     case "boolean":
       return value ? "yes" : "no";
     default:

@@ -25,3 +25,9 @@ test("that nothing is reached is left to the page to say", () => {
   expect(screen.getByText("eight")).toBeTruthy();
   expect(screen.queryByRole("status")).toBeNull();
 });
+
+test("that it is gone is the answer", () => {
+  show(Code.NotFound);
+  expect(screen.queryByText("eight")).toBeNull();
+  expect(screen.getByRole("alert").textContent).toContain("Not found");
+});

@@ -23,7 +23,8 @@ interface Props<Data> {
 export function Loaded<Data>({ query, what, rows = 12, skeleton, children }: Props<Data>) {
   const { data, error, refetch } = query;
   const failure = error ? explain(error) : undefined;
-  if (data === undefined)
+  // That it is gone is an answer too, and the latest.
+  if (data === undefined || failure?.kind === "missing")
     return failure ? (
       <FailureNotice failure={failure} retry={() => void refetch()} />
     ) : (

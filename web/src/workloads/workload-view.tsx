@@ -1,11 +1,9 @@
 import { useQuery } from "@connectrpc/connect-query";
 import { WorkloadService } from "@rightsizer/api/workload_service";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { explain } from "../api/failure";
 import { Explanation } from "../policies/explanation";
 import { Card } from "../ui/card";
-import { FailureNotice } from "../ui/failure-notice";
-import { SkeletonRows } from "../ui/skeleton";
+import { Loaded } from "../ui/loaded";
 import { Untrusted } from "../ui/untrusted";
 import { ViewTitle } from "../ui/view-title";
 import { ContainerTable } from "./container-table";
@@ -20,14 +18,13 @@ const route = getRouteApi("/workloads/$namespace/$kind/$name");
 
 export function WorkloadView() {
   const { namespace, kind, name } = route.useParams();
-  const { data, error, refetch } = useQuery(
+  const query = useQuery(
     WorkloadService.method.getWorkload,
     { namespace, kind, name },
     { refetchInterval: 5000 },
   );
   const search = route.useSearch();
   const navigate = route.useNavigate();
-  const workload = data?.workload;
   return (
     <>
       <nav aria-label="Where you are" className="text-soft">
@@ -42,45 +39,41 @@ export function WorkloadView() {
       <ViewTitle title={name}>
         <Untrusted text={name} /> <span className="font-normal text-soft">{kind}</span>
       </ViewTitle>
-      {error && !workload ? (
-        <FailureNotice failure={explain(error)} retry={() => void refetch()} />
-      ) : !data || !workload ? (
-        <SkeletonRows what="the workload" rows={12} />
-      ) : (
-        <>
-          <WorkloadFacts workload={workload} />
-          <ProblemList
-            problems={data.problems}
-            namespace={namespace}
-            workload={`${kind}/${name}`}
-          />
-          <UsageCard
-            workload={workload}
-            search={search}
-            set={(next) => void navigate({ search: next, replace: true })}
-          />
-          <div className="grid items-start gap-4 xl:grid-cols-2">
-            <RecommendationSection namespace={namespace} kind={kind} name={name} />
-            <Card
-              title="Who decides"
-              aside={
-                <Link
-                  to="/policies"
-                  search={{ workload: `${namespace}/${kind}/${name}` }}
-                  className="bare-link text-xs"
+      <Loaded query={query} what="the workload">
+        {({ workload, problems, managers, pods }) =>
+          workload && (
+            <>
+              <WorkloadFacts workload={workload} />
+              <ProblemList problems={problems} namespace={namespace} workload={`${kind}/${name}`} />
+              <UsageCard
+                workload={workload}
+                search={search}
+                set={(next) => void navigate({ search: next, replace: true })}
+              />
+              <div className="grid items-start gap-4 xl:grid-cols-2">
+                <RecommendationSection namespace={namespace} kind={kind} name={name} />
+                <Card
+                  title="Who decides"
+                  aside={
+                    <Link
+                      to="/policies"
+                      search={{ workload: `${namespace}/${kind}/${name}` }}
+                      className="bare-link text-xs"
+                    >
+                      Policies
+                    </Link>
+                  }
                 >
-                  Policies
-                </Link>
-              }
-            >
-              <Explanation target={{ namespace, kind, name }} />
-              <Managers managers={data.managers} />
-            </Card>
-          </div>
-          <ContainerTable containers={workload.containers} />
-          <PodTable pods={data.pods} />
-        </>
-      )}
+                  <Explanation target={{ namespace, kind, name }} />
+                  <Managers managers={managers} />
+                </Card>
+              </div>
+              <ContainerTable containers={workload.containers} />
+              <PodTable pods={pods} />
+            </>
+          )
+        }
+      </Loaded>
     </>
   );
 }
