@@ -10,13 +10,19 @@ export type Entry =
 // A reader wants the course of things, not a thousand repeats.
 export const entryCap = 100;
 
+export interface Course {
+  entries: Entry[];
+  left: number; // how many between the first shown and the others are left out
+}
+
 // merge puts an incident's events and what was done to its workloads since it
-// began in one order of time, the oldest first.
+// began in one order of time, the oldest first. Of too many it keeps how its root
+// began, and the newest.
 export function merge(
   incident: Incident,
   events: readonly Event[],
   remediations: readonly Remediation[],
-): Entry[] {
+): Course {
   const problems = new Set(incident.members.map(({ problemId }) => problemId));
   const workloads = new Set(
     incident.members.map(({ namespace, workload }) => key(namespace, workload)),
@@ -24,8 +30,11 @@ export function merge(
   const began = incident.openedTime ? timestampMs(incident.openedTime) : 0;
   const ended = incident.resolvedTime ? timestampMs(incident.resolvedTime) : Infinity;
   const entries: Entry[] = [];
+  // An event may come with its workload and with its node.
+  const seen = new Set<string>();
   for (const event of events) {
-    if (!event.occurredTime) continue;
+    if (!event.occurredTime || seen.has(event.id)) continue;
+    seen.add(event.id);
     if (event.incidentId === incident.id || problems.has(event.problemId))
       entries.push({ key: event.id, time: event.occurredTime, event });
   }
@@ -36,7 +45,14 @@ export function merge(
     if (made >= began && made <= ended)
       entries.push({ key: uid || `${namespace}/${name}`, time: createTime, remediation });
   }
-  return entries.sort((a, b) => timestampMs(a.time) - timestampMs(b.time)).slice(0, entryCap);
+  entries.sort((a, b) => timestampMs(a.time) - timestampMs(b.time));
+  const left = Math.max(0, entries.length - entryCap);
+  if (left === 0) return { entries, left };
+  const newest = entries.slice(1 - entryCap);
+  const root =
+    entries.find(({ event }) => event?.problemId === incident.rootProblemId) ?? entries[0];
+  const kept = root && !newest.includes(root) ? [root, ...newest] : entries.slice(-entryCap);
+  return { entries: kept, left };
 }
 
 function key(namespace: string, workload: { kind: string; name: string } | undefined): string {

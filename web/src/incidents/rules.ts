@@ -26,3 +26,11 @@ export function workloadsOf({ members }: Incident): string[] {
 export function namespacesOf({ members }: Incident): string[] {
   return [...new Set(members.map(({ namespace }) => namespace).filter(Boolean))];
 }
+
+// nodesOf are the nodes among its members: a filter by namespace leaves out what
+// happens to them.
+export function nodesOf({ members }: Incident): string[] {
+  return members.flatMap(({ namespace, object }) =>
+    namespace === "" && object?.kind === "Node" ? [object.name] : [],
+  );
+}
