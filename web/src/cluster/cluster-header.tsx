@@ -3,6 +3,7 @@ import { memo } from "react";
 import { explain } from "../api/failure";
 import { count, plural } from "../format/quantity";
 import { Fact } from "../ui/fact";
+import { NotUpToDate } from "../ui/not-up-to-date";
 import { Untrusted } from "../ui/untrusted";
 import { When } from "../ui/when";
 import { Capacity } from "./capacity";
@@ -25,6 +26,7 @@ export const ClusterHeader = memo(function ClusterHeader() {
     );
   return (
     <section aria-label="Cluster" className="panel px-3 py-2">
+      <NotUpToDate error={error} />
       <div className="flex flex-wrap items-center gap-x-6 gap-y-2">
         <dl className="flex flex-wrap gap-x-5 gap-y-1">
           <Fact name="Nodes ready">

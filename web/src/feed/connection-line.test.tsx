@@ -3,6 +3,7 @@ import { cleanup, render, screen } from "@testing-library/react";
 import { afterEach, expect, test, vi } from "vitest";
 import { failure } from "../api/failure";
 import { ConnectionLine } from "./connection-line";
+import type { Connection } from "./feed-state";
 
 afterEach(cleanup);
 
@@ -18,6 +19,30 @@ test("counts down for the eye and stays still for the ear", () => {
   expect(screen.getByRole("status").textContent).toContain("reconnecting");
   expect(screen.getByRole("status").textContent).not.toMatch(/\d/);
   expect(screen.getByText("in 4 s").getAttribute("aria-hidden")).toBe("true");
+});
+
+test("an outage is said once, however often the operator is asked anew", () => {
+  const why = failure("unreachable");
+  const waiting = {
+    state: "waiting",
+    attempt: 1,
+    retryAt: Date.now() + 500,
+    failure: why,
+  } as const;
+  const line = (connection: Connection) => (
+    <ConnectionLine connection={connection} note={undefined} retry={vi.fn()} />
+  );
+  const { rerender } = render(line({ state: "live" }));
+  const status = screen.getByRole("status");
+  rerender(line(waiting));
+  const said = status.textContent;
+  rerender(line({ state: "connecting", attempt: 1, failure: why }));
+  expect(status.textContent).toBe(said);
+  rerender(line({ ...waiting, attempt: 2 }));
+  expect(status.textContent).toBe(said);
+  rerender(line({ state: "live" }));
+  expect(status.textContent).toContain("Live");
+  expect(screen.getByRole("status")).toBe(status);
 });
 
 test("says what became of the gap", () => {

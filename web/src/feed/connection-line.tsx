@@ -24,62 +24,72 @@ export function lostText(lost: bigint, bound: LossBound): string {
   return `${bounds[bound] ?? "about "}${count(lost)} ${lost === 1n ? "event" : "events"} lost`;
 }
 
-// How the stream is doing. What a screen reader hears changes with the state
-// only: the seconds that count down are for the eye.
+// How the stream is doing. What a screen reader hears is one element that stays,
+// and changes with the state only: the seconds that count down are for the eye, and
+// an outage is one state, however often the operator is asked anew.
 export function ConnectionLine({ connection, note, retry }: Props) {
   const now = useNow(500, connection.state === "waiting");
   const told = useForAWhile(connection.state === "live" ? note : undefined);
-  switch (connection.state) {
-    case "connecting":
-      return (
-        <p role="status" className="flex items-center gap-2 text-info">
-          <WaitIcon /> {connection.attempt === 0 ? "Connecting" : "Reconnecting"}
-        </p>
-      );
+  const { Icon, className, text, again } = look(connection, told);
+  const detail = connection.state === "waiting" ? connection.failure.detail : "";
+  return (
+    <div className={`flex flex-wrap items-center gap-2 ${className}`}>
+      <p role="status" className="flex items-center gap-2">
+        <Icon /> {text}
+      </p>
+      {connection.state === "waiting" && (
+        <span aria-hidden="true" className="tabular-nums">
+          in {Math.max(0, Math.ceil((connection.retryAt - now) / 1000))} s
+        </span>
+      )}
+      {again && (
+        <button type="button" className="field" onClick={retry}>
+          {again}
+        </button>
+      )}
+      {detail && (
+        <span className="text-soft">
+          <Untrusted text={detail} />
+        </span>
+      )}
+    </div>
+  );
+}
+
+interface Look {
+  Icon: typeof CheckIcon;
+  className: string;
+  text: string;
+  again?: string; // what the button says that asks anew
+}
+
+function look(connection: Connection, told: Note | undefined): Look {
+  const { state } = connection;
+  switch (state) {
     case "live":
-      return (
-        <p role="status" className="flex items-center gap-2 text-good">
-          <CheckIcon /> Live{told && `, ${noteText(told)}`}
-        </p>
-      );
-    case "waiting": {
-      const seconds = Math.max(0, Math.ceil((connection.retryAt - now) / 1000));
-      return (
-        <div className="flex flex-wrap items-center gap-2 text-error">
-          <p role="status" className="flex items-center gap-2">
-            <ErrorIcon /> {connection.failure.title}: reconnecting
-          </p>
-          <span aria-hidden="true" className="tabular-nums">
-            in {seconds} s
-          </span>
-          <button type="button" className="field" onClick={retry}>
-            Reconnect now
-          </button>
-          {connection.failure.detail && (
-            <span className="text-soft">
-              <Untrusted text={connection.failure.detail} />
-            </span>
-          )}
-        </div>
-      );
-    }
+      return {
+        Icon: CheckIcon,
+        className: "text-good",
+        text: told ? `Live, ${noteText(told)}` : "Live",
+      };
     case "parked":
-      return (
-        <p role="status" className="flex items-center gap-2 text-soft">
-          <PauseIcon /> Resting while this tab was hidden
-        </p>
-      );
+      return { Icon: PauseIcon, className: "text-soft", text: "Resting while this tab was hidden" };
     case "stopped":
-      return (
-        <div className="flex flex-wrap items-center gap-2 text-error">
-          <p role="status" className="flex items-center gap-2">
-            <ErrorIcon /> {connection.failure.title}
-          </p>
-          <button type="button" className="field" onClick={retry}>
-            Try again
-          </button>
-        </div>
-      );
+      return {
+        Icon: ErrorIcon,
+        className: "text-error",
+        text: connection.failure.title,
+        again: "Try again",
+      };
+    default:
+      if (!connection.failure)
+        return { Icon: WaitIcon, className: "text-info", text: "Connecting" };
+      return {
+        Icon: ErrorIcon,
+        className: "text-error",
+        text: `${connection.failure.title}: reconnecting`,
+        again: "Reconnect now",
+      };
   }
 }
 

@@ -19,7 +19,7 @@ export type Row =
   | { key: string; at: number; event?: never; mark: Mark; text: string };
 
 export type Connection =
-  | { state: "connecting"; attempt: number }
+  | { state: "connecting"; attempt: number; failure?: Failure } // of the attempt before
   | { state: "live" }
   | { state: "waiting"; attempt: number; retryAt: number; failure: Failure }
   | { state: "parked" }

@@ -37,10 +37,11 @@ export interface FollowOptions {
 export async function follow(options: FollowOptions): Promise<void> {
   const { signal, onConnection } = options;
   let attempt = 0;
+  let why: Failure | undefined;
   while (!signal.aborted) {
-    onConnection({ state: "connecting", attempt });
+    onConnection({ state: "connecting", attempt, ...(why && { failure: why }) });
     const started = Date.now();
-    const why = await once(options);
+    why = await once(options);
     if (signal.aborted) return;
     if (!why.passing) {
       onConnection({ state: "stopped", failure: why });

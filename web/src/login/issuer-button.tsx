@@ -1,17 +1,27 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { issuer } from "../api/auth";
+import { explain } from "../api/failure";
 import { Untrusted } from "../ui/untrusted";
 import { begin } from "./attempt";
 
 // The way through the organisation's own login, where the operator knows one.
 export function IssuerButton() {
   const [fault, setFault] = useState("");
-  const { data, refetch } = useQuery({
+  const { data, error, refetch } = useQuery({
     queryKey: ["login", "issuer"],
     queryFn: async ({ signal }) => (await issuer(signal)) ?? null,
     retry: false,
   });
+  if (error && !data)
+    return (
+      <p role="status" className="mt-4 text-warning">
+        Whether there is a single sign-on is not known: {explain(error).title.toLowerCase()}.{" "}
+        <button type="button" className="underline" onClick={() => void refetch()}>
+          Ask again
+        </button>
+      </p>
+    );
   if (!data) return null;
   const at = data;
   const host = URL.canParse(at.issuer) ? new URL(at.issuer).host : at.issuer;

@@ -162,3 +162,13 @@ test("an issuer is offered by its name, and its silence is said", async () => {
   show(LoginView);
   expect((await screen.findByRole("status")).textContent).toContain("does not answer");
 });
+
+test("whether there is an issuer is not known where that was not answered", async () => {
+  serve({ config: () => 503 });
+  show(LoginView);
+  expect((await screen.findByRole("status")).textContent).toContain("not known");
+  const oidc = { ...at, authorizationEndpoint: at.endpoint };
+  serve({ config: () => ({ open: false, oidc }) });
+  fireEvent.click(screen.getByRole("button", { name: "Ask again" }));
+  expect(await screen.findByRole("button", { name: /login\.example\.com/ })).toBeTruthy();
+});

@@ -1,6 +1,7 @@
 import type { ReactNode } from "react";
 import { explain } from "../api/failure";
 import { FailureNotice } from "./failure-notice";
+import { NotUpToDate } from "./not-up-to-date";
 import { SkeletonRows } from "./skeleton";
 
 // The part of a query's result that says what to show.
@@ -32,12 +33,7 @@ export function Loaded<Data>({ query, what, rows = 12, skeleton, children }: Pro
     );
   return (
     <>
-      {/* That nothing is reached at all is told once, for the whole page. */}
-      {failure && failure.kind !== "unreachable" && (
-        <p role="status" className="text-warning">
-          Not up to date: {failure.title.toLowerCase()}.
-        </p>
-      )}
+      <NotUpToDate error={error} />
       {children(data)}
     </>
   );
