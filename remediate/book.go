@@ -59,7 +59,8 @@ type held struct {
 	// keeps is the size that it puts into the template, where it follows a cure, or
 	// hands out.
 	keeps    *policy.Size
-	steps    int // transitions that were told
+	follows  string // the name of the decision that it follows
+	steps    int    // transitions that were told
 	problems []string
 	// rollback says that a person has asked for its effect to be taken back.
 	rollback bool
@@ -144,7 +145,7 @@ func hold(r *v1alpha1.Remediation) *held {
 	h := &held{
 		key: objectKey{r.Namespace, r.Name}, version: version, uid: string(r.UID), workload: workloadOf(r), row: rowOf(r),
 		episode: plan.EpisodeNumber(r.Spec.Episode), created: r.CreationTimestamp.Time, open: plan.Open(r.Status.State),
-		past: guard.FromRemediation(r), cure: cureOf(r), keeps: keepsOf(r), rollback: rollbackAsked(r) != "",
+		past: guard.FromRemediation(r), cure: cureOf(r), keeps: keepsOf(r), follows: string(r.Spec.Action.Parameters[parameterFollows]), rollback: rollbackAsked(r) != "",
 	}
 	if r.Spec.RequestID != "" {
 		h.request = request{by: r.Spec.RequestedBy, id: r.Spec.RequestID, hash: r.Spec.RequestHash}
@@ -228,7 +229,7 @@ func (b *book) current(key objectKey) *v1alpha1.Remediation {
 }
 
 // row returns the open Remediation of a row, a copy or nil, and the number of its
-// last episode.
+// last episode: where none is remembered, one above all that were and are deleted.
 func (b *book) row(r row) (open *v1alpha1.Remediation, last int) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -238,7 +239,22 @@ func (b *book) row(r row) (open *v1alpha1.Remediation, last int) {
 			open = h.full.DeepCopy()
 		}
 	}
+	if last == 0 {
+		last = plan.NoEpisode(b.e.now())
+	}
 	return open, last
+}
+
+// followed says whether another decision of a row follows this one.
+func (b *book) followed(r row, name string) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for _, h := range b.rows[r] {
+		if h.follows == name {
+			return true
+		}
+	}
+	return false
 }
 
 // raises is how often memory was raised for an OOM kill since, in a row.

@@ -342,6 +342,9 @@ func (e *Engine) cleared(ctx context.Context, r *v1alpha1.Remediation, s *seen) 
 	if s == nil {
 		return out, err
 	}
+	if s.draft.Diff != r.Spec.Diff && r.Status.Approval != nil {
+		return goOn(e.move(ctx, r, v1alpha1.StateAborted, e.opts.Identity, "what was approved would have another effect by now: "+s.draft.Diff))
+	}
 	verdict, err := e.ask(ctx, r, s)
 	if err != nil {
 		return outcome{}, err
@@ -364,9 +367,12 @@ func (e *Engine) cleared(ctx context.Context, r *v1alpha1.Remediation, s *seen) 
 func (e *Engine) handOut(ctx context.Context, r *v1alpha1.Remediation, s *seen, d guard.Verdict) (outcome, error) {
 	why := "not carried out, and not exported: "
 	if r.Spec.Action.Kind != v1alpha1.ActionExport {
-		made, err := e.export(ctx, r, s)
-		if err != nil {
-			return outcome{}, err
+		made := e.book.followed(row{r.Spec.Workload.UID, r.Spec.Container, v1alpha1.ActionExport}, r.Name) // by one that was cut off
+		if !made {
+			var err error
+			if made, err = e.export(ctx, r, s); err != nil {
+				return outcome{}, err
+			}
 		}
 		if made {
 			why = "exported instead: "

@@ -61,9 +61,11 @@ type Recommender interface {
 type Measured struct {
 	guard.Usage
 
-	// ThrottledPercent is the throttled share of its CPU periods; nil where it is
-	// not known.
+	// ThrottledPercent is the largest throttled share of its CPU periods of late,
+	// over its pods, and ThrottledTime when it was measured; nil where it is not
+	// known.
 	ThrottledPercent *int32
+	ThrottledTime    time.Time
 }
 
 // Usage is what is measured.

@@ -123,7 +123,7 @@ func (e *Engine) renew(ctx context.Context, key workloadKey) time.Duration {
 	if err != nil {
 		return 0 // it comes again with the next of its pods
 	}
-	pods, err := e.client.Pods(ctx, w)
+	pods, err := action.Pods(ctx, e.client, w)
 	if err != nil {
 		return retryLater
 	}

@@ -39,6 +39,7 @@ type verification struct {
 	at             action.Stage
 	ready          bool
 	restarts, ooms int32
+	percent        int32 // of the memory limit that are used; 0 is not known
 }
 
 // verifying looks at the live objects until the window is over, or something is
@@ -242,13 +243,13 @@ func (v *verification) atEnd(ctx context.Context, ev *v1alpha1.VerificationEvide
 	}
 	_, size := sizesOf(v.r)
 	if u, ok := v.e.usage(key, v.r.Spec.Container); ok && u.MemoryBytes > 0 && size.Limits.MemoryBytes > 0 && u.Time.After(ev.StartTime.Time) {
-		percent := int32(min(u.MemoryBytes*100/size.Limits.MemoryBytes, 1000))
-		ev.MemoryPercent = &percent
-		if percent > v.terms.MaxMemoryPercent {
-			return v.failed(ctx, ev, fmt.Sprintf("%d %% of the memory limit are used, at most %d %% are put up with", percent, v.terms.MaxMemoryPercent))
+		v.percent = int32(min(u.MemoryBytes*100/size.Limits.MemoryBytes, 1000))
+		ev.MemoryPercent = new(v.percent)
+		if v.percent > v.terms.MaxMemoryPercent {
+			return v.failed(ctx, ev, fmt.Sprintf("%d %% of the memory limit are used, at most %d %% are put up with", v.percent, v.terms.MaxMemoryPercent))
 		}
 	}
-	if u, ok := v.e.usage(key, v.r.Spec.Container); ok && u.ThrottledPercent != nil && v.terms.MaxThrottledPercent != nil {
+	if u, ok := v.e.usage(key, v.r.Spec.Container); ok && u.ThrottledPercent != nil && u.ThrottledTime.After(ev.StartTime.Time) && v.terms.MaxThrottledPercent != nil {
 		ev.ThrottledPercent = u.ThrottledPercent
 		if *u.ThrottledPercent > *v.terms.MaxThrottledPercent {
 			return v.failed(ctx, ev, fmt.Sprintf("throttled in %d %% of the periods, at most %d %% are put up with", *u.ThrottledPercent, *v.terms.MaxThrottledPercent))
@@ -286,7 +287,7 @@ func startOf(r *v1alpha1.Remediation) time.Time {
 // failed takes back what did not help, or calls a person. More memory after an OOM
 // kill is never taken back.
 func (v *verification) failed(ctx context.Context, ev *v1alpha1.VerificationEvidence, why string) (outcome, error) {
-	if gave(v.r) {
+	if gave(v.r) || v.wants() {
 		return v.escalate(ctx, ev, why+"; the memory it was given is not taken back")
 	}
 	if v.terms.OnFailure == v1alpha1.OnFailureEscalate {
@@ -308,6 +309,12 @@ func (v *verification) escalate(ctx context.Context, ev *v1alpha1.VerificationEv
 		why += what
 	}
 	return goOn(v.e.conclude(ctx, v.r, v1alpha1.StateEscalated, why, ev))
+}
+
+// wants says that memory was raised, and that it was killed for want of memory since,
+// or uses most of it: less would be worse.
+func (v *verification) wants() bool {
+	return guard.FromRemediation(v.r).Memory == guard.Raise && (v.ooms > 0 || v.percent > v.terms.MaxMemoryPercent)
 }
 
 // gave says that a Remediation raised memory because of an OOM kill.

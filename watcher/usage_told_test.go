@@ -88,6 +88,9 @@ func TestWhatKubeletsCountIsTold(t *testing.T) {
 		assert.ElementsMatch(t, []string{
 			"OPENED pod.cpu_throttled", "OPENED pod.pressure.memory", "OPENED pod.pressure.cpu", "OPENED pod.pressure.io",
 		}, told())
+		measured, _ := r.Measured("shop", "Deployment", "web", "app")
+		assert.InDelta(t, 0.4, measured.Throttled, 0.001)
+		assert.WithinDuration(t, time.Now(), measured.ThrottledTime, 11*time.Second)
 		count(1, func() { c.kills++ })
 		count(3, func() { c.periods += 100 })
 		assert.ElementsMatch(t, []string{

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/rightsizer/rightsizer/remediate/kube"
 )
@@ -23,6 +24,35 @@ func belonging(ctx context.Context, client *kube.Client, w *kube.Workload, name,
 		return nil, because(ErrGone, "pod %s is another one by now", name)
 	}
 	return pod, belongs(ctx, client, w, pod)
+}
+
+// Pods lists the workload's own pods: the selector of another may choose them too.
+func Pods(ctx context.Context, client *kube.Client, w *kube.Workload) ([]corev1.Pod, error) {
+	all, err := client.Pods(ctx, w)
+	if err != nil {
+		return nil, Judge(err)
+	}
+	own := map[types.UID]bool{} // by controller, of which there are few
+	out := all[:0]
+	for i := range all {
+		owner := metav1.GetControllerOf(&all[i])
+		if owner == nil {
+			owner = &metav1.OwnerReference{UID: all[i].UID}
+		}
+		is, known := own[owner.UID]
+		if !known {
+			err := belongs(ctx, client, w, &all[i])
+			if err != nil && !errors.Is(err, ErrUnsupported) {
+				return nil, err
+			}
+			is = err == nil
+			own[owner.UID] = is
+		}
+		if is {
+			out = append(out, all[i])
+		}
+	}
+	return out, nil
 }
 
 // belongs checks that a pod is the workload's.

@@ -70,9 +70,9 @@ func (a *ResizeInPlace) example(ctx context.Context, s *Subject) (*corev1.Pod, e
 	if s.Pod != "" {
 		return belonging(ctx, a.Client, s.Workload, s.Pod, s.PodUID)
 	}
-	pods, err := a.Client.Pods(ctx, s.Workload)
+	pods, err := Pods(ctx, a.Client, s.Workload)
 	if err != nil {
-		return nil, Judge(err)
+		return nil, err
 	}
 	for i := range pods {
 		if at, ok := find(&pods[i].Spec, s.Container); ok && alive(&pods[i]) {
@@ -187,9 +187,9 @@ func noted(err error, notes []string) error {
 // the workload that has less than it is to get. One that would be restarted for
 // it is left alone until it is itself the cause.
 func (a *ResizeInPlace) Targets(ctx context.Context, s *Subject) ([]Object, error) {
-	pods, err := a.Client.Pods(ctx, s.Workload)
+	pods, err := Pods(ctx, a.Client, s.Workload)
 	if err != nil {
-		return nil, Judge(err)
+		return nil, err
 	}
 	var out []Object
 	for i := range pods {

@@ -80,9 +80,9 @@ func (a templates) rolledOut(ctx context.Context, s *Subject, t *v1alpha1.Target
 
 // settled looks at the pods of a workload whose rollout is complete.
 func (a templates) settled(ctx context.Context, s *Subject, w *kube.Workload) (*Sight, error) {
-	pods, err := a.Client.Pods(ctx, w)
+	pods, err := Pods(ctx, a.Client, w)
 	if err != nil {
-		return nil, Judge(err)
+		return nil, err
 	}
 	out := &Sight{Stage: Settled, Ready: w.Ready >= w.Replicas}
 	for i := range pods {

@@ -24,9 +24,12 @@ func (c *Client) Pod(ctx context.Context, namespace, name string) (*corev1.Pod, 
 	return pod, nil
 }
 
-// Pods lists the pods of a workload, at most 2,000: those that its selector
-// chooses.
+// Pods lists the pods that a workload's selector chooses, at most 2,000, whoever they
+// belong to; those of a CronJob are its Jobs', and none here.
 func (c *Client) Pods(ctx context.Context, w *Workload) ([]corev1.Pod, error) {
+	if w.Kind == "CronJob" {
+		return nil, nil
+	}
 	if w.Selector == nil {
 		pod, err := c.Pod(ctx, w.Namespace, w.Name)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"strconv"
+	"time"
 
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
@@ -39,6 +40,15 @@ func Name(k Key, episode string) string {
 
 // Manager is the field manager under which a decision's effects are written.
 func Manager(decision string) string { return managerPrefix + decision }
+
+// episodeEvery is shorter than the time for which a decision is kept, divided by how
+// many of them a namespace holds.
+const episodeEvery = 10 * time.Minute
+
+// NoEpisode is the number of the episode before the first one of now: names are not
+// used again after what had them is deleted, or an effect of then would be taken for
+// one of now.
+func NoEpisode(now time.Time) int { return int(now.Unix() / int64(episodeEvery/time.Second)) }
 
 // Episode is the number of an episode as it is written.
 func Episode(number int) string { return strconv.Itoa(number) }

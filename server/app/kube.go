@@ -11,6 +11,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/remediate"
+	"github.com/rightsizer/rightsizer/remediate/guard"
 	"github.com/rightsizer/rightsizer/watcher"
 )
 
@@ -75,11 +77,29 @@ type watched struct {
 	version string
 }
 
+// What remediation asks it for, where it can.
+var (
+	_ remediate.Recommender = watched{}
+	_ remediate.Usage       = watched{}
+)
+
 // Cluster implements rpc.Source.
 func (w watched) Cluster() *rightsizerv1.Cluster {
 	cluster := w.Watcher.Cluster()
 	cluster.OperatorVersion = w.version
 	return cluster
+}
+
+// Usage implements remediate.Usage.
+func (w watched) Usage(namespace, kind, name, container string) (remediate.Measured, bool) {
+	m, ok := w.Measured(namespace, kind, name, container)
+	out := remediate.Measured{Usage: guard.Usage{
+		Time: m.Time, MemoryBytes: m.MemoryBytes, MemoryPeakBytes: m.MemoryPeakBytes, MemorySamples: m.MemorySamples, LastOOM: m.LastOOM,
+	}}
+	if !m.ThrottledTime.IsZero() {
+		out.ThrottledPercent, out.ThrottledTime = new(int32(m.Throttled*100)), m.ThrottledTime
+	}
+	return out, ok
 }
 
 // Workload implements rpc.Source.
