@@ -253,6 +253,23 @@ func TestTheTermsMakeTheTarget(t *testing.T) {
 	assert.EqualValues(t, math.Ceil(of["cpu raw"]), m.GetTargetRequests().GetCpuMillis())
 }
 
+// The terms of an OOM kill make what it asks for.
+func TestTheTermsOfAKillMakeItsFloor(t *testing.T) {
+	t.Parallel()
+	in := input(observed(48, flat(100), flat(100<<20)))
+	in.Current = object.Allotment{Requests: object.Resources{CPUMillis: 100, MemoryBytes: 1 << 30}, Limits: object.Resources{CPUMillis: 200, MemoryBytes: 1 << 30}}
+	in.Sketch.ObserveOOM(in.Sketch.Last(), 1<<30)
+	r := recommend.Recommend(in)
+	of := map[string]float64{}
+	for _, term := range r.Message(usage.Key{Container: "app"}, in, recommend.PriceOf(nil, "", "")).GetTerms() {
+		of[term.GetResource()+" "+term.GetName()] = term.GetValue()
+	}
+	assert.InEpsilon(t, max(of["memory oom_limit"]*of["memory oom_bump"], of["memory oom_highest"]), of["memory oom_floor"], 1e-9)
+	assert.InEpsilon(t, 1<<30, of["memory oom_limit"], 0.01)
+	assert.InDelta(t, 6, of["memory oom_hold"], 0)
+	assert.InDelta(t, 2, of["cpu limit_ratio"], 0)
+}
+
 // Where the next hours alone need more than the day is worth, the text says so, and
 // the share above is that of the level that is held.
 func TestTheNextHoursMayDecide(t *testing.T) {
