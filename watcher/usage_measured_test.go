@@ -30,7 +30,9 @@ func TestWhatIsMeasuredOfAContainer(t *testing.T) {
 
 		killed := time.Now()
 		server.Put(end(web("web-1"), "OOMKilled", 137, time.Minute))
+		g.mu.Lock()
 		g.silent = true
+		g.mu.Unlock()
 		r.pass(10 * time.Minute)
 		m, ok = r.Measured("shop", "Deployment", "web", "app")
 		require.True(t, ok)
