@@ -81,7 +81,11 @@ func TestSIGKILLAtAnyStateHasNoSecondEffect(t *testing.T) {
 	const namespace = "killed"
 	governed(t, namespace, "auto", nil)
 	var o *operator
-	for name, state := range map[string]string{"proposed": "", "executing": "Executing", "verifying": "Verifying", "ended": "Succeeded"} {
+	for _, at := range []struct{ name, state string }{{"proposed", ""}, {"executing", "Executing"}, {"verifying", "Verifying"}, {"ended", "Succeeded"}} {
+		name, state := at.name, at.state
+		if o != nil {
+			o.kill()
+		}
 		o = serve(t, cluster.KubeconfigPath())
 		hungry(t, namespace, name, 2, "64Mi", "100", looping)
 		ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
@@ -92,9 +96,6 @@ func TestSIGKILLAtAnyStateHasNoSecondEffect(t *testing.T) {
 		o.waitState(namespace, name, rightsizerv1.RemediationState_REMEDIATION_STATE_SUCCEEDED)
 		for _, pod := range podsOf(t, namespace, "app="+name) {
 			assert.GreaterOrEqual(t, memoryLimit(&pod), int64(100), name)
-		}
-		if state != "Succeeded" {
-			o.kill()
 		}
 	}
 	onceAndRecorded(t, o, namespace)

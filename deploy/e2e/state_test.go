@@ -167,6 +167,11 @@ func TestShutdownEndsStreamsProperly(t *testing.T) {
 		first, err := s.Next()
 		require.NoError(t, err)
 		require.NotNil(t, first.GetOpened())
+		for synced := false; !synced; { // a snapshot that is cut off has no position
+			msg, err := s.Next()
+			require.NoError(t, err)
+			synced = msg.GetSynced() != nil
+		}
 		go func() {
 			e := end{client: c.Name()}
 			for {
