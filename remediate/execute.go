@@ -13,7 +13,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/rightsizer/rightsizer/remediate/action"
-	"github.com/rightsizer/rightsizer/remediate/guard"
 	"github.com/rightsizer/rightsizer/remediate/plan"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 	"github.com/rightsizer/rightsizer/remediate/tracing"
@@ -315,127 +314,6 @@ func (e *Engine) effect(ctx context.Context, r *v1alpha1.Remediation, i int, s *
 		}
 	}
 	return e.result(r, i, v1alpha1.TargetFailed, "the object changed again and again"), 0, nil
-}
-
-// later is when what could not be done now is tried again: the longer it is tried,
-// the more rarely.
-func (e *Engine) later(r *v1alpha1.Remediation, err error) time.Duration {
-	after, _ := action.Retry(err)
-	pause := min(max(e.now().Sub(startOf(r))/4, retryLater, after), 5*time.Minute)
-	if r.Spec.ExpireTime != nil {
-		pause = min(pause, max(r.Spec.ExpireTime.Sub(e.now()), time.Second))
-	}
-	e.resting.until(objectKey{r.Namespace, r.Name}, e.now().Add(pause))
-	return pause
-}
-
-// rests is what is left alone for a while, whatever happens meanwhile. It holds no
-// more than there are open Remediations.
-type rests struct {
-	mu   sync.Mutex
-	over map[objectKey]time.Time
-}
-
-func (r *rests) until(key objectKey, at time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.over == nil {
-		r.over = map[objectKey]time.Time{}
-	}
-	r.over[key] = at
-}
-
-// end forgets what is not open any more.
-func (r *rests) end(key objectKey) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.over, key)
-}
-
-// left is how long it is still left alone; 0 is not at all.
-func (r *rests) left(key objectKey, now time.Time) time.Duration {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	at, ok := r.over[key]
-	if ok && now.Before(at) {
-		return at.Sub(now)
-	}
-	delete(r.over, key)
-	return 0
-}
-
-// reconsider looks at everything again before an effect that was intended earlier:
-// guards, object, intent.
-func (e *Engine) reconsider(ctx context.Context, r *v1alpha1.Remediation, i int, s *seen, a action.Action, subject *action.Subject) (*v1alpha1.Remediation, time.Duration, error) {
-	t := &r.Status.Targets[i]
-	intent, err := a.Preconditions(ctx, subject, action.Object{Pod: t.Pod, UID: t.UID})
-	switch {
-	case errors.Is(err, action.ErrBusy):
-		return r, retryLater, nil
-	case err != nil && action.Known(err) && !errors.Is(err, action.ErrChanged):
-		// Another that believes to lead may have made it since it was read back.
-		switch made, backErr := a.ReadBack(ctx, subject, t); {
-		case backErr == nil && made:
-			return e.result(r, i, v1alpha1.TargetApplied, "found in the live object"), 0, nil
-		case backErr != nil && !errors.Is(backErr, action.ErrGone):
-			return r, 0, backErr
-		}
-		return e.result(r, i, v1alpha1.TargetFailed, err.Error()), 0, nil
-	case err != nil:
-		return r, 0, err
-	}
-	own := *s
-	if own.draft == nil {
-		own.draft = draftOf(r, intent)
-	}
-	facts, err := e.facts(ctx, r, &own)
-	if err != nil {
-		return r, 0, err
-	}
-	verdict := guard.Ask(facts)
-	outcome := verdict.Outcome()
-	if outcome == guard.Approve { // what was begun was let through or approved
-		begun, err := e.vouched(ctx, originOf(r), v1alpha1.StateExecuting)
-		if err != nil {
-			return r, 0, err
-		}
-		if begun {
-			outcome = guard.Pass
-		}
-	}
-	switch outcome {
-	case guard.Pass:
-	case guard.Wait:
-		return r, e.until(verdict), nil
-	default:
-		d := verdict.Decisive()
-		return e.result(r, i, v1alpha1.TargetFailed, d.String()), 0, nil
-	}
-	e.stamp(intent)
-	if err := e.record(ctx, r, v1alpha1.StateExecuting, e.opts.Identity, "looked at again before the effect", evidence(&own, *intent)); err != nil {
-		return r, 0, err
-	}
-	results := r.Status.Targets
-	next, err := e.write(ctx, r, func(status *v1alpha1.RemediationStatus) error {
-		status.Targets = results
-		status.Targets[i] = *intent
-		return nil
-	})
-	if err != nil {
-		return r, 0, err
-	}
-	return next, 0, nil
-}
-
-// draftOf is what guards look at of an effect that was decided on earlier.
-func draftOf(r *v1alpha1.Remediation, t *v1alpha1.Target) *action.Draft {
-	d := &action.Draft{Action: r.Spec.Action, First: t}
-	d.From, d.To = action.SizesOf(t)
-	d.FromReplicas, d.ToReplicas = action.ReplicasOf(t)
-	if d.Restarts, d.RestartsReady = action.Disrupts(t); r.Spec.Disruptive {
-		d.Restarts = max(d.Restarts, 1)
-	}
-	return d
 }
 
 func (e *Engine) result(r *v1alpha1.Remediation, i int, result v1alpha1.TargetResult, message string) *v1alpha1.Remediation {
