@@ -327,6 +327,14 @@ func (e *Engine) isolated(ctx context.Context, key workloadKey) {
 	e.process(ctx, key)
 }
 
+// measurement is an answer about a container's usage; known says that there is one.
+type measurement struct {
+	Measured
+
+	container string
+	known     bool
+}
+
 // seen is a live workload with what was read beside it a moment ago.
 type seen struct {
 	workload *kube.Workload
@@ -336,6 +344,8 @@ type seen struct {
 	// budgets cover its pods; nil where they were not read.
 	budgets []guard.DisruptionBudget
 	lastOOM time.Time
+	// measured is asked for once: it takes a look at every pod of the namespace.
+	measured *measurement
 	// verdict is what the guards said last; observed is when the cause was seen, begun
 	// when the deciding about it began.
 	verdict         guard.Result

@@ -130,7 +130,7 @@ func (e *Engine) riskFacts(s *seen, subject *action.Subject) plan.RiskFacts {
 			f.Headroom = b.Allowed
 		}
 	}
-	if u, ok := e.usage(workloadKey{w.Namespace, w.Kind, w.Name}, subject.Container); ok && !u.Time.IsZero() {
+	if u, ok := e.usageOf(s, subject.Container); ok && !u.Time.IsZero() {
 		f.DataAge = e.now().Sub(u.Time)
 	}
 	return f
@@ -141,6 +141,16 @@ func (e *Engine) usage(key workloadKey, container string) (Measured, bool) {
 		return Measured{}, false
 	}
 	return e.opts.Usage.Usage(key.namespace, key.kind, key.name, container)
+}
+
+// usageOf is usage of a workload that was read a moment ago.
+func (e *Engine) usageOf(s *seen, container string) (Measured, bool) {
+	if s.measured == nil || s.measured.container != container {
+		m := &measurement{container: container}
+		m.Measured, m.known = e.usage(workloadKey{s.workload.Namespace, s.workload.Kind, s.workload.Name}, container)
+		s.measured = m
+	}
+	return s.measured.Measured, s.measured.known
 }
 
 // sampled is how far back all containers of a workload were measured: the oldest of
@@ -267,7 +277,7 @@ func (e *Engine) facts(ctx context.Context, r *v1alpha1.Remediation, s *seen) (g
 	if d.Owner != nil {
 		f.Workload.GitOps = *d.Owner
 	}
-	if u, ok := e.usage(workloadKey{w.Namespace, w.Kind, w.Name}, r.Spec.Container); ok {
+	if u, ok := e.usageOf(s, r.Spec.Container); ok {
 		f.Usage = u.Usage
 	} else if r.Spec.Container == "" {
 		f.Usage.Time = e.sampled(w)

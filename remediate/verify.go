@@ -242,14 +242,15 @@ func (v *verification) atEnd(ctx context.Context, ev *v1alpha1.VerificationEvide
 		return v.succeeded(ctx, ev) // what it uses is not a restart's doing
 	}
 	_, size := sizesOf(v.r)
-	if u, ok := v.e.usage(key, v.r.Spec.Container); ok && u.MemoryBytes > 0 && size.Limits.MemoryBytes > 0 && u.Time.After(ev.StartTime.Time) {
+	u, ok := v.e.usage(key, v.r.Spec.Container)
+	if ok && u.MemoryBytes > 0 && size.Limits.MemoryBytes > 0 && u.Time.After(ev.StartTime.Time) {
 		v.percent = int32(min(u.MemoryBytes*100/size.Limits.MemoryBytes, 1000))
 		ev.MemoryPercent = new(v.percent)
 		if v.percent > v.terms.MaxMemoryPercent {
 			return v.failed(ctx, ev, fmt.Sprintf("%d %% of the memory limit are used, at most %d %% are put up with", v.percent, v.terms.MaxMemoryPercent))
 		}
 	}
-	if u, ok := v.e.usage(key, v.r.Spec.Container); ok && u.ThrottledPercent != nil && u.ThrottledTime.After(ev.StartTime.Time) && v.terms.MaxThrottledPercent != nil {
+	if ok && u.ThrottledPercent != nil && u.ThrottledTime.After(ev.StartTime.Time) && v.terms.MaxThrottledPercent != nil {
 		ev.ThrottledPercent = u.ThrottledPercent
 		if *u.ThrottledPercent > *v.terms.MaxThrottledPercent {
 			return v.failed(ctx, ev, fmt.Sprintf("throttled in %d %% of the periods, at most %d %% are put up with", *u.ThrottledPercent, *v.terms.MaxThrottledPercent))

@@ -112,6 +112,23 @@ func BenchmarkUsage10k(b *testing.B) {
 			w.Recommendations(nil)
 		}
 	})
+	kind, name := "ReplicaSet", "service-7-5d4f" // what an OOM kill makes a repair ask for
+	if pod := w.store.Pod(object.Key{Namespace: samples[42].Namespace, Name: samples[42].Pod}); pod != nil {
+		key := w.store.Workload(pod)
+		kind, name = key.Kind, key.Name
+	}
+	b.Run("one recommendation", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			w.Recommendation(samples[42].Namespace, kind, name, "app")
+		}
+	})
+	b.Run("what is measured of one container", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			w.Measured(samples[42].Namespace, kind, name, "app")
+		}
+	})
 	b.Run("workloads with use", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
