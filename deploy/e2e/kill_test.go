@@ -31,10 +31,10 @@ func onceAndRecorded(t *testing.T, o *operator, namespace string) {
 			return text(&r, "status", "finishTime") == ""
 		})
 	}, patience, poll, "every record comes to its end")
-	accepted, err := effects.Accepted(cluster.AuditLogPath(), namespace)
+	made, err := effects.Read(cluster.AuditLogPath(), namespace)
 	require.NoError(t, err)
-	require.NotEmpty(t, accepted)
-	assert.Empty(t, effects.Wrong(accepted, remediationsOf(t, namespace)))
+	require.NotEmpty(t, made.Accepted)
+	assert.Empty(t, made.Wrong(remediationsOf(t, namespace)))
 	checked, err := rightsizerv1connect.NewAuditServiceClient(http.DefaultClient, o.url).VerifyAudit(t.Context(), &rightsizerv1.VerifyAuditRequest{})
 	require.NoError(t, err)
 	assert.True(t, checked.GetValid(), checked.GetFindings())

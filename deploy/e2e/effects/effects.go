@@ -28,15 +28,24 @@ rules:
 // Effect is a change of a pod under a field manager.
 type Effect struct{ Manager, Pod string }
 
-// Accepted reads the resizes that the API server accepted in a namespace, in order,
-// dry runs aside.
-func Accepted(auditLog, namespace string) ([]Effect, error) {
+// Log are the resizes of a namespace by the API server's audit log, in order, dry
+// runs and refusals aside.
+type Log struct {
+	// Accepted were made and answered.
+	Accepted []Effect
+	// Unanswered were being made as whoever asked for them was killed. The API server
+	// logs a timeout (code 504) for these, whether they are in force by then or not.
+	Unanswered []Effect
+}
+
+// Read reads what the API server logged.
+func Read(auditLog, namespace string) (Log, error) {
 	file, err := os.Open(auditLog)
 	if err != nil {
-		return nil, fmt.Errorf("audit log: %w", err)
+		return Log{}, fmt.Errorf("audit log: %w", err)
 	}
 	defer file.Close() //nolint:errcheck // it was read
-	var out []Effect
+	var out Log
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -46,30 +55,41 @@ func Accepted(auditLog, namespace string) ([]Effect, error) {
 			ResponseStatus struct{ Code int }
 		}
 		if err := json.Unmarshal(lines.Bytes(), &entry); err != nil {
-			return nil, fmt.Errorf("audit log: %w", err)
+			return Log{}, fmt.Errorf("audit log: %w", err)
 		}
 		at, err := url.Parse(entry.RequestURI)
 		if err != nil {
-			return nil, fmt.Errorf("audit log: %w", err)
+			return Log{}, fmt.Errorf("audit log: %w", err)
 		}
-		if entry.ObjectRef.Subresource == "resize" && entry.ObjectRef.Namespace == namespace && entry.ResponseStatus.Code == http.StatusOK && at.Query().Get("dryRun") == "" {
-			out = append(out, Effect{at.Query().Get("fieldManager"), entry.ObjectRef.Name})
+		if entry.ObjectRef.Subresource != "resize" || entry.ObjectRef.Namespace != namespace || at.Query().Get("dryRun") != "" {
+			continue
+		}
+		effect := Effect{at.Query().Get("fieldManager"), entry.ObjectRef.Name}
+		switch code := entry.ResponseStatus.Code; {
+		case code == http.StatusOK:
+			out.Accepted = append(out.Accepted, effect)
+		case code == 0 || code >= http.StatusInternalServerError:
+			out.Unanswered = append(out.Unanswered, effect)
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("audit log: %w", err)
+		return Log{}, fmt.Errorf("audit log: %w", err)
 	}
 	return out, nil
 }
 
 // Wrong lists what is wrong: an effect that was made twice, one without its record,
-// a record without its effect, a record that has not come to its end.
-func Wrong(accepted []Effect, records []unstructured.Unstructured) (wrong []string) {
-	times, recorded := map[Effect]int{}, map[Effect]bool{}
-	for _, e := range accepted {
+// a record without its effect, a record that has not come to its end. What nobody
+// got an answer to may be in force or not: it proves a record, and asks for none.
+func (l Log) Wrong(records []unstructured.Unstructured) (wrong []string) {
+	times, maybe, recorded := map[Effect]int{}, map[Effect]bool{}, map[Effect]bool{}
+	for _, e := range l.Accepted {
 		if times[e]++; times[e] == 2 {
 			wrong = append(wrong, fmt.Sprintf("a second effect of %s on %s", e.Manager, e.Pod))
 		}
+	}
+	for _, e := range l.Unanswered {
+		maybe[e] = true
 	}
 	for i := range records {
 		r := &records[i]
@@ -78,7 +98,7 @@ func Wrong(accepted []Effect, records []unstructured.Unstructured) (wrong []stri
 		}
 		for _, e := range made(r) {
 			recorded[e] = true
-			if times[e] == 0 {
+			if times[e] == 0 && !maybe[e] {
 				wrong = append(wrong, fmt.Sprintf("a record of %s without its effect on %s", e.Manager, e.Pod))
 			}
 		}

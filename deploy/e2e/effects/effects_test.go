@@ -28,15 +28,21 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 	require.NoError(t, os.WriteFile(log, []byte(line+
 		`{"requestURI":"/x?fieldManager=rightsizer-a&dryRun=All","objectRef":{"namespace":"n","name":"p","subresource":"resize"},"responseStatus":{"code":200}}`+"\n"+
 		`{"requestURI":"/x?fieldManager=rightsizer-a","objectRef":{"namespace":"n","name":"p","subresource":"resize"},"responseStatus":{"code":409}}`+"\n"+
-		`{"requestURI":"/x?fieldManager=rightsizer-a","objectRef":{"namespace":"other","name":"p","subresource":"resize"},"responseStatus":{"code":200}}`+"\n"), 0o600))
-	accepted, err := effects.Accepted(log, "n")
+		`{"requestURI":"/x?fieldManager=rightsizer-a","objectRef":{"namespace":"other","name":"p","subresource":"resize"},"responseStatus":{"code":200}}`+"\n"+
+		`{"requestURI":"/x?fieldManager=rightsizer-b","objectRef":{"namespace":"n","name":"q","subresource":"resize"},"responseStatus":{"code":504}}`+"\n"), 0o600))
+	made, err := effects.Read(log, "n")
 	require.NoError(t, err)
-	require.Equal(t, []effects.Effect{{Manager: "rightsizer-a", Pod: "p"}}, accepted)
-	good := []unstructured.Unstructured{record("a", "now", "p", "Confirmed")}
-	assert.Empty(t, effects.Wrong(accepted, good))
-	assert.Contains(t, effects.Wrong(append(accepted, accepted...), good)[0], "a second effect")
-	assert.Contains(t, effects.Wrong(accepted, nil)[0], "without its record")
-	assert.Contains(t, effects.Wrong(nil, good)[0], "without its effect")
-	assert.Contains(t, effects.Wrong(accepted, []unstructured.Unstructured{record("a", "", "p", "Applied")})[0], "not come to its end")
-	assert.Contains(t, effects.Wrong(accepted, []unstructured.Unstructured{record("a", "now", "p", "Intended")})[0], "without its record")
+	require.Equal(t, effects.Log{
+		Accepted:   []effects.Effect{{Manager: "rightsizer-a", Pod: "p"}},
+		Unanswered: []effects.Effect{{Manager: "rightsizer-b", Pod: "q"}},
+	}, made)
+	good := record("a", "now", "p", "Confirmed")
+	wrong := func(l effects.Log, records ...unstructured.Unstructured) []string { return l.Wrong(records) }
+	assert.Empty(t, wrong(made, good), "nobody knows whether b's is in force")
+	assert.Empty(t, wrong(made, good, record("b", "now", "q", "Applied")))
+	assert.Contains(t, wrong(effects.Log{Accepted: append(made.Accepted, made.Accepted...)}, good)[0], "a second effect")
+	assert.Contains(t, wrong(made)[0], "without its record")
+	assert.Contains(t, wrong(effects.Log{}, good)[0], "without its effect")
+	assert.Contains(t, wrong(made, record("a", "", "p", "Applied"))[0], "not come to its end")
+	assert.Contains(t, wrong(made, record("a", "now", "p", "Intended"))[0], "without its record")
 }
