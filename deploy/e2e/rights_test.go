@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,12 +44,20 @@ var auditPolicy = strings.Replace(effects.AuditPolicy, "- {level: None}", `- {le
 // its rules go to deploy/helm/templates/rbac-remediate.yaml, and what drives it to
 // TestTheShippedRoleIsExact.
 var unused = map[right]string{
-	{"rightsizer.dev", "remediations", "delete"}: "a Remediation that ended seven days ago",
-	{"", "configmaps", "delete"}:                 "the audit chain beyond 512 segments",
+	{"ClusterRole/rightsizer-remediate", "rightsizer.dev", "remediations", "", "delete"}: "a Remediation that ended seven days ago",
+	{"Role/rightsizer", "", "configmaps", "", "delete"}:                                  "the audit chain beyond 512 segments",
 }
 
-// right is a verb on a resource, a subresource after a slash.
-type right struct{ group, resource, verb string }
+// right is a verb on a resource, a subresource after a slash, by a role: one that is
+// cluster-wide or of the operator's namespace. Name is empty where the rule is for any.
+type right struct{ role, group, resource, name, verb string }
+
+// numbered ends the name of one of many alike, of which a test uses the first ones:
+// rightsizer-usage-07 stands for all of them.
+var numbered = regexp.MustCompile(`-\d+$`)
+
+// allowedBy finds the role in what the authorizer says of its decision.
+var allowedBy = regexp.MustCompile(`of (ClusterRole|Role) "([^"]+)"`)
 
 // rbacOf are the objects of a manifest that say who may what, and the operator's account.
 func rbacOf(t *testing.T, files ...string) []*unstructured.Unstructured {
@@ -100,7 +109,9 @@ func rightsOf(t *testing.T, objects []*unstructured.Unstructured) map[right]bool
 			for _, group := range rule.APIGroups {
 				for _, resource := range rule.Resources {
 					for _, verb := range rule.Verbs {
-						out[right{group, resource, verb}] = true
+						for _, name := range namesOf(rule) {
+							out[right{obj.GetKind() + "/" + obj.GetName(), group, resource, name, verb}] = true
+						}
 					}
 				}
 			}
@@ -108,6 +119,19 @@ func rightsOf(t *testing.T, objects []*unstructured.Unstructured) map[right]bool
 	}
 	require.NotEmpty(t, out)
 	return out
+}
+
+// namesOf are the names that a rule is for, those with a number as one; empty is any.
+func namesOf(rule rbacv1.PolicyRule) []string {
+	if len(rule.ResourceNames) == 0 {
+		return []string{""}
+	}
+	var out []string
+	for _, name := range rule.ResourceNames {
+		out = append(out, numbered.ReplaceAllString(name, ""))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // accountKubeconfig is a kubeconfig with a token of the operator's account.
@@ -128,9 +152,11 @@ func accountKubeconfig(t *testing.T) string {
 	return path
 }
 
-// usedRights are those that the operator's account made use of since the log had a
-// length, and what was refused for want of one.
-func usedRights(t *testing.T, since int64) (used map[right]bool, refused []string) {
+// usedRights are those of what it has that the operator's account made use of since
+// the log had a length, and what was refused for want of one. The API server says by
+// which role it allowed a request; where more than one would do, the others are left
+// over.
+func usedRights(t *testing.T, since int64, have map[right]bool) (used map[right]bool, refused []string) {
 	t.Helper()
 	file, err := os.Open(cluster.AuditLogPath())
 	require.NoError(t, err)
@@ -151,6 +177,7 @@ func usedRights(t *testing.T, since int64) (used map[right]bool, refused []strin
 				Group       string `json:"apiGroup"`
 				Resource    string `json:"resource"`
 				Subresource string `json:"subresource"`
+				Name        string `json:"name"`
 			} `json:"objectRef"`
 			Annotations map[string]string `json:"annotations"`
 		}
@@ -158,15 +185,22 @@ func usedRights(t *testing.T, since int64) (used map[right]bool, refused []strin
 		if event.ObjectRef == nil || event.User.Username != operatorUser {
 			continue
 		}
-		r := right{event.ObjectRef.Group, event.ObjectRef.Resource, event.Verb}
+		if event.Annotations["authorization.k8s.io/decision"] != "allow" {
+			refused = append(refused, event.Verb+" "+event.RequestURI)
+			continue
+		}
+		by := allowedBy.FindStringSubmatch(event.Annotations["authorization.k8s.io/reason"])
+		require.NotNil(t, by, "%s %s: %v", event.Verb, event.RequestURI, event.Annotations)
+		r := right{by[1] + "/" + by[2], event.ObjectRef.Group, event.ObjectRef.Resource, "", event.Verb}
 		if sub := event.ObjectRef.Subresource; sub != "" {
 			r.resource += "/" + sub
 		}
-		if event.Annotations["authorization.k8s.io/decision"] == "allow" {
-			used[r] = true
-		} else {
-			refused = append(refused, event.Verb+" "+event.RequestURI)
+		if named := r; event.ObjectRef.Name != "" {
+			if named.name = numbered.ReplaceAllString(event.ObjectRef.Name, ""); have[named] {
+				r = named
+			}
 		}
+		used[r] = true
 	}
 	require.NoError(t, lines.Err())
 	slices.Sort(refused)
@@ -218,12 +252,12 @@ func TestTheShippedRoleIsExact(t *testing.T) {
 	grant(t, remediate)
 	done = t.Run("remediate", func(t *testing.T) { repairs(t, config, auto, asked) }) && done
 
-	used, refused := usedRights(t, since)
+	have := rightsOf(t, slices.Concat(read, remediate))
+	used, refused := usedRights(t, since, have)
 	assert.Empty(t, refused, "the role lacks these rights")
 	if !done {
 		return // what was not done tells nothing of what is left over
 	}
-	have := rightsOf(t, slices.Concat(read, remediate))
 	for r := range have {
 		why, expected := unused[r]
 		if !expected {
