@@ -209,7 +209,7 @@ func (x *access) paced(id *auth.Identity) error {
 	if id.Open() {
 		return nil
 	}
-	if wait := x.pace.Take(id.Via + " " + id.User); wait > 0 {
+	if wait := x.pace.Take(identityKey(id)); wait > 0 {
 		return auth.TooFast(wait)
 	}
 	return nil
@@ -223,6 +223,11 @@ func (a *App) identified(e exposure, next http.Handler) http.Handler {
 			if err := a.access.paced(id); err != nil {
 				a.metrics.capped.WithLabelValues("identity").Inc()
 				_ = writer.Write(w, r, err) // the client may be gone
+				return
+			}
+			if !owned(r.Context(), id) {
+				a.metrics.capped.WithLabelValues("identity_connections").Inc()
+				a.owners.refuseConnection(w, r, writer)
 				return
 			}
 			if !a.inflight.admit(r.Context(), id) {

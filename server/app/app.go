@@ -97,8 +97,9 @@ type App struct {
 	health  *health
 	metrics *httpMetrics
 	traces  *otlp.Exporter // nil where none are sent
-	// connections and inflight bound what all listeners of the API have together.
+	// connections, owners and inflight bound what all listeners of the API have together.
 	connections *auth.Slots
+	owners      *owners
 	inflight    *inflight
 	audit       *audit.Log // nil beside a Cluster of a test's own
 
@@ -138,7 +139,7 @@ func New(cfg config.Config, opts Options) (*App, error) {
 	if a.metrics, err = newHTTPMetrics(a.registry); err != nil {
 		return nil, err
 	}
-	a.connections = auth.NewSlots(cfg.MaxConnections)
+	a.connections, a.owners = auth.NewSlots(cfg.MaxConnections), newOwners(cfg.MaxConnections)
 	a.inflight = newInflight(a.metrics.capped.WithLabelValues("requests"))
 	if a.bus, err = bus.New(bus.Options{Entries: cfg.RingEntries, Bytes: cfg.RingBytes}); err != nil {
 		return nil, fmt.Errorf("event ring: %w", err)

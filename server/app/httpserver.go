@@ -51,6 +51,8 @@ const (
 	reasonTooMany = "TOO_MANY_STREAMS"
 	// reasonBusy says that as many requests are being answered as may be.
 	reasonBusy = "TOO_MANY_REQUESTS_AT_A_TIME"
+	// reasonConnections says that an identity has as many connections as it may.
+	reasonConnections = "TOO_MANY_CONNECTIONS"
 )
 
 // newServer makes a server that speaks HTTP/1.1 and HTTP/2, the latter in clear
@@ -142,7 +144,7 @@ func newHTTPMetrics(r prometheus.Registerer) (*httpMetrics, error) {
 		}, []string{"reason"}),
 		capped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rightsizer_http_calls_refused_total",
-			Help: "Calls refused because as many as there may be were open: of health, of reflection, of requests at all, of one identity's; and calls of identities that were too fast.",
+			Help: "Calls refused because as many as there may be were open: of health, of reflection, of requests at all, of one identity's; calls over one connection more than an identity may have; and calls of identities that were too fast.",
 		}, []string{"of"}),
 		denied: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rightsizer_auth_denied_total", Help: "Calls denied because their caller lacks the right, by the right.",

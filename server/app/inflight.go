@@ -180,7 +180,7 @@ func (f *inflight) admit(ctx context.Context, id *auth.Identity) bool {
 	if !ok || id.Open() {
 		return true
 	}
-	key := id.Via + " " + id.User
+	key := identityKey(id)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.identities[key] >= requestsOfIdentity {

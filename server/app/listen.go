@@ -144,6 +144,7 @@ func (a *App) newAPIServer(handler http.Handler) *http.Server {
 	// A stream's own deadline comes first and says why; this ends the connection of
 	// a client whose socket takes nothing at all.
 	server.HTTP2.WriteByteTimeout = 2 * a.cfg.StreamWriteTimeout
+	server.ConnContext = withOwnership
 	return server
 }
 

@@ -20,6 +20,7 @@ type listener struct {
 	net.Listener
 
 	slots   *auth.Slots
+	owners  *owners
 	refused prometheus.Counter
 	open    prometheus.Gauge
 }
@@ -32,7 +33,7 @@ func (a *App) listenOn(key, address string, slots *auth.Slots) (*listener, error
 		return nil, fmt.Errorf("--%s (%s): cannot listen on %s: %w", key, a.opts.Source.Place(key), address, err)
 	}
 	l := &listener{
-		Listener: bound, slots: slots,
+		Listener: bound, slots: slots, owners: a.owners,
 		refused: a.metrics.refused.WithLabelValues(key), open: a.metrics.connections.WithLabelValues(key),
 	}
 	a.listeners[key] = l
@@ -54,7 +55,8 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		stream.Bound(conn)
 		l.open.Inc()
-		return &countedConn{Conn: conn, leave: sync.OnceFunc(func() { l.open.Dec(); leave() })}, nil
+		whose := &ownership{of: l.owners}
+		return &countedConn{Conn: conn, ownership: whose, leave: sync.OnceFunc(func() { l.open.Dec(); whose.leave(); leave() })}, nil
 	}
 }
 
@@ -63,7 +65,8 @@ func (l *listener) Accept() (net.Conn, error) {
 // thousand answers for a client that sends them and takes nothing.
 type countedConn struct {
 	net.Conn
-	leave func()
+	ownership *ownership
+	leave     func()
 
 	writing sync.Mutex
 }

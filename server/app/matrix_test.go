@@ -24,6 +24,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 
 	"github.com/rightsizer/rightsizer/server/auth"
+	"github.com/rightsizer/rightsizer/server/config"
 )
 
 // roles are who calls, in the order of the columns below. Each token is the name.
@@ -117,12 +118,15 @@ func (r *roleReviews) ReviewAccess(_ context.Context, spec authorizationv1.Subje
 }
 
 // guarded is an operator on loopback whose callers must say who they are.
-func guarded(t *testing.T, reviews auth.Reviews) *operator {
+func guarded(t *testing.T, reviews auth.Reviews, change ...func(*config.Config)) *operator {
 	t.Helper()
 	cfg := loopback()
 	cfg.StaticTokenFile = filepath.Join(t.TempDir(), "tokens")
 	require.NoError(t, os.WriteFile(cfg.StaticTokenFile, []byte("# none yet\n"), 0o600))
 	cfg.RequestsPerSecond, cfg.RequestBurst = 100_000, 100_000
+	for _, f := range change {
+		f(&cfg)
+	}
 	return startWith(t, cfg, reviews)
 }
 

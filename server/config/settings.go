@@ -87,7 +87,7 @@ func serverSettings() []Setting {
 		toggle("insecure-no-auth", false, func(c *Config) *bool { return &c.InsecureNoAuth },
 			"Let everybody in on addresses that are not loopback. Whoever reaches the port reads everything."),
 		number("max-connections", 1024, 1, 1_000_000, func(c *Config) *int { return &c.MaxConnections },
-			"TCP connections open at a time on the API's addresses together, half of them of one address; one more is closed at once. What one takes with its stream: see max-streams."),
+			"TCP connections open at a time on the API's addresses together, half of them of one address, a quarter of one identity; one more is closed at once, an identity's with resource_exhausted. What one takes with its stream: see max-streams."),
 		number(maxStreamsKey, 1000, 1, 1_000_000, func(c *Config) *int { return &c.MaxStreams },
 			"Event streams open at a time, WebSockets included; one more is refused with resource_exhausted. "+
 				"Unset where a memory limit is known (GOMEMLIMIT as it is given or the cgroup's, the smaller; not what the operator sets for itself): (limit - "+formatSize(besideStreams)+") / "+
