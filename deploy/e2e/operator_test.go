@@ -91,15 +91,21 @@ func serve(t *testing.T, kubeconfig string, flags ...string) *operator {
 // serveIn is serve with variables of the environment.
 func serveIn(t *testing.T, environment []string, kubeconfig string, flags ...string) *operator {
 	t.Helper()
+	return serveUnder(t, nil, environment, kubeconfig, flags...)
+}
+
+// serveUnder is serveIn by a command that becomes the one in its last arguments.
+func serveUnder(t *testing.T, under, environment []string, kubeconfig string, flags ...string) *operator {
+	t.Helper()
 	path, err := binary()
 	require.NoError(t, err)
 	api, events, metrics := freeAddress(t), freeAddress(t), freeAddress(t)
-	args := append([]string{
-		"serve", "--kubeconfig=" + kubeconfig, "--log-format=json", "--cluster-name=e2e",
+	args := slices.Concat(under, []string{
+		path, "serve", "--kubeconfig=" + kubeconfig, "--log-format=json", "--cluster-name=e2e",
 		"--grpc-bind-address=" + api, "--events-bind-address=" + events, "--metrics-bind-address=" + metrics,
-	}, flags...)
+	}, flags)
 	o := &operator{
-		t: t, cmd: exec.Command(path, args...), exited: make(chan struct{}), log: &lockedBuffer{},
+		t: t, cmd: exec.Command(args[0], args[1:]...), exited: make(chan struct{}), log: &lockedBuffer{},
 		url: "http://" + api, events: "http://" + events, metrics: "http://" + metrics,
 	}
 	o.cmd.Stdout, o.cmd.Stderr = o.log, o.log
