@@ -145,7 +145,7 @@ func (e *Engine) decide(ctx context.Context, key workloadKey, container string, 
 			return again, after
 		}
 	}
-	if again := e.join(ctx, s, container, events); !again {
+	if again := e.join(ctx, s, container, events); !again || e.answered(s, container, events[len(events)-1]) {
 		return nil, 0
 	}
 	return e.propose(ctx, key, s, container, events)

@@ -98,6 +98,37 @@ func (w *world) doneOnce(when string) *v1alpha1.Remediation {
 	return r
 }
 
+// Kills are visible in the status for long after they were answered. To a successor
+// they look like kills at what was given since, and are no reason to give more; one
+// that came while nobody looked is.
+func TestWhatWasAnsweredIsNotAnsweredAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		w.problems = append(w.problems, w.kill("web-1", 64))
+		first := w.start("first", nil)
+		require.True(t, until(w.ended))
+		first.stop()
+		for range 3 {
+			time.Sleep(time.Minute)
+			next := w.start("next", nil)
+			time.Sleep(30 * time.Second)
+			assert.True(t, w.ended())
+			next.stop()
+		}
+		assert.Equal(t, v1alpha1.StateSucceeded, w.only().Status.State)
+		assert.Equal(t, []int64{103, 103}, w.limits("web-0", "web-1"))
+
+		w.problems = append(w.problems, w.kill("web-1", 103))
+		time.Sleep(10 * time.Second)
+		last := w.start("last", nil)
+		defer last.stop()
+		require.True(t, until(func() bool { return len(w.api.Remediations("shop")) == 2 && w.ended() }))
+		assert.Equal(t, []int64{206, 206}, w.limits("web-0", "web-1"))
+		w.kept()
+	})
+}
+
 // Two that both believe to lead share one decision, whoever is first, and each pod
 // is written once.
 func TestTwoLeadersHaveOneEffect(t *testing.T) {

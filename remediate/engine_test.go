@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -160,6 +161,7 @@ type operator struct {
 	client *kubetest.Client
 	engine *remediate.Engine
 	events chan *rightsizerv1.Event
+	found  map[string]bool // the problems, by their ids, that it found at its start
 	ctx    context.Context // the process's life
 	cancel context.CancelFunc
 	done   sync.WaitGroup
@@ -248,15 +250,29 @@ func (o *operator) Usage(_, _, _, _ string) (remediate.Measured, bool) {
 func (o *operator) ClusterID() string { return "cluster" }
 func (o *operator) Synced() bool      { return true }
 
-// Problems are those of pods that are still there.
+// Problems are those of pods that are still there. What a container had as it was
+// killed nobody knows any more of a kill that was found at start: it says what it has.
 func (o *operator) Problems() (out []*rightsizerv1.Event) {
 	o.w.mu.Lock()
 	all := o.w.problems
 	o.w.mu.Unlock()
 	for _, ev := range all {
-		if ev.GetObject().GetKind() != "Pod" || o.w.api.Pod("shop", ev.GetObject().GetName()) != nil {
+		if ev.GetObject().GetKind() != "Pod" {
 			out = append(out, ev)
+			continue
 		}
+		pod := o.w.api.Pod("shop", ev.GetObject().GetName())
+		if pod == nil {
+			continue
+		}
+		if o.found[ev.GetId()] {
+			ev = proto.CloneOf(ev)
+			ev.FoundAtStart = true
+			if kill := ev.GetOomKilled(); kill != nil {
+				kill.MemoryLimitBytes = pod.Spec.Containers[0].Resources.Limits.Memory().Value()
+			}
+		}
+		out = append(out, ev)
 	}
 	return out
 }
@@ -272,7 +288,12 @@ func (w *world) now() time.Time {
 // not nil, says how it ends.
 func (w *world) start(identity string, cut func(*kubetest.Client, func())) *operator {
 	w.t.Helper()
-	o := &operator{w: w, client: w.api.Client(), events: make(chan *rightsizerv1.Event, 8)}
+	o := &operator{w: w, client: w.api.Client(), events: make(chan *rightsizerv1.Event, 8), found: map[string]bool{}}
+	w.mu.Lock()
+	for _, ev := range w.problems {
+		o.found[ev.GetId()] = true
+	}
+	w.mu.Unlock()
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	client, err := kube.New(o.client.Config())
 	require.NoError(w.t, err)

@@ -3,9 +3,11 @@ package remediate
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/remediate/action"
+	"github.com/rightsizer/rightsizer/remediate/guard"
 	"github.com/rightsizer/rightsizer/remediate/plan"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 	"github.com/rightsizer/rightsizer/remediate/tracing"
@@ -66,10 +68,10 @@ func (e *Engine) joinTo(ctx context.Context, s *seen, r *v1alpha1.Remediation, e
 }
 
 // tooSmall is the target that was killed at what this decision gave it; nil where
-// the kill was one at less.
+// the kill was one at less, or one that it answers.
 func tooSmall(r *v1alpha1.Remediation, ev *rightsizerv1.Event) *v1alpha1.Target {
 	killed := ev.GetOomKilled().GetMemoryLimitBytes()
-	if killed == 0 || !plan.Began(r.Status.State) {
+	if killed == 0 || !plan.Began(r.Status.State) || hasCause(r, ev.GetId()) {
 		return nil
 	}
 	for i := range r.Status.Targets {
@@ -79,11 +81,34 @@ func tooSmall(r *v1alpha1.Remediation, ev *rightsizerv1.Event) *v1alpha1.Target 
 		if !ofPod && !ofAll || t.Result != v1alpha1.TargetApplied && t.Result != v1alpha1.TargetConfirmed {
 			continue
 		}
+		if ev.GetFoundAtStart() && t.Time != nil && !ev.GetOccurredTime().AsTime().After(t.Time.Time) {
+			continue // it tells what the container has by now, not what it was killed at
+		}
 		if _, to := action.SizesOf(t); killed >= to.Limits.MemoryBytes {
 			return t
 		}
 	}
 	return nil
+}
+
+// answered says that a kill that was found at start came before memory was given for
+// it. What the container had as it was killed nobody knows any more: such a kill looks
+// like one at what it has now.
+func (e *Engine) answered(s *seen, container string, ev *rightsizerv1.Event) bool {
+	if !ev.GetFoundAtStart() || ev.GetType() != guard.TypeOOM {
+		return false
+	}
+	return slices.ContainsFunc(cures, func(kind v1alpha1.ActionKind) bool {
+		last := e.book.last(row{s.workload.UID, container, kind})
+		if last == nil || last.past.Memory != guard.Raise || ev.GetOccurredTime().AsTime().After(last.past.Started) {
+			return false
+		}
+		if s.pod == nil || last.cure == nil {
+			return true
+		}
+		has, ok := action.SizeOf(s.pod, container)
+		return !ok || has.Limits.MemoryBytes >= last.cure.size.Limits.MemoryBytes // else it was not reached
+	})
 }
 
 func hasCause(r *v1alpha1.Remediation, id string) bool {

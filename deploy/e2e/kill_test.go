@@ -2,6 +2,8 @@ package e2e_test
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -97,6 +99,37 @@ func TestSIGKILLAtAnyStateHasNoSecondEffect(t *testing.T) {
 		for _, pod := range podsOf(t, namespace, "app="+name) {
 			assert.GreaterOrEqual(t, memoryLimit(&pod), int64(100), name)
 		}
+	}
+	onceAndRecorded(t, o, namespace)
+}
+
+// The operator's process is killed, by SIGKILL, at moments that nobody chose: most of
+// them while the two effects of a decision are made, some while it is verified.
+func TestSIGKILLAtRandomMomentsHasNoSecondEffect(t *testing.T) {
+	const namespace, kills = "killed-at-random", 16
+	governed(t, namespace, "auto", nil)
+	victim := func(n int) string { return fmt.Sprintf("victim-%d", n) }
+	hungry(t, namespace, victim(0), 2, "64Mi", "100", looping)
+	for n := range kills {
+		o := serve(t, cluster.KubeconfigPath())
+		if n+1 < kills { // on its way meanwhile
+			hungry(t, namespace, victim(n+1), 2, "64Mi", "100", looping)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+		stateSeen(ctx, t, namespace, victim(n), "")
+		cancel()
+		longest := 100 * time.Millisecond // the steps up to the effects are within that
+		if n%4 == 0 {
+			longest = 3 * time.Second
+		}
+		moment := rand.N(longest)
+		t.Logf("%s: killed after %s", victim(n), moment)
+		<-time.After(moment)
+		o.kill()
+	}
+	o := serve(t, cluster.KubeconfigPath()).ready()
+	for n := range kills {
+		o.waitState(namespace, victim(n), rightsizerv1.RemediationState_REMEDIATION_STATE_SUCCEEDED)
 	}
 	onceAndRecorded(t, o, namespace)
 }
