@@ -253,6 +253,63 @@ func TestARolloutDisruptsWhatItsStrategyTakesAtATime(t *testing.T) {
 	}
 }
 
+// What the API server asks only as pods are made is asked before a template changes:
+// each pod has its share of what a quota has left, beside what a LimitRange allows a
+// pod, and its limit to its request.
+func TestATemplateIsHeldToWhatNewPodsMayHave(t *testing.T) {
+	t.Parallel()
+	most := func(kind corev1.LimitType, item corev1.LimitRangeItem) corev1.LimitRange {
+		item.Type = kind
+		return corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "most"}, Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{item}}}
+	}
+	hard := func(left string) corev1.ResourceQuota {
+		list := func(size string) corev1.ResourceList {
+			return corev1.ResourceList{corev1.ResourceLimitsMemory: resource.MustParse(size)}
+		}
+		return corev1.ResourceQuota{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "all"},
+			Status:     corev1.ResourceQuotaStatus{Hard: list(left), Used: list("192Mi")},
+		}
+	}
+	for name, c := range map[string]struct {
+		put  func(*kubetest.API)
+		want int64 // the limit in MiB
+	}{
+		"nothing": {func(*kubetest.API) {}, 103},
+		"quota":   {func(a *kubetest.API) { a.PutQuota(hard("252Mi")) }, 84},
+		"pod": {func(a *kubetest.API) {
+			a.PutLimitRange(most(corev1.LimitTypePod, corev1.LimitRangeItem{Max: memoryOf("90Mi")}))
+		}, 90},
+		"container": {func(a *kubetest.API) {
+			a.PutLimitRange(most(corev1.LimitTypeContainer, corev1.LimitRangeItem{Max: memoryOf("80Mi")}))
+		}, 80},
+		"limit to request": {func(a *kubetest.API) {
+			a.PutLimitRange(most(corev1.LimitTypePod, corev1.LimitRangeItem{MaxLimitRequestRatio: memoryOf("3")}))
+		}, 96},
+		"nothing is left":   {func(a *kubetest.API) { a.PutQuota(hard("192Mi")) }, 64},
+		"more than is used": {func(a *kubetest.API) { a.PutQuota(hard("100Mi")) }, 64},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 3)
+				w.spec.Modes = []v1alpha1.ActionMode{{Action: v1alpha1.ActionResizeInPlace, Mode: v1alpha1.ModeRecommend}}
+				w.spec.RiskCeiling = v1alpha1.RiskHigh
+				c.put(w.api)
+				o := w.start("one", nil)
+				defer o.stop()
+				if c.want > 64 {
+					require.True(t, until(w.ended))
+				} else {
+					time.Sleep(time.Minute)
+					assert.Empty(t, w.api.Remediations("shop"))
+				}
+				assert.Equal(t, c.want, w.templateLimit())
+			})
+		})
+	}
+}
+
 // An OOM kill that nothing in place can cure is answered through the template where
 // the policy lets it, and a kill at the new size raises again.
 func TestAnOOMKillIsAnsweredThroughTheTemplate(t *testing.T) {

@@ -157,7 +157,7 @@ func (a *ResizeInPlace) fitting(ctx context.Context, s *Subject, pod *corev1.Pod
 	if !errors.Is(err, ErrRefused) {
 		return to, append(notes, "the API server takes it: server-side dry run"), err
 	}
-	smaller, why, boundErr := a.bounded(ctx, pod.Namespace, from, to)
+	smaller, why, boundErr := a.bounded(ctx, pod, at.spec.Name, from, to)
 	if boundErr != nil || smaller == to || smaller == from {
 		return to, notes, err
 	}

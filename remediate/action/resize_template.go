@@ -25,8 +25,9 @@ func (*ResizeTemplate) Kind() v1alpha1.ActionKind { return v1alpha1.ActionResize
 // Rights implements Action.
 func (*ResizeTemplate) Rights(workloadKind string) []Right { return patchRight(workloadKind) }
 
-// Plan implements Action: a dry run of the patch is its evidence. LimitRanges, which
-// the API server asks only as pods are made, are heeded here.
+// Plan implements Action: a dry run of the patch is its evidence. LimitRanges and
+// quotas, which the API server asks only as pods are made, are heeded here: those of
+// a StatefulSet or of strategy Recreate are gone by then.
 func (a *ResizeTemplate) Plan(ctx context.Context, s *Subject) (*Draft, error) {
 	at, err := a.resizable(s.Workload, s.Container)
 	if err != nil {
@@ -34,7 +35,7 @@ func (a *ResizeTemplate) Plan(ctx context.Context, s *Subject) (*Draft, error) {
 	}
 	from := sizeOf(&at.spec.Resources)
 	to, notes := s.clamp(from)
-	to, why, err := within(ctx, a.Client, s.Workload.Namespace, from, to)
+	to, why, err := within(ctx, a.Client, s.Workload.Namespace, &s.Workload.Template.Spec, s.Container, s.Workload.Replicas, from, to)
 	if err != nil {
 		return nil, err
 	}

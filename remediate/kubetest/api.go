@@ -34,6 +34,8 @@ type API struct {
 	pods         map[key]*corev1.Pod
 	workloads    map[place]Workload
 	nodes        []corev1.Node
+	quotas       []corev1.ResourceQuota
+	limitRanges  []corev1.LimitRange
 	short        map[string]string   // why kubelets do not put a resize into force, by node
 	seen         map[types.UID]int64 // generations that controllers have seen
 	made         int                 // highest number of a pod
@@ -79,6 +81,14 @@ func (a *API) Settle(now bool) { a.locked(func() { a.settle = now }) }
 // PutNodes stores nodes. Pods that are stored from then on are on the first of them,
 // pods that controllers make later on the last.
 func (a *API) PutNodes(nodes ...corev1.Node) { a.locked(func() { a.nodes = nodes }) }
+
+// PutQuota makes a quota with its use, of which nothing here takes account.
+func (a *API) PutQuota(q corev1.ResourceQuota) { a.locked(func() { a.quotas = append(a.quotas, q) }) }
+
+// PutLimitRange makes a LimitRange, which nothing here enforces.
+func (a *API) PutLimitRange(l corev1.LimitRange) {
+	a.locked(func() { a.limitRanges = append(a.limitRanges, l) })
+}
 
 // Short says that the kubelet of a node does not put resizes into force from now on,
 // with the reason of PodResizePending; empty ends it.

@@ -187,6 +187,10 @@ func (a *API) route(req *http.Request, path []string, by int) (any, error) {
 		return a.resize(w, body, dry)
 	case strings.HasPrefix(w.Resource, resourceRemediations):
 		return a.remediation(req.Method, w, body, dry)
+	case w.Resource == "limitranges" && w.Name == "":
+		return corev1.LimitRangeList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "LimitRangeList"}, Items: a.limitRanges}, nil
+	case w.Resource == "resourcequotas" && w.Name == "":
+		return corev1.ResourceQuotaList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ResourceQuotaList"}, Items: a.quotas}, nil
 	case w.Name == "":
 		version := path[1]
 		if path[0] == "apis" {
@@ -200,7 +204,6 @@ func (a *API) route(req *http.Request, path []string, by int) (any, error) {
 // listKinds are the lists that are empty here.
 var listKinds = map[string]string{
 	"poddisruptionbudgets": "PodDisruptionBudgetList", "horizontalpodautoscalers": "HorizontalPodAutoscalerList",
-	"limitranges": "LimitRangeList", "resourcequotas": "ResourceQuotaList",
 }
 
 var (
