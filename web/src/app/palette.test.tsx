@@ -10,6 +10,7 @@ import {
 } from "@tanstack/react-router";
 import { cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
 import { afterEach, expect, test, vi } from "vitest";
+import { singleKeys } from "../ui/keys";
 import { Palette } from "./palette";
 import { newQueryClient } from "./queries";
 
@@ -95,4 +96,17 @@ test("what was found stays while a longer text is asked for", async () => {
   palette.type("car");
   await waitFor(() => expect(screen.queryByText("cache")).toBeNull());
   expect(screen.getByText("cart")).toBeTruthy();
+});
+
+test("single keys are turned off, and on again", async () => {
+  const first = await open(() => []);
+  first.type("single keys");
+  first.enter();
+  expect(singleKeys()).toBe(false);
+  cleanup();
+  const again = await open(() => []);
+  expect(screen.getByText("Single keys (/ j k) are off")).toBeTruthy();
+  again.type("single keys");
+  again.enter();
+  expect(singleKeys()).toBe(true);
 });

@@ -6,6 +6,7 @@ import { useDeferredValue, useEffect, useId, useState } from "react";
 import { explain } from "../api/failure";
 import { visible } from "../format/visible";
 import { SearchIcon, WorkloadIcon } from "../ui/icons";
+import { singleKeys, turnSingleKeys } from "../ui/keys";
 import { useModal } from "../ui/use-modal";
 import { views } from "./navigation";
 import { applyTheme, themes } from "./theme";
@@ -18,7 +19,7 @@ interface Command {
   run(): void;
 }
 
-// Palette goes anywhere by a few letters: a view, a workload, a theme.
+// Palette goes anywhere by a few letters: a view, a workload, a theme. It turns single keys off.
 export function Palette({ close }: { close: () => void }) {
   const id = useId();
   const dialog = useModal();
@@ -101,7 +102,9 @@ export function Palette({ close }: { close: () => void }) {
       <p className="flex flex-wrap gap-x-4 gap-y-1 border-t border-line px-3 py-2 text-xs text-soft">
         <span>↑ ↓ choose</span>
         <span>Enter go</span>
-        <span>In a view: / search, j k walk rows</span>
+        <span>
+          {singleKeys() ? "In a view: / search, j k walk rows" : "Single keys (/ j k) are off"}
+        </span>
       </p>
     </dialog>
   );
@@ -133,6 +136,14 @@ function useCommands(text: string): { commands: Command[]; note: string } {
       run: () => applyTheme(theme),
     })),
   ];
+  const on = singleKeys();
+  fixed.push({
+    key: "single-keys",
+    name: `Single keys / j k: turn ${on ? "off" : "on"}`,
+    hint: "keyboard",
+    Icon: SearchIcon,
+    run: () => turnSingleKeys(!on),
+  });
   const found = (data?.workloads ?? []).map(({ namespace, ref }) => ({
     key: `${namespace}/${ref?.kind}/${ref?.name}`,
     name: ref?.name ?? "",

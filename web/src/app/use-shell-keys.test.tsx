@@ -1,9 +1,13 @@
 import { cleanup, fireEvent, render, screen } from "@testing-library/react";
 import { useRef } from "react";
 import { afterEach, expect, test, vi } from "vitest";
+import { turnSingleKeys } from "../ui/keys";
 import { useShellKeys } from "./use-shell-keys";
 
-afterEach(cleanup);
+afterEach(() => {
+  cleanup();
+  turnSingleKeys(true);
+});
 
 interface Props {
   openPalette: () => void;
@@ -76,4 +80,17 @@ test.each([{ ctrlKey: true }, { metaKey: true }])("the palette opens anywhere: %
   screen.getByLabelText("Name").focus();
   press("k", modifier);
   expect(openPalette).toHaveBeenCalledOnce();
+});
+
+test("single keys can be turned off, and stay so; others stay", () => {
+  turnSingleKeys(false);
+  const openPalette = vi.fn();
+  render(<View openPalette={openPalette} />);
+  for (const key of ["/", "j", "k"]) press(key);
+  expect(document.activeElement).toBe(document.body);
+  press("k", { ctrlKey: true });
+  expect(openPalette).toHaveBeenCalledOnce();
+  turnSingleKeys(true);
+  press("j");
+  expect(document.activeElement?.textContent).toBe("one");
 });

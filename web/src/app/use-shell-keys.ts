@@ -1,8 +1,8 @@
 import { type RefObject, useEffect } from "react";
-import { takesKeys } from "../ui/keys";
+import { singleKeys, takesKeys } from "../ui/keys";
 
 // Keys that hold in every view: ⌘K or Ctrl+K opens the palette, / goes to the
-// view's search, j and k walk the rows of its table. The live feed has keys of its
+// view's search, j and k walk the rows of its table, unless single keys are off. The live feed has keys of its
 // own beside these (feed/use-feed-keys.ts).
 export function useShellKeys(main: RefObject<HTMLElement | null>, openPalette: () => void) {
   useEffect(() => {
@@ -14,6 +14,7 @@ export function useShellKeys(main: RefObject<HTMLElement | null>, openPalette: (
         return;
       }
       if (event.ctrlKey || event.metaKey || event.altKey || takesKeys(event.target)) return;
+      if (!singleKeys()) return;
       const taken =
         event.key === "/"
           ? search(main.current)

@@ -1,5 +1,5 @@
 import { type RefObject, useEffect } from "react";
-import { takesKeys } from "../ui/keys";
+import { singleKeys, takesKeys } from "../ui/keys";
 import type { Selection } from "./use-selection";
 
 // j and k walk, Enter opens, Esc closes; / is the shell's (app/use-shell-keys.ts).
@@ -18,10 +18,12 @@ export function useFeedKeys(selection: Selection, grid: RefObject<HTMLElement | 
       if (takesKeys(event.target)) return;
       switch (event.key) {
         case "j":
+          if (!singleKeys()) return;
           selection.move(1);
           grid.current?.focus({ preventScroll: true });
           break;
         case "k":
+          if (!singleKeys()) return;
           selection.move(-1);
           grid.current?.focus({ preventScroll: true });
           break;
