@@ -255,7 +255,7 @@ func (b *book) raises(r row, since time.Time) int {
 	defer b.mu.RUnlock()
 	n := 0
 	for _, h := range b.rows[r] {
-		if h.past.OOM && h.past.Memory == guard.Raise && h.past.Started.After(since) {
+		if h.past.GaveMemory(since) {
 			n++
 		}
 	}

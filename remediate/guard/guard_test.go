@@ -429,3 +429,20 @@ func TestNumbersOfTheClusterAreEvidenceAlone(t *testing.T) {
 		}
 	}
 }
+
+// What was refused gave nothing, and says nothing of whether more would help.
+func TestRaisesWithoutEffectAreNoLeak(t *testing.T) {
+	t.Parallel()
+	f := raise()
+	for i, state := range []v1alpha1.RemediationState{v1alpha1.StateFailed, v1alpha1.StateAborted, v1alpha1.StateFailed, v1alpha1.StateEscalated} {
+		f.History = append(f.History, past(time.Duration(i+1)*time.Hour, func(p *guard.Past) { p.OOM, p.Memory, p.State = true, guard.Raise, state }))
+	}
+	verdict := guard.Ask(f)
+	for _, v := range verdict.Verdicts {
+		if v.Guard == "leak" {
+			assert.Equal(t, guard.Pass, v.Outcome, v.String())
+			assert.Contains(t, v.String(), "raises 1")
+		}
+	}
+	assert.NotEmpty(t, verdict.Verdicts)
+}

@@ -11,7 +11,7 @@ func leak(f *Facts) Verdict {
 	raises := 0
 	for i := range f.History {
 		p := &f.History[i]
-		if p.sameContainer(f) && p.OOM && p.Memory == Raise && p.Started.After(since) {
+		if p.sameContainer(f) && p.GaveMemory(since) {
 			raises++
 		}
 	}

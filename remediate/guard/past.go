@@ -86,6 +86,12 @@ func replicas(v *v1alpha1.TargetValues) int64 {
 	return int64(*v.Replicas)
 }
 
+// GaveMemory says whether it raised memory for an OOM kill since then. What failed, or
+// was aborted, had no effect.
+func (p *Past) GaveMemory(since time.Time) bool {
+	return p.OOM && p.Memory == Raise && p.Started.After(since) && p.State != v1alpha1.StateFailed && p.State != v1alpha1.StateAborted
+}
+
 // underWay says whether it holds its place in a budget for what goes on at once.
 func (p *Past) underWay() bool {
 	return p.State == v1alpha1.StateExecuting || p.State == v1alpha1.StateVerifying
