@@ -112,3 +112,27 @@ func TestWhatWasApprovedIsWhatIsDone(t *testing.T) {
 		assert.EqualValues(t, 8, *w.deployment().Spec.Replicas)
 	})
 }
+
+// A sidecar that something injected is in the pod alone, in no template.
+func TestAnInjectedSidecarIsCured(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		resources := corev1.ResourceRequirements{Requests: memoryOf("32Mi"), Limits: memoryOf("64Mi")}
+		w.api.Meanwhile("shop", "web-0", func(p *corev1.Pod) *corev1.Pod {
+			p.Spec.InitContainers = []corev1.Container{{Name: "proxy", RestartPolicy: new(corev1.ContainerRestartPolicyAlways), Resources: resources}}
+			p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "proxy", Ready: true, Resources: &resources}}
+			return p
+		})
+		w.problems[0].Container = "proxy"
+		o := w.start("one", nil)
+		defer o.stop()
+		require.True(t, until(w.ended))
+		assert.Equal(t, v1alpha1.StateSucceeded, w.only().Status.State, w.only().Status.Message)
+		pod := w.api.Pod("shop", "web-0")
+		assert.EqualValues(t, 103*mi, pod.Spec.InitContainers[0].Resources.Limits.Memory().Value())
+		require.Len(t, pod.Spec.Containers, 1)
+		assert.Equal(t, []int64{64}, w.limits("web-0"))
+		w.kept()
+	})
+}

@@ -1,6 +1,7 @@
 package action
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -260,6 +261,9 @@ func intent(pod *corev1.Pod, at place, from, to policy.Size) *v1alpha1.Target {
 		Before: valuesOf(from), Desired: valuesOf(to), Result: v1alpha1.TargetIntended,
 	}
 	SetEnds(t, ends(statusOf(pod, at.spec.Name)))
+	if at.sidecar { // of the pod: an injected one is in no template
+		t.Before.SetNote(noteList, at.list)
+	}
 	switch {
 	case !restarts(at.spec, from, to):
 	case isReady(pod):
@@ -272,7 +276,8 @@ func intent(pod *corev1.Pod, at place, from, to policy.Size) *v1alpha1.Target {
 
 // Apply implements Action.
 func (a *ResizeInPlace) Apply(ctx context.Context, s *Subject, t *v1alpha1.Target) error {
-	raw, err := encode(patchFor(t.UID, t.ResourceVersion, a.listOf(s), s.Container, sizeIn(t.Desired)))
+	list := cmp.Or(t.Before.Note(noteList), "containers")
+	raw, err := encode(patchFor(t.UID, t.ResourceVersion, list, s.Container, sizeIn(t.Desired)))
 	if err != nil {
 		return err
 	}
@@ -282,16 +287,6 @@ func (a *ResizeInPlace) Apply(ctx context.Context, s *Subject, t *v1alpha1.Targe
 	}
 	t.Desired.SetNumber(numberGeneration, after.Generation)
 	return nil
-}
-
-// listOf says in which list of the spec the container is.
-func (*ResizeInPlace) listOf(s *Subject) string {
-	if s.Workload.Template != nil {
-		if at, ok := find(&s.Workload.Template.Spec, s.Container); ok {
-			return at.list
-		}
-	}
-	return "containers"
 }
 
 func patchOf(pod *corev1.Pod, at place, to policy.Size) map[string]any {

@@ -72,6 +72,10 @@ func sizeIn(v *v1alpha1.TargetValues) policy.Size {
 	return policy.Size{Requests: policy.FromResources(v.Requests), Limits: policy.FromResources(v.Limits)}
 }
 
+// noteList is the list of a pod's spec in which a sidecar is, kept in
+// TargetValues.Other.
+const noteList = "list"
+
 // Names of the numbers that are kept in TargetValues.Other.
 const (
 	numberEnds       = "ends"

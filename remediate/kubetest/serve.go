@@ -299,6 +299,9 @@ func (a *API) resize(w Write, patch []byte, dry bool) (any, error) {
 		for i := range next.Status.ContainerStatuses {
 			next.Status.ContainerStatuses[i].Resources = next.Spec.Containers[i].Resources.DeepCopy()
 		}
+		for i := range next.Status.InitContainerStatuses {
+			next.Status.InitContainerStatuses[i].Resources = next.Spec.InitContainers[i].Resources.DeepCopy()
+		}
 	}
 	next.ResourceVersion = a.next()
 	a.pods[k] = next
