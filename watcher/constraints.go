@@ -209,8 +209,12 @@ func (c *constraints) fill(ctx *recommend.Context, key object.WorkloadKey, other
 	for _, at := range c.ranges[key.Namespace] {
 		if r, ok := c.held[rangesResource][at].(limitRange); ok {
 			stricterRange(&ctx.LimitRange, &r.container)
-			// Requests and limits of a pod are bounded; the sum of limits is the larger.
-			stricterRange(&ctx.LimitRange, &recommend.LimitRange{Max: left(r.podMax, others.Limits)})
+			// Requests and limits of a pod are bounded; the sum of limits is the larger, that
+			// of requests the smaller. A pod whose containers all keep the ratio keeps it.
+			stricterRange(&ctx.LimitRange, &recommend.LimitRange{
+				Min: lacking(r.pod.Min, others.Requests), Max: left(r.pod.Max, others.Limits),
+				MaxRatioCPU: r.pod.MaxRatioCPU, MaxRatioMemory: r.pod.MaxRatioMemory,
+			})
 		}
 	}
 	for _, at := range c.quotas[key.Namespace] {
@@ -249,11 +253,8 @@ func stricterRange(into, r *recommend.LimitRange) {
 	into.MaxRatioMemory = stricter(into.MaxRatioMemory, r.MaxRatioMemory)
 }
 
-// limitRange is what bounds a container, and what at most all of a pod.
-type limitRange struct {
-	container recommend.LimitRange
-	podMax    object.Resources
-}
+// limitRange is what bounds a container, and what all of a pod.
+type limitRange struct{ container, pod recommend.LimitRange }
 
 func limitRangeOf(l *corev1.LimitRange) limitRange {
 	var out limitRange
@@ -263,16 +264,15 @@ func limitRangeOf(l *corev1.LimitRange) limitRange {
 			q := item.MaxLimitRequestRatio[name]
 			return max(q.AsApproximateFloat64(), 0)
 		}
+		bounds := recommend.LimitRange{
+			Min: amountsOf(item.Min), Max: amountsOf(item.Max),
+			MaxRatioCPU: ratio(corev1.ResourceCPU), MaxRatioMemory: ratio(corev1.ResourceMemory),
+		}
 		switch item.Type {
 		case corev1.LimitTypeContainer:
-			stricterRange(&out.container, &recommend.LimitRange{
-				Min: amountsOf(item.Min), Max: amountsOf(item.Max),
-				MaxRatioCPU: ratio(corev1.ResourceCPU), MaxRatioMemory: ratio(corev1.ResourceMemory),
-			})
+			stricterRange(&out.container, &bounds)
 		case corev1.LimitTypePod:
-			most := amountsOf(item.Max)
-			out.podMax.CPUMillis = stricter(out.podMax.CPUMillis, most.CPUMillis)
-			out.podMax.MemoryBytes = stricter(out.podMax.MemoryBytes, most.MemoryBytes)
+			stricterRange(&out.pod, &bounds)
 		default: // Volumes, which are none of ours.
 		}
 	}

@@ -255,6 +255,11 @@ func left(of, taken object.Resources) object.Resources {
 	return object.Resources{CPUMillis: less(of.CPUMillis, taken.CPUMillis), MemoryBytes: less(of.MemoryBytes, taken.MemoryBytes)}
 }
 
+// lacking is what a least has beyond what is there already.
+func lacking(least, there object.Resources) object.Resources {
+	return object.Resources{CPUMillis: max(least.CPUMillis-there.CPUMillis, 0), MemoryBytes: max(least.MemoryBytes-there.MemoryBytes, 0)}
+}
+
 // othersGuaranteed says that all containers of a pod but one, init containers
 // included, have limits that equal their requests.
 func othersGuaranteed(pod *object.Pod, but string) bool {

@@ -1,6 +1,7 @@
 package watcher_test
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -190,6 +191,33 @@ func TestContainersOfAPodShareWhatThereIs(t *testing.T) {
 		}})
 		_, got = r.bounds(t)
 		assert.EqualValues(t, 120, got.GetTargetRequests().GetCpuMillis(), "half of what is left")
+	})
+}
+
+// What a LimitRange wants of a pod at least, and of its limits to its requests, bounds
+// each of its containers.
+func TestAPodHasItsLeastAndItsRatio(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gauge{cpu: "20m", memory: "20Mi"}
+		r, server := measuring(t, g)
+		defer r.stop()
+		pod := web("web-1")
+		pod.Spec.Containers[0].Resources = corev1.ResourceRequirements{Requests: amounts("memory", "64Mi"), Limits: amounts("memory", "512Mi")}
+		beside := pod.Spec.Containers[0].DeepCopy()
+		beside.Name = "beside"
+		pod.Spec.Containers = append(pod.Spec.Containers, *beside)
+		server.Put(pod)
+		server.Answer(metricsOfShop, g.pods("web-1"))
+		r.pass(5 * time.Minute)
+		_, free := r.bounds(t)
+		require.Less(t, free.GetTargetRequests().GetMemoryBytes(), int64(236<<20))
+		server.Put(&corev1.LimitRange{ObjectMeta: inShop("pods"), Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{
+			{Type: corev1.LimitTypePod, Min: amounts("memory", "300Mi"), MaxLimitRequestRatio: amounts("memory", "1")},
+		}}})
+		bounds, got := r.bounds(t)
+		assert.EqualValues(t, (300-64)<<20, got.GetTargetRequests().GetMemoryBytes(), "beside what the other one requests")
+		assert.Contains(t, strings.Join(bounds, " "), "memory: LimitRange min")
+		assert.Equal(t, got.GetTargetRequests().GetMemoryBytes(), got.GetTargetLimits().GetMemoryBytes())
 	})
 }
 
