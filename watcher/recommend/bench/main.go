@@ -51,6 +51,7 @@ func run(ctx context.Context) error {
 	var o backtest.Options
 	flag.IntVar(&o.Warmup, "warmup", 288, "step of the first size")
 	flag.IntVar(&o.ScoreFrom, "score-from", 2016, "first step that counts")
+	draws := flag.Int("validate", 0, "cross-validate a choice among so many drawn settings instead")
 	flag.Parse()
 	file, err := os.Open(*input)
 	if err != nil {
@@ -60,6 +61,9 @@ func run(ctx context.Context) error {
 	series, err := backtest.Read(file)
 	if err != nil {
 		return fmt.Errorf("%s: %w", *input, err)
+	}
+	if *draws > 0 {
+		return validate(ctx, series, o, *draws)
 	}
 	fmt.Printf("%d series; as shipped:\n\n| | OOM | events per OOM-day | L/U | memory slack %% | CPU under %% | deficit %% | slack %% | changes | resizes |\n|---|---|---|---|---|---|---|---|---|---|\n", len(series))
 	var sweeps []sweep
