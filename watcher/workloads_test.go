@@ -201,6 +201,8 @@ const (
 	overQuota  = `pods "web-1" is forbidden: exceeded quota: tight, requested: requests.memory=64Mi, used: requests.memory=64Mi, limited: requests.memory=100Mi`
 	overLimit  = `pods "web-1" is forbidden: maximum memory usage per Container is 32Mi, but limit is 64Mi`
 	overPolicy = `admission webhook "policy.example.com" denied the request: no latest tags`
+	noLimits   = `pods "web-1" is forbidden: failed quota: explicit: must specify limits.cpu for: app`
+	newQuota   = `pods "web-1" is forbidden: status unknown for quota: explicit, resources: limits.cpu`
 	noAccount  = `pods "web-1" is forbidden: error looking up service account shop/web: serviceaccount "web" not found`
 )
 
@@ -228,6 +230,12 @@ var refusalStories = map[string]story{
 	},
 	"found refused": {
 		start: map[string][]string{"deployments": {refused(overQuota)}}, found: []string{"OPENED quota.exceeded"},
+	},
+	"found refused for want of limits, which a quota counts": {
+		start: map[string][]string{"deployments": {refused(noLimits)}}, found: []string{"OPENED admission.refused"},
+	},
+	"found refused by a quota without a status": {
+		start: map[string][]string{"deployments": {refused(newQuota)}}, found: []string{"OPENED admission.refused"},
 	},
 	"a StatefulSet's pods are refused until one is created": {
 		start: map[string][]string{"statefulsets": {statefulSet("r1", "r1", 2, 1, 2)}},

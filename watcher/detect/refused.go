@@ -49,7 +49,7 @@ func (Refused) Docs() []Doc {
 		row(typeQuota, "that says `exceeded quota`"),
 		row(typeLimitRange, "in the words of a LimitRange (`maximum memory usage per Container is …`)"),
 		row(typeAdmission, "in the words of an admission webhook, an admission policy, Pod Security, or of a quota "+
-			"that wants requests or limits set"),
+			"that wants requests or limits set or has no status yet"),
 		row(typeFailedCreate, "that says anything else, for example a ServiceAccount that does not exist"),
 	}
 }
@@ -104,6 +104,7 @@ func refusal(in *ControllerInput, message string, since int64, episode string) F
 var (
 	quotaExceeded = regexp.MustCompile(`exceeded quota: ([^\s,]+)(?:, requested: (\S+?), used: (\S+?), limited: (\S+))?`)
 	quotaUnset    = regexp.MustCompile(`failed quota: ([^\s:]+): must specify`)
+	quotaUnknown  = regexp.MustCompile(`status unknown for quota: ([^\s,]+)`)
 	limitRange    = regexp.MustCompile(`(?:maximum|minimum) \S+ usage per \S+ is|limit to request ratio per`)
 	webhook       = regexp.MustCompile(`(?:admission webhook|failed calling webhook) "([^"]+)"`)
 	policy        = regexp.MustCompile(`ValidatingAdmissionPolicy '([^']+)'`)
@@ -121,7 +122,7 @@ func readRefusal(message string) (eventType string, details *rightsizerv1.Refuse
 	if limitRange.MatchString(message) {
 		return typeLimitRange, details
 	}
-	for _, words := range []*regexp.Regexp{webhook, policy, quotaUnset, podSecurity} {
+	for _, words := range []*regexp.Regexp{webhook, policy, quotaUnset, quotaUnknown, podSecurity} {
 		if m := words.FindStringSubmatch(message); m != nil {
 			details.RefusedBy = clip(m[1], 253)
 			if words == podSecurity {

@@ -71,7 +71,7 @@ func Cursor(req interface {
 		return "", nil
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil || len(raw) <= bindingLen {
+	if err != nil || len(raw) <= bindingLen || len(token) != base64.RawURLEncoding.EncodedLen(len(raw)) { // line breaks are skipped
 		return "", invalid("is not one that this API made")
 	}
 	if !bytes.Equal(raw[:bindingLen], binding(req)) {

@@ -34,6 +34,7 @@ func TestTokenOfAnotherRequestIsRefused(t *testing.T) {
 		"other list":  &rightsizerv1.ListNodesRequest{PageToken: token},
 		"garbage":     &rightsizerv1.ListNodesRequest{PageToken: "no token"},
 		"cut":         &rightsizerv1.ListNodesRequest{PageToken: token[:5]},
+		"broken up":   &rightsizerv1.ListWorkloadsRequest{Namespaces: []string{"a"}, PageToken: token[:5] + "\n" + token[5:]},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -72,7 +73,9 @@ func TestAPageEndsByEntriesOrBytes(t *testing.T) {
 func FuzzCursor(f *testing.F) {
 	f.Add("")
 	f.Add("AAAAAAAAAAAAAAAA")
-	f.Add(page.Token(&rightsizerv1.ListNodesRequest{}, "node-1"))
+	token := page.Token(&rightsizerv1.ListNodesRequest{}, "node-1")
+	f.Add(token)
+	f.Add(token[:9] + "\r\n" + token[9:])
 	f.Fuzz(func(t *testing.T, token string) {
 		req := &rightsizerv1.ListNodesRequest{PageToken: token}
 		cursor, err := page.Cursor(req)
