@@ -103,7 +103,7 @@ test: checkgenerate lint test-go test-openapi test-conformance test-clients test
 test-go: web/dist/index.html ## Unit and property tests, race detector on
 	@.ci/toolchain prometheus
 	$(call say,go test -race)
-	@PATH=$(PROMETHEUS):$$PATH go test -race -shuffle=on -timeout=10m ./...
+	@PATH=$(PROMETHEUS):$$PATH go test -race -shuffle=on -timeout=20m ./...
 
 .PHONY: test-openapi
 test-openapi: ## The generator of the OpenAPI document, and the document beside the rules of the protos
@@ -145,13 +145,13 @@ test-dashboards: ## Dashboards and alert rules, with Prometheus' own parser and 
 .PHONY: test-devcluster
 test-devcluster: ## The real control plane and its scenarios
 	$(call say,devcluster; its first build takes minutes)
-	@cd deploy/devcluster && go run ./cmd/devcluster build && go test -race -timeout=15m ./...
+	@cd deploy/devcluster && go run ./cmd/devcluster build && go test -race -timeout=25m ./...
 
 .PHONY: test-manifests
 test-manifests: ## The chart by Helm 3 and 4, kustomize, install.yaml: rendered, and installed on a real control plane
 	$(call say,what is installed)
 	@cd deploy/devcluster && go run ./cmd/devcluster build
-	@cd deploy/manifests && go test -count=1 -timeout=10m ./...
+	@cd deploy/manifests && go test -count=1 -timeout=20m ./...
 
 .PHONY: node-test
 node-test: image ## The chart on a real kubelet, where the kernel kills and the operator cures (root; Debian's containerd, runc)
@@ -164,7 +164,7 @@ e2e: build .build/tools.stamp .build/web.stamp ## The binary against a real cont
 	@.ci/toolchain chromium curl prometheus
 	$(call say,end to end)
 	@cd deploy/devcluster && go run ./cmd/devcluster build
-	@cd deploy/e2e && PATH=$(PROMETHEUS):$$PATH RIGHTSIZER_BIN=$(CURDIR)/bin/rightsizer GRPCURL=$(CURDIR)/$(BIN)/grpcurl go test -race -count=1 -timeout=45m ./...
+	@cd deploy/e2e && PATH=$(PROMETHEUS):$$PATH RIGHTSIZER_BIN=$(CURDIR)/bin/rightsizer GRPCURL=$(CURDIR)/$(BIN)/grpcurl go test -race -count=1 -timeout=60m ./...
 
 .PHONY: bench
 bench: build ## Figures as ratios against peers, from one run; memory and latency of the binary on a devcluster (half an hour)

@@ -21,7 +21,7 @@ import (
 )
 
 // patience bounds each wait of the tests with a real cluster.
-const patience = 90 * time.Second
+const patience = 3 * time.Minute
 
 // shared is the cluster that most tests use, each in a namespace of its own.
 var shared struct {

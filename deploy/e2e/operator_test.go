@@ -23,7 +23,7 @@ import (
 
 // patience bounds every wait. A real control plane on two busy cores may take
 // long; nothing waits that long when all is well.
-const patience = 90 * time.Second
+const patience = 3 * time.Minute
 
 // binary is the operator under test: the one that make built, or one built now.
 var binary = sync.OnceValues(func() (string, error) {
