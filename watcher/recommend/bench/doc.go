@@ -10,4 +10,7 @@
 // multiplier on the memory target and interpolating in the logarithm of the rate;
 // with bootstrap intervals over series, the spread over folds of series, and the
 // halves of the time.
+//
+// With --validate N it says instead what settings are worth on series that did not
+// choose them: for each fold, of N that are drawn, the best on the other folds.
 package main
