@@ -23,7 +23,7 @@ const (
 
 // tidy deletes what is old enough, and looks again at what no event may tell.
 func (e *Engine) tidy(ctx context.Context) {
-	clean := time.NewTicker(tidyEvery)
+	clean := time.NewTimer(lookEvery) // soon: there may have been nobody for long
 	defer clean.Stop()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
@@ -40,6 +40,7 @@ func (e *Engine) tidy(ctx context.Context) {
 			}
 		case <-clean.C:
 			e.retire(ctx)
+			clean.Reset(tidyEvery)
 		}
 	}
 }

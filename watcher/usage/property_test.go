@@ -17,8 +17,8 @@ func drawn(t *rapid.T, name string) usage.Sketch {
 	var s usage.Sketch
 	for _, at := range rapid.SliceOfN(rapid.Int64Range(0, 30*86400), 0, 60).Draw(t, name) {
 		s.Observe(usage.Sample{Time: start + at, CPUMillis: float64(at % 997), MemoryBytes: float64(at%1009) * 1e6, Age: usage.Unknown})
-		if at%7 == 0 { // each sketch has kills of its own
-			s.ObserveOOM(start+at, float64(at%13)*1e6+float64(name[0])*1e3)
+		if at%6 == int64(name[0]-'a') { // each sketch has kills of its own
+			s.ObserveOOM(start+at, float64(at%13)*1e6)
 		}
 	}
 	return s
