@@ -71,7 +71,7 @@ type cure struct {
 	before, size policy.Size
 	led          []policy.Size
 	persistence  v1alpha1.Persistence
-	// proven says that its verification went well.
+	// proven says that its verification went well, to the end of its window.
 	proven   bool
 	want     v1alpha1.RemediationAction
 	approval *v1alpha1.ApprovalDecision

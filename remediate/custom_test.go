@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -91,6 +92,36 @@ func TestAnActionOfAnInstallationsOwn(t *testing.T) {
 		require.NoError(t, err)
 		w.in(v1alpha1.StateRolledBack)
 		assert.False(t, w.deployment().Spec.Paused)
+	})
+}
+
+// What cannot be taken back now is tried ever more rarely: each try is a record in the
+// audit chain.
+func TestARollbackThatHasToWaitTriesMoreAndMoreRarely(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := quiet(t, 2)
+		o := w.start("one", nil)
+		defer o.stop()
+		_, err := o.ask(asked("pause_rollout", nil))
+		require.NoError(t, err)
+		r := w.settled()
+		time.Sleep(time.Hour)
+		w.api.Throttle(true)
+		_, err = o.engine.Rollback(context.Background(), somebody, remediate.Choice{Namespace: "shop", Name: r.Name})
+		require.NoError(t, err)
+		time.Sleep(time.Hour)
+		tries := 0
+		w.mu.Lock()
+		for _, r := range w.audit {
+			if strings.HasPrefix(r.GetReason(), "taking back") {
+				tries++
+			}
+		}
+		w.mu.Unlock()
+		assert.True(t, tries > 5 && tries < 40, "%d tries", tries)
+		w.api.Throttle(false)
+		w.in(v1alpha1.StateRolledBack)
 	})
 }
 

@@ -44,12 +44,18 @@ func cureOf(r *v1alpha1.Remediation) *cure {
 	c := &cure{
 		decision: objectKey{r.Namespace, r.Name}, uid: r.Spec.Workload.UID, container: r.Spec.Container, before: from, size: to,
 		want: r.Spec.Action, oom: r.Spec.Cause != nil && r.Spec.Cause.Type == guard.TypeOOM, finished: startOf(r),
-		persistence: r.Spec.Persistence, proven: r.Status.State == v1alpha1.StateSucceeded,
+		persistence: r.Spec.Persistence, proven: r.Status.State == v1alpha1.StateSucceeded && lookedAt(r),
 	}
 	if a := r.Status.Approval; a != nil && a.Decision == v1alpha1.DecisionApprove {
 		c.approval = a.DeepCopy()
 	}
 	return c
+}
+
+// lookedAt says that its effect was in force to the end of the window.
+func lookedAt(r *v1alpha1.Remediation) bool {
+	v := r.Status.Verification
+	return v != nil && v.EndTime != nil && r.Status.FinishTime != nil && !r.Status.FinishTime.Before(v.EndTime)
 }
 
 // lasts says whether new pods of a workload may need a cure.

@@ -126,6 +126,26 @@ func TestACureIsPutIntoTheTemplateThroughAKillAtAnyWrite(t *testing.T) {
 	assert.GreaterOrEqual(t, kills, 20)
 }
 
+// A size whose pods went before it was verified has proven nothing: the template is
+// left as it is.
+func TestACureThatNobodySawToItsEndIsNotPutIntoTheTemplate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.spec.Persistence = v1alpha1.PersistTemplate
+		o := w.start("one", nil)
+		defer o.stop()
+		w.in(v1alpha1.StateVerifying)
+		time.Sleep(3 * time.Second)
+		w.changed(func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(0)) })
+		w.api.ChangePod("shop", "web-0", func(*corev1.Pod) *corev1.Pod { return nil })
+		w.in(v1alpha1.StateSucceeded)
+		time.Sleep(10 * time.Minute)
+		assert.Empty(t, w.states(v1alpha1.ActionResizeTemplate))
+		assert.EqualValues(t, 64, w.templateLimit())
+	})
+}
+
 // A cure that took several raises is given to a new pod at once, which begins with
 // the size before the first of them.
 func TestALargeCureIsGivenToNewPodsAtOnce(t *testing.T) {

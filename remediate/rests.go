@@ -4,24 +4,26 @@ import (
 	"sync"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/rightsizer/rightsizer/remediate/action"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
 
-// later is when what could not be done now is tried again: the longer it is tried,
-// the more rarely.
-func (e *Engine) later(r *v1alpha1.Remediation, err error) time.Duration {
+// later is when what could not be done now is tried again: the longer it has been
+// tried, since a time, the more rarely, and not after until, where that is set.
+func (e *Engine) later(r *v1alpha1.Remediation, since time.Time, until *metav1.Time, err error) time.Duration {
 	after, _ := action.Retry(err)
-	pause := min(max(e.now().Sub(startOf(r))/4, retryLater, after), 5*time.Minute)
-	if r.Spec.ExpireTime != nil {
-		pause = min(pause, max(r.Spec.ExpireTime.Sub(e.now()), time.Second))
+	pause := min(max(e.now().Sub(since)/4, retryLater, after), 5*time.Minute)
+	if until != nil {
+		pause = min(pause, max(until.Sub(e.now()), time.Second))
 	}
 	e.resting.until(objectKey{r.Namespace, r.Name}, e.now().Add(pause))
 	return pause
 }
 
 // rests is what is left alone for a while, whatever happens meanwhile. It holds no
-// more than there are open Remediations.
+// more than there are Remediations in the book.
 type rests struct {
 	mu   sync.Mutex
 	over map[objectKey]time.Time

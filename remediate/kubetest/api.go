@@ -42,6 +42,7 @@ type API struct {
 	used         map[key]int         // how often a pod had a name
 	full         bool                // disruption budgets
 	unready      bool                // replacements
+	throttled    bool
 	autoscalers  map[key]*autoscalingv2.HorizontalPodAutoscaler
 	remediations map[key]*v1alpha1.Remediation
 	changes      []change // of Remediations, for watches
@@ -93,6 +94,10 @@ func (a *API) PutLimitRange(l corev1.LimitRange) {
 // Short says that the kubelet of a node does not put resizes into force from now on,
 // with the reason of PodResizePending; empty ends it.
 func (a *API) Short(node, reason string) { a.locked(func() { a.short[node] = reason }) }
+
+// Throttle says whether the API server has no time for writes from now on, but for
+// those of Remediations.
+func (a *API) Throttle(on bool) { a.locked(func() { a.throttled = on }) }
 
 func (a *API) locked(do func()) {
 	a.mu.Lock()

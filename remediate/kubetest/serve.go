@@ -161,6 +161,8 @@ func (a *API) route(req *http.Request, path []string, by int) (any, error) {
 		}
 	}
 	switch {
+	case a.throttled && req.Method != http.MethodGet && !strings.HasPrefix(w.Resource, "remediations"):
+		return nil, apierrors.NewTooManyRequests("too many requests", 1)
 	case req.URL.Path == "/version":
 		return map[string]string{"major": "1", "minor": "37"}, nil
 	case w.Resource == "" && path[len(path)-1] == resourceRemediations:
