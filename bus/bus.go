@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 )
@@ -64,6 +65,7 @@ func (o Options) validate() error {
 // Bus is the ring. Make one with New; run its notifier with Run.
 type Bus struct {
 	positions positions
+	made      time.Time
 	history   history
 	budget    int64
 	slots     []atomic.Pointer[Entry]
@@ -97,6 +99,7 @@ func New(o Options) (*Bus, error) {
 	}
 	b := &Bus{
 		positions: p,
+		made:      time.Now(),
 		history:   newHistory(o.Remember),
 		budget:    o.Bytes,
 		slots:     make([]atomic.Pointer[Entry], o.Entries),
@@ -205,3 +208,18 @@ func (b *Bus) Newest() string { return b.positions.format(b.head.Load()) }
 
 // Oldest is the position before the oldest entry that is held.
 func (b *Bus) Oldest() string { return b.positions.format(b.tail.Load() - 1) }
+
+// CompleteSince is since when nothing that was published has been given up: since
+// the bus was made, or the oldest event that is held was observed.
+func (b *Bus) CompleteSince() time.Time {
+	first, last := b.tail.Load(), b.head.Load()
+	if first == 1 {
+		return b.made
+	}
+	for seq := first; seq <= last; seq++ {
+		if e := b.at(seq); e != nil && e.msg.GetEvent() != nil {
+			return e.msg.GetEvent().GetObservedTime().AsTime()
+		}
+	}
+	return time.Now() // no event is held
+}

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/rightsizer/rightsizer/bus"
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/server/rpc/page"
@@ -26,7 +28,7 @@ func (s *Service) ListEvents(ctx context.Context, req *rightsizerv1.ListEventsRe
 		return nil, err
 	}
 	ring := s.hub.opts.Bus
-	resp := &rightsizerv1.ListEventsResponse{Oldest: ring.Oldest(), Newest: ring.Newest()}
+	resp := &rightsizerv1.ListEventsResponse{Oldest: ring.Oldest(), Newest: ring.Newest(), CompleteSince: timestamppb.New(ring.CompleteSince())}
 	from, newest, _ := strings.Cut(cursor, " ")
 	if newest != "" {
 		resp.Newest = newest

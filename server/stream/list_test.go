@@ -228,6 +228,30 @@ func comeAndGo(t *testing.T, s *server, c streamtest.Client, filter *rightsizerv
 	}
 }
 
+// A list says since when it is whole: since the start, or the oldest event that there
+// is still room for.
+func TestAListSaysSinceWhenItIsWhole(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	s := start(t, bus.Options{Entries: 4}, stream.Options{})
+	since := func() time.Time {
+		resp, err := s.events().ListEvents(t.Context(), &rightsizerv1.ListEventsRequest{PageSize: 1})
+		require.NoError(t, err)
+		return resp.GetCompleteSince().AsTime()
+	}
+	assert.WithinRange(t, since(), began, time.Now())
+	at := func(n int) time.Time { return began.Add(time.Duration(n) * time.Minute).UTC() }
+	for n := range 6 {
+		ev := event("a", n)
+		ev.ObservedTime = timestamppb.New(at(n))
+		s.bus.Publish(ev)
+		if n < 4 {
+			assert.WithinRange(t, since(), began, time.Now(), "nothing was given up")
+		}
+	}
+	assert.Equal(t, at(2), since())
+}
+
 // publishAtTheirPace publishes as fast as one reader that stays can follow.
 func (s *server) publishAtTheirPace(ctx context.Context, total int) {
 	stayed := s.bus.Subscribe(bus.Compile(nil, bus.AllNamespaces()), "")

@@ -225,6 +225,7 @@ export function eventService(ring: Ring): Partial<ServiceImpl<typeof EventServic
     listEvents: ({ filter, pageSize }) => ({
       events: ring.newestFirst(filter, pageSize || 100),
       newest: ring.newest,
+      completeSince: timestampFromMs(Date.now() - 40 * 60_000),
     }),
     listIncidents({ namespaces, state, minSeverity, ids, problemIds, pageSize, pageToken }) {
       const found = incidents().filter(

@@ -5,13 +5,16 @@ interface Props {
   buckets: readonly Bucket[];
   start: number;
   end: number;
+  knownFrom: number; // before it there may have been more than the bars show
   label: string; // says what the bars show
 }
 
 const height = 80;
 
-// Stacked bars, one a minute. A pattern as well as a colour tells the two apart.
-export function Histogram({ buckets, start, end, label }: Props) {
+// Stacked bars, one a minute. A pattern as well as a colour tells the two apart; what
+// is not known lies in the shade.
+export function Histogram({ buckets, start, end, knownFrom, label }: Props) {
+  const unknown = Math.min(1, Math.max(0, (knownFrom - start) / (end - start)));
   const most = Math.max(4, ...buckets.map(({ kills, loops }) => kills + loops));
   const scale = (count: number) => (count / most) * height;
   return (
@@ -23,6 +26,13 @@ export function Histogram({ buckets, start, end, label }: Props) {
         preserveAspectRatio="none"
         className="h-20 w-full"
       >
+        <rect
+          x="0"
+          y="0"
+          width={unknown * buckets.length * 10}
+          height={height}
+          className="fill-line/60"
+        />
         <line x1="0" x2="100%" y1={height - 0.5} y2={height - 0.5} className="stroke-line" />
         {buckets.map(({ at, kills, loops }, index) => (
           <g key={at}>

@@ -3,6 +3,7 @@ import { useQuery } from "@connectrpc/connect-query";
 import { EventService } from "@rightsizer/api/event_service";
 import { keepPreviousData } from "@tanstack/react-query";
 import { plural } from "../format/quantity";
+import { clockTime } from "../format/time";
 import { Card } from "../ui/card";
 import { Loaded } from "../ui/loaded";
 import { useNow } from "../ui/use-now";
@@ -36,17 +37,19 @@ export function TroubleCard() {
       }
     >
       <Loaded query={query} what="the last hour" rows={4}>
-        {({ events, nextPageToken }) => {
-          const oldest = events.at(-1)?.occurredTime;
-          const from = nextPageToken && oldest ? timestampMs(oldest) : undefined;
+        {({ events, nextPageToken, completeSince }) => {
+          const oldest = nextPageToken ? events.at(-1)?.occurredTime : completeSince;
+          const knownFrom = Math.max(start, oldest ? timestampMs(oldest) : start);
           const { buckets, kills, loops } = tally(events, start, end);
+          const since = knownFrom > start ? `since ${clockTime(knownFrom)}` : "in the last hour";
           return (
             <div className="flex flex-col gap-2 p-3">
               <Histogram
                 buckets={buckets}
                 start={start}
                 end={end}
-                label={`${plural(kills, "OOM kill")} and ${plural(loops, "crash loop")} in the last hour`}
+                knownFrom={knownFrom}
+                label={`${plural(kills, "OOM kill")} and ${plural(loops, "crash loop")} ${since}`}
               />
               <p className="flex flex-wrap gap-x-5 text-xs text-soft tabular-nums">
                 <span className="flex items-center gap-1.5">
@@ -60,7 +63,13 @@ export function TroubleCard() {
                   />
                   {plural(loops, "crash loop")} begun
                 </span>
-                {from !== undefined && <span>Only the latest 1,000 are counted.</span>}
+                {knownFrom > start && (
+                  <span>
+                    {nextPageToken
+                      ? `Only the latest 1,000 are counted, ${since}.`
+                      : `The operator holds events ${since}; not all is known of what was before.`}
+                  </span>
+                )}
               </p>
             </div>
           );

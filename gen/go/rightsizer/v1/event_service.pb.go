@@ -401,7 +401,10 @@ type ListEventsResponse struct {
 	Oldest string `protobuf:"bytes,3,opt,name=oldest,proto3" json:"oldest,omitempty"`
 	// Position of the newest event at the time of the first page: stream after it
 	// to miss nothing. Opaque.
-	Newest        string `protobuf:"bytes,4,opt,name=newest,proto3" json:"newest,omitempty"`
+	Newest string `protobuf:"bytes,4,opt,name=newest,proto3" json:"newest,omitempty"`
+	// Since when every event that was told is still held. What happened before may be
+	// missing: given up for room, or of a time before this operator started.
+	CompleteSince *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=complete_since,json=completeSince,proto3" json:"complete_since,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -462,6 +465,13 @@ func (x *ListEventsResponse) GetNewest() string {
 		return x.Newest
 	}
 	return ""
+}
+
+func (x *ListEventsResponse) GetCompleteSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CompleteSince
+	}
+	return nil
 }
 
 // ListIncidentsRequest asks for incidents.
@@ -790,12 +800,13 @@ const file_rightsizer_v1_event_service_proto_rawDesc = "" +
 	"start_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bend_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12-\n" +
 	"\border_by\x18\x06 \x01(\tB\x12\xbaH\x0fr\rR\x00R\x03ascR\x04descR\aorderBy\x12\"\n" +
-	"\acluster\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\acluster\"\xc1\x01\n" +
+	"\acluster\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\acluster\"\x84\x02\n" +
 	"\x12ListEventsResponse\x127\n" +
 	"\x06events\x18\x01 \x03(\v2\x14.rightsizer.v1.EventB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\x06events\x120\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\rnextPageToken\x12\x1f\n" +
 	"\x06oldest\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06oldest\x12\x1f\n" +
-	"\x06newest\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06newest\"\xf6\x03\n" +
+	"\x06newest\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06newest\x12A\n" +
+	"\x0ecomplete_since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\rcompleteSince\"\xf6\x03\n" +
 	"\x14ListIncidentsRequest\x12P\n" +
 	"\n" +
 	"namespaces\x18\x01 \x03(\tB0\xbaH-\x92\x01*\x10\x80\x02\"%r#\x18?2\x1f^[a-z0-9]([-a-z0-9]*[a-z0-9])?$R\n" +
@@ -885,23 +896,24 @@ var file_rightsizer_v1_event_service_proto_depIdxs = []int32{
 	17, // 10: rightsizer.v1.ListEventsRequest.start_time:type_name -> google.protobuf.Timestamp
 	17, // 11: rightsizer.v1.ListEventsRequest.end_time:type_name -> google.protobuf.Timestamp
 	10, // 12: rightsizer.v1.ListEventsResponse.events:type_name -> rightsizer.v1.Event
-	18, // 13: rightsizer.v1.ListIncidentsRequest.state:type_name -> rightsizer.v1.IncidentState
-	19, // 14: rightsizer.v1.ListIncidentsRequest.min_severity:type_name -> rightsizer.v1.Severity
-	11, // 15: rightsizer.v1.ListIncidentsResponse.incidents:type_name -> rightsizer.v1.Incident
-	20, // 16: rightsizer.v1.ListConnectionsResponse.connections:type_name -> rightsizer.v1.Connection
-	0,  // 17: rightsizer.v1.EventService.StreamEvents:input_type -> rightsizer.v1.StreamEventsRequest
-	2,  // 18: rightsizer.v1.EventService.ListEvents:input_type -> rightsizer.v1.ListEventsRequest
-	4,  // 19: rightsizer.v1.EventService.ListIncidents:input_type -> rightsizer.v1.ListIncidentsRequest
-	6,  // 20: rightsizer.v1.EventService.ListConnections:input_type -> rightsizer.v1.ListConnectionsRequest
-	1,  // 21: rightsizer.v1.EventService.StreamEvents:output_type -> rightsizer.v1.StreamEventsResponse
-	3,  // 22: rightsizer.v1.EventService.ListEvents:output_type -> rightsizer.v1.ListEventsResponse
-	5,  // 23: rightsizer.v1.EventService.ListIncidents:output_type -> rightsizer.v1.ListIncidentsResponse
-	7,  // 24: rightsizer.v1.EventService.ListConnections:output_type -> rightsizer.v1.ListConnectionsResponse
-	21, // [21:25] is the sub-list for method output_type
-	17, // [17:21] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	17, // 13: rightsizer.v1.ListEventsResponse.complete_since:type_name -> google.protobuf.Timestamp
+	18, // 14: rightsizer.v1.ListIncidentsRequest.state:type_name -> rightsizer.v1.IncidentState
+	19, // 15: rightsizer.v1.ListIncidentsRequest.min_severity:type_name -> rightsizer.v1.Severity
+	11, // 16: rightsizer.v1.ListIncidentsResponse.incidents:type_name -> rightsizer.v1.Incident
+	20, // 17: rightsizer.v1.ListConnectionsResponse.connections:type_name -> rightsizer.v1.Connection
+	0,  // 18: rightsizer.v1.EventService.StreamEvents:input_type -> rightsizer.v1.StreamEventsRequest
+	2,  // 19: rightsizer.v1.EventService.ListEvents:input_type -> rightsizer.v1.ListEventsRequest
+	4,  // 20: rightsizer.v1.EventService.ListIncidents:input_type -> rightsizer.v1.ListIncidentsRequest
+	6,  // 21: rightsizer.v1.EventService.ListConnections:input_type -> rightsizer.v1.ListConnectionsRequest
+	1,  // 22: rightsizer.v1.EventService.StreamEvents:output_type -> rightsizer.v1.StreamEventsResponse
+	3,  // 23: rightsizer.v1.EventService.ListEvents:output_type -> rightsizer.v1.ListEventsResponse
+	5,  // 24: rightsizer.v1.EventService.ListIncidents:output_type -> rightsizer.v1.ListIncidentsResponse
+	7,  // 25: rightsizer.v1.EventService.ListConnections:output_type -> rightsizer.v1.ListConnectionsResponse
+	22, // [22:26] is the sub-list for method output_type
+	18, // [18:22] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_rightsizer_v1_event_service_proto_init() }
