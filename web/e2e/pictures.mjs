@@ -10,13 +10,33 @@ const operator = given ? undefined : await invented(1, { OPEN: "no" });
 const url = given ?? operator.url;
 const workload = wanted ?? "shop/Deployment/catalog-store-187";
 const pictures = [
+  { name: "login", path: "/", nobody: true },
   { name: "overview", path: "/" },
   { name: "live", path: "/live", keys: ["j", "Enter"] },
   { name: "incident", path: "/incidents", click: "main ul a" },
+  { name: "workloads", path: "/workloads?order=open_problems" },
   { name: "workload", path: `/workloads/${workload}`, height: 1000 },
   { name: "recommendations", path: "/recommendations?due=all" },
   { name: "approval", path: "/approvals", click: "main table a" },
+  { name: "policies", path: `/policies?workload=${workload}` },
+  { name: "audit", path: "/audit" },
+  { name: "nodes", path: "/nodes" },
+  { name: "connections", path: "/connections" },
 ];
+const oidc = {
+  issuer: "https://login.example.com",
+  clientId: "rightsizer",
+  authorizationEndpoint: "https://login.example.com/authorize",
+  scopes: ["openid"],
+  redirectPath: "/login/callback",
+};
+
+// The operator as it is to somebody who has not signed in.
+async function asNobody(page) {
+  const says = (status, body) => (route) => route.fulfill({ status, json: body });
+  await page.route(/\/rightsizer\.v1\./, says(401, { code: "unauthenticated" }));
+  await page.route("**/auth/config", says(200, { oidc }));
+}
 
 await mkdir(folder, { recursive: true });
 if (process.env.PNG) await mkdir(process.env.PNG, { recursive: true });
@@ -28,8 +48,10 @@ await onPage(url, async (page) => {
   };
   for (const theme of ["light", "dark"]) {
     await page.evaluate((chosen) => localStorage.setItem("rightsizer.theme", chosen), theme);
-    for (const { name, path, keys = [], click, height = 720 } of pictures) {
+    for (const { name, path, keys = [], click, height = 720, nobody } of pictures) {
       await page.setViewportSize({ width: 1280, height });
+      await page.unrouteAll();
+      if (nobody) await asNobody(page);
       await page.goto(url + path);
       await settled();
       if (path === "/live") await page.getByRole("status").filter({ hasText: "Live" }).waitFor();
