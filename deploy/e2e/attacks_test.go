@@ -142,7 +142,7 @@ func (o *operator) post(method, path string, body io.Reader, header ...string) (
 // lost, the stream ended, or one of the events that are made meanwhile did not come.
 func healthy(t *testing.T, o *operator, token string, body func()) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*patience)
 	defer cancel()
 	stream, err := o.eventsAs(token).StreamEvents(ctx, &rightsizerv1.StreamEventsRequest{Filter: &rightsizerv1.EventFilter{Namespaces: []string{theirs}}})
 	require.NoError(t, err)
