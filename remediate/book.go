@@ -70,7 +70,10 @@ type cure struct {
 	// size: new pods begin with one of them, as long as nobody changed the template.
 	before, size policy.Size
 	led          []policy.Size
-	persistence  v1alpha1.Persistence
+	// given are the UIDs of the pods that were given it: where one has another size
+	// again, somebody has taken it back.
+	given       []string
+	persistence v1alpha1.Persistence
 	// proven says that its verification went well, to the end of its window.
 	proven   bool
 	want     v1alpha1.RemediationAction

@@ -129,6 +129,56 @@ func TestWhatWasAnsweredIsNotAnsweredAgain(t *testing.T) {
 	})
 }
 
+// takenBack makes a pod's limit what it was, as somebody by hand would.
+func takenBack(p *corev1.Pod) *corev1.Pod {
+	p.Spec.Containers[0].Resources.Limits = memoryOf("64Mi")
+	p.Status.ContainerStatuses[0].Resources = p.Spec.Containers[0].Resources.DeepCopy()
+	p.Generation, p.Status.ObservedGeneration, p.ManagedFields = p.Generation+1, p.Generation+1, nil
+	return p
+}
+
+// What was done just before the end, and taken back by somebody until the successor
+// looks, is not done again: a person has had his say.
+func TestWhatSomebodyTookBackMeanwhileIsNotDoneAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		first := w.start("first", func(c *kubetest.Client, die func()) { c.CutAt(3, true, die) }) // object, intent, effect
+		require.True(t, until(func() bool { return first.ctx.Err() != nil }))
+		first.stop()
+		require.Equal(t, v1alpha1.StateExecuting, w.only().Status.State)
+		require.Len(t, w.api.Effects(), 1)
+		w.api.ChangePod("shop", "web-0", takenBack)
+		second := w.start("second", nil)
+		defer second.stop()
+		require.True(t, until(w.ended))
+		time.Sleep(time.Minute)
+		assert.Equal(t, v1alpha1.StateAborted, w.only().Status.State, w.only().Status.Message)
+		assert.Contains(t, w.only().Status.Message, "taken back")
+		assert.Len(t, w.api.Effects(), 1)
+	})
+}
+
+// What somebody takes back while it is verified is said to be that: neither a success
+// nor the node's fault.
+func TestWhatSomebodyTakesBackIsAPersonsAffair(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		o := w.start("one", nil)
+		defer o.stop()
+		w.in(v1alpha1.StateVerifying)
+		w.api.ChangePod("shop", "web-0", takenBack)
+		require.True(t, until(w.ended))
+		r := w.api.Remediations("shop")[0]
+		assert.Equal(t, v1alpha1.StateEscalated, r.Status.State)
+		assert.Contains(t, r.Status.Message, "somebody else has changed the resources of pod web-0 since")
+		time.Sleep(10 * time.Minute)
+		assert.Equal(t, []int64{64}, w.limits("web-0"))
+		assert.Len(t, w.api.Effects(), 1)
+	})
+}
+
 // Two that both believe to lead share one decision, whoever is first, and each pod
 // is written once.
 func TestTwoLeadersHaveOneEffect(t *testing.T) {

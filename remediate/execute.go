@@ -267,9 +267,9 @@ func (e *Engine) effect(ctx context.Context, r *v1alpha1.Remediation, i int, s *
 			made, err := a.ReadBack(ctx, subject, t)
 			step.End(e.now(), err, attribute.Bool("rightsizer.found", made))
 			switch {
-			case errors.Is(err, action.ErrGone):
+			case errors.Is(err, action.ErrGone), errors.Is(err, action.ErrChanged) && try == 0:
 				return e.result(r, i, v1alpha1.TargetFailed, err.Error()), 0, nil
-			case err != nil:
+			case err != nil && !errors.Is(err, action.ErrChanged): // a try before was certainly not made
 				return r, 0, err
 			case made:
 				return e.result(r, i, v1alpha1.TargetApplied, "found in the live object after an interruption"), 0, nil

@@ -46,6 +46,11 @@ func cureOf(r *v1alpha1.Remediation) *cure {
 		want: r.Spec.Action, oom: r.Spec.Cause != nil && r.Spec.Cause.Type == guard.TypeOOM, finished: startOf(r),
 		persistence: r.Spec.Persistence, proven: r.Status.State == v1alpha1.StateSucceeded && lookedAt(r),
 	}
+	for i := range r.Status.Targets {
+		if t := &r.Status.Targets[i]; t.Result == v1alpha1.TargetApplied || t.Result == v1alpha1.TargetConfirmed {
+			c.given = append(c.given, t.UID)
+		}
+	}
 	if a := r.Status.Approval; a != nil && a.Decision == v1alpha1.DecisionApprove {
 		c.approval = a.DeepCopy()
 	}
@@ -90,11 +95,18 @@ func (b *book) cures(key workloadKey) []*cure {
 			out = append(out, &c)
 			continue
 		}
-		led := append(out[i].led, h.cure.before)
-		if h.cure.finished.After(out[i].finished) {
-			*out[i] = *h.cure
+		at, later := out[i], h.cure.finished.After(out[i].finished)
+		led, given := append(at.led, h.cure.before), at.given
+		switch {
+		case h.cure.size == at.size:
+			given = slices.Concat(given, h.cure.given)
+		case later:
+			given = h.cure.given
 		}
-		out[i].led = led
+		if later {
+			*at = *h.cure
+		}
+		at.led, at.given = led, given
 	}
 	return out
 }
@@ -157,7 +169,8 @@ func (e *Engine) renew(ctx context.Context, key workloadKey) time.Duration {
 }
 
 // needs is a pod that began with a size that the cured ones had: where it is another
-// one, somebody has decided anew, and the cure is over.
+// one, somebody has decided anew, and the cure is over. One that was given the cure
+// and has it no more is left as it is: somebody wants that.
 func needs(pods []corev1.Pod, c *cure) *corev1.Pod {
 	for i := range pods {
 		pod := &pods[i]
@@ -168,6 +181,9 @@ func needs(pods []corev1.Pod, c *cure) *corev1.Pod {
 		// One that was there already is left alone where it would be restarted: it
 		// has not been killed.
 		old := pod.CreationTimestamp.Time.Before(c.finished) && action.WouldRestart(pod, c.container, c.size)
+		if slices.Contains(c.given, string(pod.UID)) {
+			continue
+		}
 		if ok && slices.Contains(c.led, size) && size.Limits.MemoryBytes <= c.size.Limits.MemoryBytes && size != c.size && !old {
 			return pod
 		}

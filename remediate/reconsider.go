@@ -23,7 +23,7 @@ func (e *Engine) reconsider(ctx context.Context, r *v1alpha1.Remediation, i int,
 		switch made, backErr := a.ReadBack(ctx, subject, t); {
 		case backErr == nil && made:
 			return e.result(r, i, v1alpha1.TargetApplied, "found in the live object"), 0, nil
-		case backErr != nil && !errors.Is(backErr, action.ErrGone):
+		case backErr != nil && !errors.Is(backErr, action.ErrGone) && !errors.Is(backErr, action.ErrChanged):
 			return r, 0, backErr
 		}
 		return e.result(r, i, v1alpha1.TargetFailed, err.Error()), 0, nil

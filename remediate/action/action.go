@@ -57,7 +57,8 @@ type Action interface {
 	// what Verify will need. Its errors wrap ErrChanged, ErrGone, ErrRefused or
 	// ErrBusy where the write was certainly not made; after any other nobody knows.
 	Apply(ctx context.Context, s *Subject, intent *v1alpha1.Target) error
-	// ReadBack says whether the write of an intent was made, from the live object.
+	// ReadBack says whether the write of an intent was made, from the live object. It
+	// is ErrChanged where that does not show any more.
 	ReadBack(ctx context.Context, s *Subject, intent *v1alpha1.Target) (bool, error)
 	// Verify looks at the live object after the write.
 	Verify(ctx context.Context, s *Subject, done *v1alpha1.Target) (*Sight, error)

@@ -261,6 +261,7 @@ func intent(pod *corev1.Pod, at place, from, to policy.Size) *v1alpha1.Target {
 		Before: valuesOf(from), Desired: valuesOf(to), Result: v1alpha1.TargetIntended,
 	}
 	SetEnds(t, ends(statusOf(pod, at.spec.Name)))
+	t.Before.SetNumber(numberGeneration, pod.Generation)
 	if at.sidecar { // of the pod: an injected one is in no template
 		t.Before.SetNote(noteList, at.list)
 	}
@@ -318,11 +319,14 @@ func (a *ResizeInPlace) ReadBack(ctx context.Context, s *Subject, t *v1alpha1.Ta
 	if string(pod.UID) != t.UID {
 		return false, because(ErrGone, "pod %s is another one by now", t.Pod)
 	}
-	made := WroteBy(pod.ManagedFields, s.Manager())
-	if made {
-		t.Desired.SetNumber(numberGeneration, pod.Generation)
+	if !WroteBy(pod.ManagedFields, s.Manager()) {
+		if before := t.Before.Number(numberGeneration); before > 0 && pod.Generation > before {
+			return false, because(ErrChanged, "pod %s has another spec than when its resize was intended: it may have been made, and taken back", t.Pod)
+		}
+		return false, nil
 	}
-	return made, nil
+	t.Desired.SetNumber(numberGeneration, pod.Generation)
+	return true, nil
 }
 
 // Verify implements Action.
@@ -336,6 +340,9 @@ func (a *ResizeInPlace) Verify(ctx context.Context, s *Subject, t *v1alpha1.Targ
 	}
 	if string(pod.UID) != t.UID || !alive(pod) {
 		return &Sight{Stage: Gone}, nil
+	}
+	if at, ok := find(&pod.Spec, s.Container); ok && sizeOf(&at.spec.Resources) != sizeIn(t.Desired) {
+		return &Sight{Stage: Undone, Message: "somebody else has changed the resources of pod " + t.Pod + " since"}, nil
 	}
 	status := statusOf(pod, s.Container)
 	out := &Sight{Ready: isReady(pod), Ends: ends(status), LastOOM: lastOOM(status)}
