@@ -35,7 +35,7 @@ import (
 )
 
 // patience bounds every wait; nothing waits that long when all is well.
-const patience = 90 * time.Second
+const patience = 3 * time.Minute
 
 // api is the API server of a devcluster, with what it warned of.
 type api struct {
@@ -211,7 +211,8 @@ func (a *api) everythingThere(ctx context.Context) (map[string]bool, error) {
 }
 
 // One control plane for all of it: what is installed is taken strictly, runs where
-// the restricted Pod Security Standard is enforced, is upgraded, and leaves nothing.
+// the restricted Pod Security Standard is enforced, is upgraded, and leaves nothing;
+// then the same by Helm itself.
 func TestOnAControlPlane(t *testing.T) {
 	a := start(t)
 	before, err := a.everythingThere(t.Context())
@@ -280,6 +281,8 @@ func TestOnAControlPlane(t *testing.T) {
 		}
 		return strings.Join(left, ", ")
 	})
+
+	a.byHelm(before)
 }
 
 // awaitAdmission waits until the shipped admission policies are in force.
