@@ -2,7 +2,6 @@ package manifests_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"strings"
 
@@ -22,7 +21,7 @@ func (a *api) byHelm(before map[string]bool) {
 	settings := cli.New()
 	settings.KubeConfig = a.cluster.KubeconfigPath()
 	settings.SetNamespace("rightsizer")
-	config := action.NewConfiguration(action.ConfigurationSetLogger(slog.NewTextHandler(io.Discard, nil)))
+	config := action.NewConfiguration(action.ConfigurationSetLogger(slog.DiscardHandler))
 	require.NoError(t, config.Init(settings.RESTClientGetter(), "rightsizer", "secret"))
 	chart, err := loader.LoadDir(root + "/deploy/helm")
 	require.NoError(t, err)
