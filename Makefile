@@ -111,9 +111,9 @@ test-openapi: ## The generator of the OpenAPI document, and the document beside 
 	@cd proto/openapi && go test ./...
 
 .PHONY: fuzz-smoke
-fuzz-smoke: ## Each fuzz target for two seconds
-	$(call say,each fuzz target for two seconds)
-	@.ci/fuzz 2s
+fuzz-smoke: ## A thousand new inputs for each fuzz target
+	$(call say,a thousand new inputs for each fuzz target)
+	@.ci/fuzz 1000x
 
 .PHONY: test-conformance
 test-conformance: .build/buf.stamp ## Connect's own conformance suite on the streams
