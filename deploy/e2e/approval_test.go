@@ -65,7 +65,7 @@ func (o *operator) waitState(namespace, workload string, want rightsizerv1.Remed
 			}
 		}
 		return false
-	}, patience, poll, "%s of %s", want, workload)
+	}, 2*patience, poll, "%s of %s", want, workload)
 	return found
 }
 
