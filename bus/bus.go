@@ -209,17 +209,19 @@ func (b *Bus) Newest() string { return b.positions.format(b.head.Load()) }
 // Oldest is the position before the oldest entry that is held.
 func (b *Bus) Oldest() string { return b.positions.format(b.tail.Load() - 1) }
 
-// CompleteSince is since when nothing that was published has been given up: since
-// the bus was made, or the oldest event that is held was observed.
-func (b *Bus) CompleteSince() time.Time {
+// CompleteSince is since when nothing of the filter's namespaces has been given up:
+// since the bus was made, or the oldest of their events that is held was observed.
+// What is published elsewhere does not show in it.
+func (b *Bus) CompleteSince(f *Filter) time.Time {
 	first, last := b.tail.Load(), b.head.Load()
-	if first == 1 {
+	if lost, whole := b.history.count(0, first-1, &b.head, b.history.sight(f)); lost == 0 && whole {
 		return b.made
 	}
 	for seq := first; seq <= last; seq++ {
-		if e := b.at(seq); e != nil && e.msg.GetEvent() != nil {
+		e := b.at(seq)
+		if e != nil && e.msg.GetEvent().GetObservedTime() != nil && f.Matches(e) {
 			return e.msg.GetEvent().GetObservedTime().AsTime()
 		}
 	}
-	return time.Now() // no event is held
+	return time.Now() // no event of them is held
 }

@@ -62,6 +62,18 @@ type sight struct {
 	confidential bool                // looked at where all are
 }
 
+// sight is what a filter lets its reader see.
+func (h *history) sight(f *Filter) sight {
+	who := sight{confidential: f.secrets}
+	if !f.anywhere {
+		who.namespaces = make(map[uint64]struct{}, len(f.namespaces))
+		for ns := range f.namespaces {
+			who.namespaces[h.of(ns)] = struct{}{}
+		}
+	}
+	return who
+}
+
 // oldest is the first sequence that is surely remembered while head is the newest
 // published: the one before it may be giving way to the entry being published.
 func (h *history) oldest(head uint64) uint64 {

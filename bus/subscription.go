@@ -29,7 +29,7 @@ type Subscription struct {
 	bus    *Bus
 	class  atomic.Pointer[class]
 	filter *Filter
-	hashes map[uint64]struct{} // of the filter's namespaces; nil is all
+	sight  sight // what the filter lets it see, as history counts it
 
 	start  Start
 	cursor uint64 // considered up to here
@@ -52,7 +52,7 @@ func (b *Bus) Subscribe(f *Filter, after string) *Subscription {
 	s.class.Store(b.notifier.join(f))
 	s.use(f)
 	if s.start == Gap {
-		n, whole := b.history.count(s.cursor, b.tail.Load()-1, &b.head, s.sight())
+		n, whole := b.history.count(s.cursor, b.tail.Load()-1, &b.head, s.sight)
 		if n == 0 && whole { // what is overwritten is no concern of this reader's
 			s.start = Resumed
 		}
@@ -75,18 +75,8 @@ func (b *Bus) locate(after string) (Start, uint64) {
 }
 
 func (s *Subscription) use(f *Filter) {
-	s.filter = f
-	s.hashes = nil
-	if !f.anywhere {
-		s.hashes = make(map[uint64]struct{}, len(f.namespaces))
-		for ns := range f.namespaces {
-			s.hashes[s.bus.history.of(ns)] = struct{}{}
-		}
-	}
+	s.filter, s.sight = f, s.bus.history.sight(f)
 }
-
-// sight is what the reader may see, as history counts it.
-func (s *Subscription) sight() sight { return sight{s.hashes, s.filter.secrets} }
 
 // SetFilter replaces the filter for what was not considered yet.
 func (s *Subscription) SetFilter(f *Filter) {
@@ -216,7 +206,7 @@ func (s *Subscription) take(room []*Entry) Batch {
 // episode with that added; nil while nothing that the reader may see is lost.
 func (s *Subscription) skip(lost *rightsizerv1.StreamLost, from uint64) (*rightsizerv1.StreamLost, uint64) {
 	to := s.bus.tail.Load() - 1 // beyond from: tail moves before an entry goes
-	n, whole := s.bus.history.count(from, to, &s.bus.head, s.sight())
+	n, whole := s.bus.history.count(from, to, &s.bus.head, s.sight)
 	if n == 0 && whole {
 		return lost, to
 	}

@@ -28,7 +28,10 @@ func (s *Service) ListEvents(ctx context.Context, req *rightsizerv1.ListEventsRe
 		return nil, err
 	}
 	ring := s.hub.opts.Bus
-	resp := &rightsizerv1.ListEventsResponse{Oldest: ring.Oldest(), Newest: ring.Newest(), CompleteSince: timestamppb.New(ring.CompleteSince())}
+	namespaces := bus.Compile(&rightsizerv1.EventFilter{Namespaces: req.GetFilter().GetNamespaces()}, scope)
+	resp := &rightsizerv1.ListEventsResponse{
+		Oldest: ring.Oldest(), Newest: ring.Newest(), CompleteSince: timestamppb.New(ring.CompleteSince(namespaces)),
+	}
 	from, newest, _ := strings.Cut(cursor, " ")
 	if newest != "" {
 		resp.Newest = newest

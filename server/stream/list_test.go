@@ -229,27 +229,44 @@ func comeAndGo(t *testing.T, s *server, c streamtest.Client, filter *rightsizerv
 }
 
 // A list says since when it is whole: since the start, or the oldest event that there
-// is still room for.
+// is still room for. What happens in other namespaces does not show in it.
 func TestAListSaysSinceWhenItIsWhole(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
 	s := start(t, bus.Options{Entries: 4}, stream.Options{})
-	since := func() time.Time {
-		resp, err := s.events().ListEvents(t.Context(), &rightsizerv1.ListEventsRequest{PageSize: 1})
+	since := func(namespaces ...string) time.Time {
+		resp, err := s.events().ListEvents(t.Context(), &rightsizerv1.ListEventsRequest{
+			PageSize: 1, Filter: &rightsizerv1.EventFilter{Namespaces: namespaces, EventTypes: []string{"node.*"}},
+		})
 		require.NoError(t, err)
 		return resp.GetCompleteSince().AsTime()
 	}
-	assert.WithinRange(t, since(), began, time.Now())
+	fromTheStart := func(namespaces ...string) {
+		t.Helper()
+		assert.WithinRange(t, since(namespaces...), began, time.Now())
+	}
 	at := func(n int) time.Time { return began.Add(time.Duration(n) * time.Minute).UTC() }
-	for n := range 6 {
-		ev := event("a", n)
+	publish := func(namespace string, n int) {
+		ev := event(namespace, n)
 		ev.ObservedTime = timestamppb.New(at(n))
 		s.bus.Publish(ev)
-		if n < 4 {
-			assert.WithinRange(t, since(), began, time.Now(), "nothing was given up")
-		}
 	}
-	assert.Equal(t, at(2), since())
+	for n := 1; n <= 4; n++ {
+		publish("a", n)
+		fromTheStart()
+	}
+	publish("b", 5)
+	publish("b", 6)
+	assert.Equal(t, at(3), since(), "two were given up")
+	assert.Equal(t, at(3), since("a"))
+	fromTheStart("b")
+	fromTheStart("c")
+	publish("b", 7)
+	publish("b", 8)
+	assert.Equal(t, at(5), since())
+	fromTheStart("b")
+	now := time.Now()
+	assert.False(t, since("a").Before(now), "nothing of it is held")
 }
 
 // publishAtTheirPace publishes as fast as one reader that stays can follow.

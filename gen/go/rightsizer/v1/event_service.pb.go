@@ -402,8 +402,9 @@ type ListEventsResponse struct {
 	// Position of the newest event at the time of the first page: stream after it
 	// to miss nothing. Opaque.
 	Newest string `protobuf:"bytes,4,opt,name=newest,proto3" json:"newest,omitempty"`
-	// Since when every event that was told is still held. What happened before may be
-	// missing: given up for room, or of a time before this operator started.
+	// Since when every event of the namespaces asked for is still held. What happened
+	// before may be missing: given up for room, or of a time before this operator
+	// started.
 	CompleteSince *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=complete_since,json=completeSince,proto3" json:"complete_since,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

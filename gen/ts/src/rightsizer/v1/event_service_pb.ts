@@ -259,8 +259,9 @@ export type ListEventsResponse = Message<"rightsizer.v1.ListEventsResponse"> & {
   newest: string;
 
   /**
-   * Since when every event that was told is still held. What happened before may be
-   * missing: given up for room, or of a time before this operator started.
+   * Since when every event of the namespaces asked for is still held. What happened
+   * before may be missing: given up for room, or of a time before this operator
+   * started.
    *
    * @generated from field: google.protobuf.Timestamp complete_since = 5;
    */
