@@ -20,6 +20,10 @@ const (
 	lookMost  = 10 * time.Second
 )
 
+// backOff is how long the kubelet leaves a container alone that keeps ending, at
+// most, and what it takes to start it then.
+const backOff = 6 * time.Minute
+
 // verification is what is looked at and what was found.
 type verification struct {
 	e      *Engine
@@ -38,6 +42,8 @@ type verification struct {
 	stuck          *v1alpha1.Target
 	at             action.Stage
 	ready          bool
+	asleep         bool      // a container waits to be started again
+	started        time.Time // the last start of one
 	restarts, ooms int32
 	percent        int32 // of the memory limit that are used; 0 is not known
 }
@@ -103,7 +109,7 @@ func handedOut(r *v1alpha1.Remediation) string {
 // look looks at each target.
 func (v *verification) look(ctx context.Context) error {
 	subject := v.e.subject(v.r, v.s)
-	began := v.began()
+	since := v.since()
 	for i := range v.r.Status.Targets {
 		t := &v.r.Status.Targets[i]
 		if t.Result != v1alpha1.TargetApplied && t.Result != v1alpha1.TargetConfirmed {
@@ -124,14 +130,14 @@ func (v *verification) look(ctx context.Context) error {
 		case t.Result == v1alpha1.TargetConfirmed:
 			v.settled++
 			v.note = t.Message
-			v.count(t, sight, began)
-			v.ready = v.ready && sight.Ready
+			v.count(t, sight, since)
+			v.see(sight)
 		case sight.Stage == action.Settled:
 			v.settled++
 			v.change = true
 			action.SetEnds(t, sight.Ends)
 			v.e.result(v.r, i, v1alpha1.TargetConfirmed, sight.Message)
-			v.ready = v.ready && sight.Ready
+			v.see(sight)
 		default:
 			v.open++
 			if v.stuck == nil || v.at != action.Infeasible && sight.Stage == action.Infeasible {
@@ -156,34 +162,53 @@ func stageText(s *action.Sight) string {
 	return name + ": " + s.Message
 }
 
-func (v *verification) began() time.Time {
-	if ev := v.r.Status.Verification; ev != nil && ev.StartTime != nil {
-		return ev.StartTime.Time
+// see notes what the live object of a settled target is like.
+func (v *verification) see(sight *action.Sight) {
+	v.ready = v.ready && sight.Ready
+	v.asleep = v.asleep || sight.Started.IsZero()
+	if sight.Started.After(v.started) {
+		v.started = sight.Started
 	}
-	return time.Time{}
+}
+
+// since is what an OOM kill comes after that is one since the effect: the start of
+// the window, or of the effect, less the whole seconds that a status tells times in.
+func (v *verification) since() time.Time {
+	from := startOf(v.r)
+	if ev := v.r.Status.Verification; ev != nil && ev.StartTime != nil {
+		from = ev.StartTime.Time
+	}
+	return from.Add(-time.Second)
 }
 
 // count counts what ended since the effect was in force.
-func (v *verification) count(t *v1alpha1.Target, sight *action.Sight, began time.Time) {
-	since := sight.Ends - action.Ends(t)
-	if since <= 0 {
-		return
+func (v *verification) count(t *v1alpha1.Target, sight *action.Sight, since time.Time) {
+	ended := sight.Ends - action.Ends(t)
+	switch {
+	case ended <= 0:
+	case sight.LastOOM.After(since):
+		v.ooms += ended
+	default:
+		v.restarts += ended
 	}
-	// The status tells times in whole seconds.
-	if !sight.LastOOM.IsZero() && !began.IsZero() && sight.LastOOM.After(began.Add(-time.Second)) {
-		v.ooms += since
-		return
+}
+
+// late says that what is in force should be ready by now. A container that had been
+// killed before waits for the kubelet to start it, and has its time from then on.
+func (v *verification) late() bool {
+	from, within := startOf(v.r), v.terms.ReadyWithin.Duration
+	switch {
+	case v.asleep:
+		within = max(within, backOff)
+	case v.started.After(from):
+		from = v.started
 	}
-	v.restarts += since
+	return v.now.Sub(from) > within
 }
 
 // judge says what is to be made of it.
 func (v *verification) judge(ctx context.Context) (outcome, error) {
 	ev := v.evidence()
-	executed := v.now
-	if s := v.r.Status.StartTime; s != nil {
-		executed = s.Time
-	}
 	switch {
 	case v.undone != "":
 		return v.escalate(ctx, ev, v.undone)
@@ -195,14 +220,16 @@ func (v *verification) judge(ctx context.Context) (outcome, error) {
 		return goOn(v.e.conclude(ctx, v.r, v1alpha1.StateSucceeded, why, ev))
 	case v.open > 0 && v.at == action.Infeasible: // the kubelet does not try again
 		return v.failed(ctx, ev, v.stuck.Message)
-	case v.open > 0 && v.now.Sub(executed) > v.terms.ReadyWithin.Duration:
+	case v.open > 0 && v.now.Sub(startOf(v.r)) > v.terms.ReadyWithin.Duration:
 		return v.failed(ctx, ev, fmt.Sprintf("it did not take effect within %s: %s", v.terms.ReadyWithin.Duration, v.stuck.Message))
 	case v.ooms > v.terms.MaxOOMKills:
 		return v.failed(ctx, ev, fmt.Sprintf("%d OOM kills since it took effect, at most %d are put up with", v.ooms, v.terms.MaxOOMKills))
 	case v.restarts > v.terms.MaxRestarts:
 		return v.failed(ctx, ev, fmt.Sprintf("%d restarts since it took effect, at most %d are put up with", v.restarts, v.terms.MaxRestarts))
+	case v.open == 0 && ev.StartTime == nil && !v.ready && v.late():
+		return v.failed(ctx, ev, fmt.Sprintf("not ready within %s of its effect, or of its container's start", v.terms.ReadyWithin.Duration))
 	}
-	if v.open == 0 && ev.StartTime == nil {
+	if v.open == 0 && v.ready && ev.StartTime == nil {
 		start, end := metav1.NewMicroTime(v.now), metav1.NewMicroTime(v.now.Add(v.terms.Window.Duration))
 		ev.StartTime, ev.EndTime, v.change = &start, &end, true
 	}

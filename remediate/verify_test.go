@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
@@ -28,4 +30,83 @@ func TestTheFirstLookLeavesTheKubeletTime(t *testing.T) {
 		time.Sleep(time.Second)
 		require.NotEmpty(t, w.only().Status.Targets[0].Message)
 	})
+}
+
+// A container that was killed again and again is left alone by the kubelet for up to
+// five minutes: what it was given is judged by how it runs, not by that it does not
+// run yet.
+func TestAContainerInBackOffIsJudgedOnceItRuns(t *testing.T) {
+	t.Parallel()
+	killed := func() corev1.ContainerState {
+		return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "OOMKilled", ExitCode: 137, FinishedAt: metav1.NewTime(time.Now())}}
+	}
+	state := func(s corev1.ContainerState, ready corev1.ConditionStatus) func(*corev1.Pod) *corev1.Pod {
+		return func(p *corev1.Pod) *corev1.Pod {
+			p.Status.ContainerStatuses[0].State = s
+			if s.Waiting != nil {
+				p.Status.ContainerStatuses[0].LastTerminationState = killed()
+			}
+			p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}
+			return p
+		}
+	}
+	waits := state(corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}, corev1.ConditionFalse)
+	runs := func(ready corev1.ConditionStatus) func(*corev1.Pod) *corev1.Pod {
+		now := metav1.NewTime(time.Now())
+		return state(corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: now}}, ready)
+	}
+	for name, c := range map[string]struct {
+		starts func(w *world)
+		after  time.Duration // it ends, after the kill
+		want   v1alpha1.RemediationState
+		why    string
+	}{
+		"started, and ready later": {
+			starts: func(w *world) {
+				w.api.ChangePod("shop", "web-0", runs(corev1.ConditionFalse))
+				time.Sleep(4 * time.Minute)
+				w.api.ChangePod("shop", "web-0", runs(corev1.ConditionTrue))
+			},
+			after: 9 * time.Minute, want: v1alpha1.StateSucceeded, why: "ready, 0 restarts",
+		},
+		"started, and never ready": {
+			starts: func(w *world) { w.api.ChangePod("shop", "web-0", runs(corev1.ConditionFalse)) },
+			after:  10 * time.Minute, want: v1alpha1.StateEscalated, why: "not ready within 5m0s",
+		},
+		"started, and killed": {
+			starts: func(w *world) {
+				w.api.ChangePod("shop", "web-0", func(p *corev1.Pod) *corev1.Pod {
+					s := &p.Status.ContainerStatuses[0]
+					s.RestartCount++
+					s.LastTerminationState = killed()
+					return p
+				})
+			},
+			after: 5 * time.Minute, want: v1alpha1.StateEscalated, why: "1 OOM kills since it took effect",
+		},
+		"never started": {
+			starts: func(*world) {},
+			after:  6 * time.Minute, want: v1alpha1.StateEscalated, why: "not ready within 5m0s",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 1)
+				w.api.ChangePod("shop", "web-0", waits)
+				began := time.Now()
+				o := w.start("one", nil)
+				defer o.stop()
+				w.in(v1alpha1.StateVerifying)
+				time.Sleep(5*time.Minute - time.Since(began))
+				require.Equal(t, v1alpha1.StateVerifying, w.only().Status.State, w.only().Status.Message)
+				c.starts(w)
+				r := w.settled()
+				assert.Equal(t, c.want, r.Status.State, r.Status.Message)
+				assert.Contains(t, r.Status.Message, c.why)
+				assert.InDelta(t, c.after, time.Since(began), float64(30*time.Second))
+				assert.Equal(t, []int64{103}, w.limits("web-0"))
+			})
+		})
+	}
 }

@@ -158,6 +158,9 @@ type Sight struct {
 	Message string
 	// Ready says that the pod, or all of the workload, is ready.
 	Ready bool
+	// Started is when the container started last; zero while it waits to be started
+	// again, and where the object is no pod.
+	Started time.Time
 	// Ends is how often the container has ended so far; 0 where the object is no
 	// pod.
 	Ends int32

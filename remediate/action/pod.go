@@ -114,6 +114,14 @@ func lastOOM(s *corev1.ContainerStatus) time.Time {
 	return time.Time{}
 }
 
+// started is when a container started last; zero where it does not run.
+func started(s *corev1.ContainerStatus) time.Time {
+	if s == nil || s.State.Running == nil {
+		return time.Time{}
+	}
+	return s.State.Running.StartedAt.Time
+}
+
 // SizeOf reads the size of a container of a pod by its spec; false where the pod
 // has no container of that name that can be resized.
 func SizeOf(pod *corev1.Pod, container string) (policy.Size, bool) {

@@ -345,7 +345,7 @@ func (a *ResizeInPlace) Verify(ctx context.Context, s *Subject, t *v1alpha1.Targ
 		return &Sight{Stage: Undone, Message: "somebody else has changed the resources of pod " + t.Pod + " since"}, nil
 	}
 	status := statusOf(pod, s.Container)
-	out := &Sight{Ready: isReady(pod), Ends: ends(status), LastOOM: lastOOM(status)}
+	out := &Sight{Ready: isReady(pod), Started: started(status), Ends: ends(status), LastOOM: lastOOM(status)}
 	out.Stage, out.Message = stageOf(pod, status, sizeIn(t.Desired), t.Desired.Number(numberGeneration))
 	return out, nil
 }

@@ -116,14 +116,16 @@ const (
 
 // Verification says when a repaired workload counts as cured.
 type Verification struct {
-	// How long it is watched after the action took effect, from 10s to 24h.
+	// How long it is watched once the action took effect and the pods are ready, from
+	// 10s to 24h.
 	// +optional
 	// +kubebuilder:default="5m"
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+(ms|s|m|h))+$') && duration(self) >= duration('10s') && duration(self) <= duration('24h')",message="must be a duration from 10s to 24h, such as 5m"
 	Window Duration `json:"window,omitempty"`
 
 	// How long the action may take to take effect and the pods to be ready, from
-	// 1s to 1h.
+	// 1s to 1h. A container that the kubelet leaves alone after it ended has this time
+	// from its next start on.
 	// +optional
 	// +kubebuilder:default="5m"
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('1h')",message="must be a duration from 1s to 1h, such as 5m"
