@@ -75,21 +75,32 @@ func TestTheActionInTheREADME(t *testing.T) {
 	assert.Contains(t, string(readme), "```go\n"+code+"```\n")
 }
 
+// paused is an operator that has paused a rollout, and how to ask for that to be taken
+// back.
+func paused(t *testing.T, w *world) (o *operator, takeBack func()) {
+	t.Helper()
+	o = w.start("one", nil)
+	_, err := o.ask(asked("pause_rollout", nil))
+	require.NoError(t, err)
+	r := w.settled()
+	require.Equal(t, v1alpha1.StateSucceeded, r.Status.State, r.Status.Message)
+	require.True(t, w.deployment().Spec.Paused)
+	return o, func() {
+		t.Helper()
+		_, err := o.engine.Rollback(context.Background(), somebody, remediate.Choice{Namespace: "shop", Name: r.Name})
+		require.NoError(t, err)
+	}
+}
+
 // It is guarded, audited, verified and taken back like any other.
 func TestAnActionOfAnInstallationsOwn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := quiet(t, 2)
-		o := w.start("one", nil)
+		o, takeBack := paused(t, w)
 		defer o.stop()
-		_, err := o.ask(asked("pause_rollout", nil))
-		require.NoError(t, err)
-		r := w.settled()
-		require.Equal(t, v1alpha1.StateSucceeded, r.Status.State, r.Status.Message)
-		assert.True(t, w.deployment().Spec.Paused)
 		assert.Equal(t, []string{"remediation.proposed", "remediation.executing", "remediation.succeeded"}, w.trail())
-		_, err = o.engine.Rollback(context.Background(), somebody, remediate.Choice{Namespace: "shop", Name: r.Name})
-		require.NoError(t, err)
+		takeBack()
 		w.in(v1alpha1.StateRolledBack)
 		assert.False(t, w.deployment().Spec.Paused)
 	})
@@ -101,15 +112,11 @@ func TestARollbackThatHasToWaitTriesMoreAndMoreRarely(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := quiet(t, 2)
-		o := w.start("one", nil)
+		o, takeBack := paused(t, w)
 		defer o.stop()
-		_, err := o.ask(asked("pause_rollout", nil))
-		require.NoError(t, err)
-		r := w.settled()
 		time.Sleep(time.Hour)
 		w.api.Throttle(true)
-		_, err = o.engine.Rollback(context.Background(), somebody, remediate.Choice{Namespace: "shop", Name: r.Name})
-		require.NoError(t, err)
+		takeBack()
 		time.Sleep(time.Hour)
 		tries := 0
 		w.mu.Lock()

@@ -304,7 +304,7 @@ func (e *Engine) effect(ctx context.Context, r *v1alpha1.Remediation, i int, s *
 		case errors.Is(err, action.ErrBusy):
 			e.metrics.effects.WithLabelValues(string(a.Kind()), "busy").Inc()
 			t.Message = plan.Cut(err.Error(), 1024)
-			return r, e.later(r, startOf(r), r.Spec.ExpireTime, err), nil
+			return r, e.later(r, err), nil
 		case action.Known(err):
 			e.metrics.effects.WithLabelValues(string(a.Kind()), "refused").Inc()
 			return e.result(r, i, v1alpha1.TargetFailed, err.Error()), 0, nil

@@ -174,16 +174,14 @@ func (e *Engine) renew(ctx context.Context, key workloadKey) time.Duration {
 func needs(pods []corev1.Pod, c *cure) *corev1.Pod {
 	for i := range pods {
 		pod := &pods[i]
-		if pod.DeletionTimestamp != nil || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+		if pod.DeletionTimestamp != nil || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed ||
+			slices.Contains(c.given, string(pod.UID)) {
 			continue
 		}
 		size, ok := action.SizeOf(pod, c.container)
 		// One that was there already is left alone where it would be restarted: it
 		// has not been killed.
 		old := pod.CreationTimestamp.Time.Before(c.finished) && action.WouldRestart(pod, c.container, c.size)
-		if slices.Contains(c.given, string(pod.UID)) {
-			continue
-		}
 		if ok && slices.Contains(c.led, size) && size.Limits.MemoryBytes <= c.size.Limits.MemoryBytes && size != c.size && !old {
 			return pod
 		}

@@ -4,18 +4,22 @@ import (
 	"sync"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/rightsizer/rightsizer/remediate/action"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
 
-// later is when what could not be done now is tried again: the longer it has been
-// tried, since a time, the more rarely, and not after until, where that is set.
-func (e *Engine) later(r *v1alpha1.Remediation, since time.Time, until *metav1.Time, err error) time.Duration {
+// later is when what could not be done or taken back now is tried again: the longer
+// it has been tried, the more rarely.
+func (e *Engine) later(r *v1alpha1.Remediation, err error) time.Duration {
+	since := startOf(r)
+	if c := meta.FindStatusCondition(r.Status.Conditions, conditionRollback); c != nil {
+		since = c.LastTransitionTime.Time
+	}
 	after, _ := action.Retry(err)
 	pause := min(max(e.now().Sub(since)/4, retryLater, after), 5*time.Minute)
-	if until != nil {
+	if until := r.Spec.ExpireTime; until != nil && r.Status.State == v1alpha1.StateExecuting {
 		pause = min(pause, max(until.Sub(e.now()), time.Second))
 	}
 	e.resting.until(objectKey{r.Namespace, r.Name}, e.now().Add(pause))

@@ -3,7 +3,6 @@ package remediate
 import (
 	"context"
 	"errors"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -27,14 +26,6 @@ func rollbackAsked(r *v1alpha1.Remediation) string {
 		return ""
 	}
 	return c.Message
-}
-
-// rollbackSince is since when it is to be taken back.
-func rollbackSince(r *v1alpha1.Remediation) time.Time {
-	if c := meta.FindStatusCondition(r.Status.Conditions, conditionRollback); c != nil {
-		return c.LastTransitionTime.Time
-	}
-	return startOf(r)
 }
 
 // What the status says and the audit chain has no record of.
@@ -93,7 +84,7 @@ func (e *Engine) rollBack(ctx context.Context, r *v1alpha1.Remediation, s *seen,
 			e.result(r, i, v1alpha1.TargetReverted, "")
 		case errors.Is(err, action.ErrGone):
 		case errors.Is(err, action.ErrBusy):
-			return wait(e.later(r, rollbackSince(r), nil, err))
+			return wait(e.later(r, err))
 		case action.Known(err):
 			failed = err.Error()
 			t.Message = plan.Cut("not taken back: "+failed, 1024)
