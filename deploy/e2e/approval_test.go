@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -23,8 +24,9 @@ import (
 	"github.com/rightsizer/rightsizer/gen/go/rightsizer/v1/rightsizerv1connect"
 )
 
-// resting leaves a container alone for five minutes after its second kill.
-const resting = `sim.rightsizer.dev/back-off-seconds: "300", sim.rightsizer.dev/back-off-max-seconds: "300"`
+// resting leaves a container alone for a while after each kill but the first: it is
+// not killed all the time until somebody has decided.
+const resting = `sim.rightsizer.dev/back-off-seconds: "20", sim.rightsizer.dev/back-off-max-seconds: "20"`
 
 func (o *operator) remediationClient() rightsizerv1connect.RemediationServiceClient {
 	return rightsizerv1connect.NewRemediationServiceClient(http.DefaultClient, o.url)
@@ -53,19 +55,27 @@ func assertDetail(t *testing.T, err error, want string) {
 func (o *operator) waitState(namespace, workload string, want rightsizerv1.RemediationState) *rightsizerv1.Remediation {
 	o.t.Helper()
 	var found *rightsizerv1.Remediation
-	require.Eventually(o.t, func() bool {
+	var last []string // of this workload's
+	if !assert.Eventually(o.t, func() bool {
 		resp, err := o.remediationClient().ListRemediations(o.t.Context(), &rightsizerv1.ListRemediationsRequest{Namespaces: []string{namespace}})
 		if err != nil {
 			return false
 		}
+		last = last[:0]
 		for _, r := range resp.GetRemediations() {
-			if r.GetWorkload().GetName() == workload && r.GetState() == want {
+			if r.GetWorkload().GetName() != workload {
+				continue
+			}
+			if r.GetState() == want {
 				found = r
 				return true
 			}
+			last = append(last, fmt.Sprintf("%s %s: %s", r.GetName(), r.GetState(), r.GetMessage()))
 		}
 		return false
-	}, 2*patience, poll, "%s of %s", want, workload)
+	}, patience, poll, "%s of %s", want, workload) {
+		o.t.Fatalf("there is:\n%s", strings.Join(last, "\n"))
+	}
 	return found
 }
 

@@ -125,7 +125,7 @@ func TestTheAnswersAreAsDescribed(t *testing.T) {
 	hungry(t, namespace, "other", 1, "64Mi", "100", resting)
 	o := serve(t, cluster.KubeconfigPath(), "--usage-sources=metrics-api", "--usage-interval=5s").ready()
 	d := described(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 
 	r := o.waitState(namespace, "app", rightsizerv1.RemediationState_REMEDIATION_STATE_PENDING_APPROVAL)

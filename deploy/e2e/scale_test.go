@@ -47,7 +47,7 @@ func TestAPersonScalesAndTakesItBack(t *testing.T) {
 	const namespace = "scaled"
 	governed(t, namespace, "auto", map[string]any{"modes": []any{map[string]any{"action": "scale", "mode": "Auto"}}})
 	o := serve(t, cluster.KubeconfigPath()).ready()
-	hungry(t, namespace, "calm", 1, "64Mi", "10", resting)
+	hungry(t, namespace, "calm", 1, "64Mi", "10", "")
 	client, err := kubernetes.NewForConfig(cluster.RESTConfig())
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {

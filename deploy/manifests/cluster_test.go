@@ -210,6 +210,22 @@ func (a *api) everythingThere(ctx context.Context) (map[string]bool, error) {
 	return out, nil
 }
 
+// awaitLeft waits until these objects alone are there besides those of before.
+func (a *api) awaitLeft(before map[string]bool, kept ...string) {
+	a.t.Helper()
+	a.await(func(ctx context.Context) string {
+		after, err := a.everythingThere(ctx)
+		if err != nil {
+			return err.Error()
+		}
+		maps.DeleteFunc(after, func(name string, _ bool) bool { return before[name] })
+		if left := slices.Sorted(maps.Keys(after)); !slices.Equal(left, kept) {
+			return fmt.Sprintf("%v and nothing else: %v", kept, left)
+		}
+		return ""
+	})
+}
+
 // One control plane for all of it: what is installed is taken strictly, runs where
 // the restricted Pod Security Standard is enforced, is upgraded, and leaves nothing;
 // then the same by Helm itself.
@@ -268,19 +284,7 @@ func TestOnAControlPlane(t *testing.T) {
 	assert.Empty(t, a.warnings)
 
 	a.remove(next)
-	a.await(func(ctx context.Context) string {
-		after, err := a.everythingThere(ctx)
-		if err != nil {
-			return err.Error()
-		}
-		var left []string
-		for name := range after {
-			if !before[name] {
-				left = append(left, name)
-			}
-		}
-		return strings.Join(left, ", ")
-	})
+	a.awaitLeft(before)
 
 	a.byHelm(before)
 }

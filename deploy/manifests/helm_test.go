@@ -1,11 +1,8 @@
 package manifests_test
 
 import (
-	"context"
 	"log/slog"
-	"strings"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"helm.sh/helm/v4/pkg/action"
 	"helm.sh/helm/v4/pkg/chart/v2/loader"
@@ -47,25 +44,7 @@ func (a *api) byHelm(before map[string]bool) {
 	require.NoError(t, err)
 	require.NoError(t, a.kube.CoreV1().Namespaces().Delete(t.Context(), "rightsizer", metav1.DeleteOptions{})) // which Helm leaves
 
-	var kept []string
-	a.await(func(ctx context.Context) string {
-		after, err := a.everythingThere(ctx)
-		if err != nil {
-			return err.Error()
-		}
-		kept = kept[:0]
-		var left []string
-		for name := range after {
-			switch {
-			case before[name]:
-			case strings.HasPrefix(name, "customresourcedefinitions."):
-				kept = append(kept, name)
-			case name == "apiservices.apiregistration.k8s.io /v1alpha1.rightsizer.dev": // which serves them
-			default:
-				left = append(left, name)
-			}
-		}
-		return strings.Join(left, ", ")
-	})
-	assert.Len(t, kept, 3, "crds.keep")
+	const crd, group = "customresourcedefinitions.apiextensions.k8s.io /", "rightsizer.dev"
+	a.awaitLeft(before, "apiservices.apiregistration.k8s.io /v1alpha1."+group, // which serves what crds.keep keeps
+		crd+"clusterrightsizerpolicies."+group, crd+"remediations."+group, crd+"rightsizerpolicies."+group)
 }
