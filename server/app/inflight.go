@@ -99,6 +99,9 @@ func lasting(next http.Handler) http.Handler {
 // beyond as many again they are broken off, for to tell them takes a place as well.
 func (f *inflight) bound(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Context().Err() != nil {
+			return // taken back before its turn came
+		}
 		leave := f.requests.Take(r.RemoteAddr)
 		if leave == nil {
 			f.refuse(w, r)
@@ -107,6 +110,7 @@ func (f *inflight) bound(next http.Handler) http.Handler {
 		p := &place{control: http.NewResponseController(w)}
 		p.hold(leave)
 		defer p.leave()
+		defer forget(p.control, r)
 		_ = p.control.SetWriteDeadline(time.Now().Add(f.within)) // a recorder in a test has none
 		// A copy: net/http goes by the body of its own whether a connection is of use.
 		own := r.WithContext(context.WithValue(r.Context(), placeKey{}, p))
@@ -152,6 +156,16 @@ func end(control *http.ResponseController, r *http.Request, within time.Duration
 	_ = control.Flush() // the client may be gone
 }
 
+// forget lifts the deadlines of a stream of HTTP/2 that is over before its handler is.
+// net/http stops those that were set before; what is set later keeps the stream, its
+// headers and its body until it comes, and streams can be taken back by the thousand.
+func forget(control *http.ResponseController, r *http.Request) {
+	if r.ProtoMajor < 2 || r.Context().Err() == nil {
+		return
+	}
+	_, _ = control.SetReadDeadline(time.Time{}), control.SetWriteDeadline(time.Time{})
+}
+
 func (f *inflight) refuse(w http.ResponseWriter, r *http.Request) {
 	f.refused.Inc()
 	leave := f.refusals.Take(r.RemoteAddr)
@@ -160,6 +174,7 @@ func (f *inflight) refuse(w http.ResponseWriter, r *http.Request) {
 	}
 	defer leave()
 	control := http.NewResponseController(w)
+	defer forget(control, r)
 	_ = control.SetWriteDeadline(time.Now().Add(refuseWithin))
 	awaitBody(control, r, min(f.body, refuseWithin))
 	// The client may be gone.

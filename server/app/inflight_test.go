@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -118,6 +119,40 @@ func TestWhoTakesNoDataHoldsFewRequestsOpen(t *testing.T) { //nolint:paralleltes
 		res, err := client(t, 1).Do(req)
 		return err == nil && res.Body.Close() == nil && res.StatusCode == http.StatusOK
 	}, 20*time.Second, 50*time.Millisecond, "its places are free again")
+}
+
+// A stream that its client takes back is kept no longer than its handler runs, with its
+// headers and its body, though deadlines were set for it that have not come.
+func TestAStreamThatIsTakenBackIsForgotten(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, loopback())
+	const streams = 100
+	var forgotten atomic.Int32
+	ended := make(chan struct{}, streams)
+	bounded := a.inflight.bound(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+		boundedBody(http.NotFoundHandler(), maxBodyBytes, bodyTimeout).ServeHTTP(w, r)
+	}))
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	server := newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		runtime.SetFinalizer(r.Context(), func(any) { forgotten.Add(1) }) // the stream's own
+		defer func() { ended <- struct{}{} }()
+		bounded.ServeHTTP(w, r)
+	}), a.logger)
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { _ = server.Close() })
+	f := takesNothing(t, l.Addr().String(), "127.0.0.1")
+	for range streams {
+		require.NoError(t, f.WriteRSTStream(f.post(anyCall, "nobody"), http2.ErrCodeCancel))
+	}
+	for range streams {
+		<-ended
+	}
+	assert.Eventually(t, func() bool {
+		runtime.GC()
+		return forgotten.Load() > streams/2 // net/http keeps some for the next ones
+	}, 5*time.Second, 10*time.Millisecond)
 }
 
 // An answer that is not taken in time is broken off, whoever gives it.
