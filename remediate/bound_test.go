@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/remediate"
@@ -134,5 +135,32 @@ func TestAnInjectedSidecarIsCured(t *testing.T) {
 		require.Len(t, pod.Spec.Containers, 1)
 		assert.Equal(t, []int64{64}, w.limits("web-0"))
 		w.kept()
+	})
+}
+
+// Who asks for the resize of a Guaranteed pod is told beforehand what no dry run
+// shows: nodes with static managers refuse it.
+func TestTheResizeOfAGuaranteedPodIsToldOf(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := quiet(t, 1)
+		o := w.start("one", nil)
+		defer o.stop()
+		wish := asked("resize_in_place", nil)
+		wish.Container, wish.Only = "app", true
+		wish.Action.Limits = &rightsizerv1.Resources{MemoryBytes: 80 * mi}
+		told, err := o.ask(wish)
+		require.NoError(t, err)
+		assert.NotContains(t, told.GetMessage(), "static CPU or memory manager")
+
+		all := corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("64Mi"), corev1.ResourceCPU: resource.MustParse("1")}
+		w.api.ChangePod("shop", "web-0", func(p *corev1.Pod) *corev1.Pod {
+			p.Spec.Containers[0].Resources = corev1.ResourceRequirements{Requests: all, Limits: all}
+			return p
+		})
+		wish.Action.Requests = &rightsizerv1.Resources{MemoryBytes: 80 * mi}
+		told, err = o.ask(wish)
+		require.NoError(t, err)
+		assert.Contains(t, told.GetMessage(), "static CPU or memory manager")
 	})
 }

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/rightsizer/rightsizer/remediate/kube"
+	"github.com/rightsizer/rightsizer/remediate/plan"
 	"github.com/rightsizer/rightsizer/remediate/policy"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
@@ -55,6 +56,9 @@ func (a *ResizeInPlace) Plan(ctx context.Context, s *Subject) (*Draft, error) {
 	to, notes := s.clamp(from)
 	if to, notes, err = a.fitting(ctx, s, pod, at, from, to, notes); err != nil {
 		return nil, err
+	}
+	if class(&pod.Spec, s.Container, to) == plan.Guaranteed {
+		notes = append(notes, "pod "+pod.Name+" is Guaranteed: a node with the static CPU or memory manager, which the API does not show, answers Infeasible")
 	}
 	d := &Draft{Action: s.Want, From: from, To: to, Notes: notes, First: intent(pod, at, from, to)}
 	setTo(&d.Action, from, to)
