@@ -129,6 +129,7 @@ func (v *verification) look(ctx context.Context) error {
 			continue
 		case t.Result == v1alpha1.TargetConfirmed:
 			v.settled++
+			v.tell(t, sight.Message)
 			v.note = t.Message
 			v.count(t, sight, since)
 			v.see(sight)
@@ -143,12 +144,17 @@ func (v *verification) look(ctx context.Context) error {
 			if v.stuck == nil || v.at != action.Infeasible && sight.Stage == action.Infeasible {
 				v.stuck, v.at = t, sight.Stage
 			}
-			if text := plan.Cut(stageText(sight), 1024); t.Message != text {
-				t.Message, v.change = text, true
-			}
+			v.tell(t, stageText(sight))
 		}
 	}
 	return nil
+}
+
+// tell keeps with a target what there is to know of it now.
+func (v *verification) tell(t *v1alpha1.Target, text string) {
+	if text = plan.Cut(text, 1024); t.Message != text {
+		t.Message, v.change = text, true
+	}
 }
 
 func stageText(s *action.Sight) string {

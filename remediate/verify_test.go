@@ -100,6 +100,7 @@ func TestAContainerInBackOffIsJudgedOnceItRuns(t *testing.T) {
 				w.in(v1alpha1.StateVerifying)
 				time.Sleep(5*time.Minute - time.Since(began))
 				require.Equal(t, v1alpha1.StateVerifying, w.only().Status.State, w.only().Status.Message)
+				assert.Contains(t, w.only().Status.Targets[0].Message, "waits for the kubelet to start it again")
 				c.starts(w)
 				r := w.settled()
 				assert.Equal(t, c.want, r.Status.State, r.Status.Message)

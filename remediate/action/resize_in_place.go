@@ -351,6 +351,9 @@ func (a *ResizeInPlace) Verify(ctx context.Context, s *Subject, t *v1alpha1.Targ
 	status := statusOf(pod, s.Container)
 	out := &Sight{Ready: isReady(pod), Started: started(status), Ends: ends(status), LastOOM: lastOOM(status)}
 	out.Stage, out.Message = stageOf(pod, status, sizeIn(t.Desired), t.Desired.Number(numberGeneration))
+	if out.Stage == Settled && !out.Ready && out.Started.IsZero() {
+		out.Message = "in force; the container waits for the kubelet to start it again"
+	}
 	return out, nil
 }
 
