@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 )
@@ -117,6 +118,34 @@ const pairOverhead = 48
 // is mostly made of.
 const detailsOverhead = 200
 
+// numbersOnly are the oneof's wrappers of details without text: what they hold is in
+// detailsOverhead, and their size, which takes longer than all else, is not asked for.
+var numbersOnly = func() map[reflect.Type]bool {
+	out := map[reflect.Type]bool{}
+	ev := new(rightsizerv1.Event)
+	msg := ev.ProtoReflect()
+	details := msg.Descriptor().Oneofs().ByName("details").Fields()
+	for i := range details.Len() {
+		field := details.Get(i)
+		msg.Set(field, msg.NewField(field))
+		out[reflect.TypeOf(ev.GetDetails())] = textless(field.Message())
+	}
+	return out
+}()
+
+// textless says that messages of this type hold numbers alone: no text, no lists.
+func textless(of protoreflect.MessageDescriptor) bool {
+	for i := range of.Fields().Len() {
+		switch f := of.Fields().Get(i); {
+		case f.Cardinality() == protoreflect.Repeated, f.Kind() == protoreflect.StringKind, f.Kind() == protoreflect.BytesKind:
+			return false
+		case f.Kind() == protoreflect.MessageKind && !textless(f.Message()):
+			return false
+		}
+	}
+	return true
+}
+
 // footprint estimates the bytes that msg holds. It walks the strings of an
 // event; its details count as their wire size, the rare other messages as theirs
 // doubled.
@@ -131,7 +160,11 @@ func footprint(msg *rightsizerv1.StreamEventsResponse) int64 {
 	for k, v := range ev.GetTags() {
 		n += pairOverhead + len(k) + len(v)
 	}
-	if d := ev.GetDetails(); d != nil {
+	switch d := ev.GetDetails(); {
+	case d == nil:
+	case numbersOnly[reflect.TypeOf(d)]:
+		n += detailsOverhead
+	default:
 		// The one field of the oneof's wrapper, without a walk over descriptors.
 		if details, ok := reflect.TypeAssert[proto.Message](reflect.ValueOf(d).Elem().Field(0)); ok {
 			n += detailsOverhead + proto.Size(details)
