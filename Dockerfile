@@ -9,7 +9,7 @@ FROM --platform=$BUILDPLATFORM node:22-bookworm-slim AS web
 WORKDIR /src
 COPY gen/ts gen/ts
 COPY web/package.json web/package-lock.json web/
-RUN --mount=type=cache,target=/cache cd web && npm ci --no-audit --no-fund --cache /cache
+RUN --mount=type=cache,id=npm,target=/cache cd web && npm ci --no-audit --no-fund --cache /cache
 COPY web web
 RUN cd web && npm run build
 
@@ -22,7 +22,7 @@ COPY --from=web /src/web/dist web/dist
 ARG TARGETOS=linux
 ARG TARGETARCH
 ARG VERSION=dev
-RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/cache \
+RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,id=go-build,target=/cache \
     GOCACHE=/cache CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath \
     -ldflags "-s -w -X main.version=$VERSION" -o /out/rightsizer ./server/cmd/rightsizer
 RUN cp /etc/ssl/certs/ca-certificates.crt /out/

@@ -213,6 +213,8 @@ func TestDeployment(t *testing.T) {
 	assert.Nil(t, field("env"))
 	d = render(t, "resources: {limits: {memory: null}}")["Deployment rightsizer/rightsizer"]
 	assert.Nil(t, field("env"))
+	d = render(t, "extraEnv: [{name: GOMEMLIMIT, value: 90MiB}]")["Deployment rightsizer/rightsizer"]
+	assert.Equal(t, []any{map[string]any{"name": "GOMEMLIMIT", "value": "90MiB"}}, field("env"), "once: server-side apply takes no name twice")
 }
 
 func TestUsageSourcesDecideOnRights(t *testing.T) {
@@ -361,6 +363,7 @@ func TestSchemaRefuses(t *testing.T) {
 		"extraArgs: [debug]":                         "extraArgs",
 		"terminationGracePeriodSeconds: 5":           "terminationGracePeriodSeconds",
 		"podDisruptionBudget: {maxUnavailable: 0}":   "maxUnavailable",
+		`podDisruptionBudget: {maxUnavailable: "0"}`: "maxUnavailable",
 		"fullnameOverride: Right_Sizer":              "fullnameOverride",
 		"serviceMonitor: {enabled: true, foo: true}": "foo",
 	} {
