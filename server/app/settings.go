@@ -41,6 +41,7 @@ type settings struct {
 	inForce config.Config
 	waiting []config.Change // what waits for a restart, in the order of the reference
 	told    int             // events so far
+	refused bool            // the file as it is
 }
 
 // newSettings follows the file that the configuration was loaded from; there may be
@@ -96,6 +97,7 @@ func judged(loaded config.Result, err error) (config.Result, error) {
 func (s *settings) changed(now config.Result, refused error) {
 	ctx := context.Background()
 	logger := s.app.logger.With(slog.String("component", "config"))
+	was := s.swapRefused(refused != nil)
 	if refused != nil { // follow has logged it
 		s.changes.WithLabelValues("refused").Inc()
 		s.tell(typeConfigRefused, rightsizerv1.Severity_SEVERITY_ERROR, "Refused",
@@ -104,6 +106,11 @@ func (s *settings) changed(now config.Result, refused error) {
 	}
 	news := s.take(now.Config)
 	s.changes.WithLabelValues("applied").Inc()
+	if news.none() && was {
+		logger.InfoContext(ctx, "the configuration is refused no longer")
+		s.tell(typeConfigChanged, rightsizerv1.Severity_SEVERITY_INFO, "Mended", "The configuration is refused no longer: it is the one in force")
+		return
+	}
 	if news.none() {
 		logger.DebugContext(ctx, "the file of the configuration changed, and no setting with it")
 		return
@@ -128,6 +135,14 @@ func (s *settings) changed(now config.Result, refused error) {
 type news struct{ applied, waiting, withdrawn []string }
 
 func (n *news) none() bool { return len(n.applied)+len(n.waiting)+len(n.withdrawn) == 0 }
+
+// swapRefused notes whether the file is refused now, and says whether it was before.
+func (s *settings) swapRefused(now bool) (was bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was, s.refused = s.refused, now
+	return was
+}
 
 // take takes the live settings of next.
 func (s *settings) take(next config.Config) news {

@@ -127,6 +127,12 @@ func TestTheConfigurationIsFollowed(t *testing.T) {
 	m.write("# another comment\nlog-level: info\n")
 	require.EventuallyWithT(t, func(c *assert.CollectT) { metric(c, `rightsizer_config_changes_total{result="applied"} 3`) }, 10*time.Second, 20*time.Millisecond)
 	assert.Len(t, o.events("system.config_changed"), 2, "no setting changed")
+
+	m.write("log-level: loud\n")
+	require.Eventually(t, func() bool { return len(o.events("system.config_refused")) == 2 }, 10*time.Second, 20*time.Millisecond)
+	m.write("log-level: info\n")
+	require.Eventually(t, func() bool { return len(o.events("system.config_changed")) == 3 }, 10*time.Second, 20*time.Millisecond, "that it is refused no longer is told")
+	assert.Contains(t, messages(o.events("system.config_changed")), "The configuration is refused no longer: it is the one in force")
 }
 
 // A change that waits for a restart is told as it stands: again where it becomes
