@@ -16,7 +16,8 @@ import (
 // Bounds of what refused callers may write into the chain: whoever is refused
 // chooses how often.
 const (
-	maxDenied   = 256         // callers and actions told apart at a time
+	maxDenied   = 256         // callers and actions told apart at a time …
+	maxOfCaller = 8           // … and actions of one caller
 	denialEvery = time.Minute // between two records of one caller and action
 	denialBurst = 30          // records at once …
 	denialRate  = time.Minute // … and one more after each of these
@@ -36,21 +37,30 @@ type Denial struct {
 
 type denialKey struct{ user, what, namespace string }
 
+// others is what a caller was refused beyond maxOfCaller.
+const others = ""
+
 type denied struct {
 	groups   []string
 	count    int64
 	recorded time.Time // zero: not yet
 }
 
+// refused is a caller who was refused.
+type refused struct{ keys, records int }
+
 // Denials turns refusals into records, within bounds: the first of a caller and
 // action within a second, repetitions summed once a minute, 30 records at once and
 // then one a minute in all. What there is no room for is counted in a record of its
-// own, so that no refusal goes unsaid and none can push out the rest of the chain.
+// own, so that no refusal goes unsaid and none can push out the rest of the chain. Of one
+// caller a few actions are told apart, and who has the fewest records is written first:
+// nobody hides another behind refusals of his own.
 type Denials struct {
 	log Appender
 
 	mu       sync.Mutex
 	open     map[denialKey]*denied
+	callers  map[string]*refused
 	overflow int64
 	logger   *slog.Logger
 	tokens   int
@@ -64,7 +74,7 @@ type Appender interface {
 
 // NewDenials makes Denials that append to log.
 func NewDenials(log Appender, logger *slog.Logger) *Denials {
-	return &Denials{log: log, logger: logger, open: map[denialKey]*denied{}, tokens: denialBurst, refilled: time.Now()}
+	return &Denials{log: log, logger: logger, open: map[denialKey]*denied{}, callers: map[string]*refused{}, tokens: denialBurst, refilled: time.Now()}
 }
 
 // Note takes down a refusal. It does not wait.
@@ -72,12 +82,21 @@ func (d *Denials) Note(n Denial) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	key := denialKey{plain.Line(n.User, maxName), plain.Line(n.What, maxValue), plain.Line(n.Namespace, 63)}
+	caller := d.callers[key.user]
+	if d.open[key] == nil && caller != nil && caller.keys >= maxOfCaller {
+		key = denialKey{user: key.user, what: others}
+	}
 	at := d.open[key]
 	if at == nil {
 		if len(d.open) >= maxDenied {
 			d.overflow++
 			return
 		}
+		if caller == nil {
+			caller = &refused{}
+			d.callers[key.user] = caller
+		}
+		caller.keys++
 		at = &denied{groups: slices.Clone(n.Groups[:min(len(n.Groups), maxGroups+1)])}
 		d.open[key] = at
 	}
@@ -127,17 +146,20 @@ func (d *Denials) due(now time.Time) []*rightsizerv1.AuditRecord {
 		d.tokens = min(d.tokens+1, denialBurst)
 	}
 	var records []*rightsizerv1.AuditRecord
-	for key, at := range d.open {
-		waited := at.recorded.IsZero() || now.Sub(at.recorded) >= denialEvery
-		switch {
-		case !waited:
-		case at.count == 0:
-			delete(d.open, key) // quiet for long enough
-		case d.tokens > 0:
-			d.tokens--
-			records = append(records, denialRecord(key, at))
-			at.count, at.recorded = 0, now
+	waiting := d.waiting(now)
+	for ; d.tokens > 0 && len(waiting) > 0; d.tokens-- {
+		next := 0
+		for i, key := range waiting {
+			if d.callers[key.user].records < d.callers[waiting[next].user].records {
+				next = i
+			}
 		}
+		key := waiting[next]
+		waiting = slices.Delete(waiting, next, next+1)
+		at := d.open[key]
+		records = append(records, denialRecord(key, at))
+		d.callers[key.user].records++
+		at.count, at.recorded = 0, now
 	}
 	if d.overflow > 0 && d.tokens > 0 {
 		d.tokens--
@@ -150,13 +172,36 @@ func (d *Denials) due(now time.Time) []*rightsizerv1.AuditRecord {
 	return records
 }
 
+// waiting are those whose record is due, and forgets who was quiet for long enough.
+func (d *Denials) waiting(now time.Time) (due []denialKey) {
+	for key, at := range d.open {
+		switch {
+		case !at.recorded.IsZero() && now.Sub(at.recorded) < denialEvery:
+		case at.count > 0:
+			due = append(due, key)
+		default:
+			delete(d.open, key)
+			if caller := d.callers[key.user]; caller.keys > 1 {
+				caller.keys--
+			} else {
+				delete(d.callers, key.user)
+			}
+		}
+	}
+	return due
+}
+
 func denialRecord(key denialKey, at *denied) *rightsizerv1.AuditRecord {
 	actor := key.user
 	if actor == "" {
 		actor = "somebody without a name"
 	}
+	reason := "may not " + key.what
+	if key.what == others {
+		reason = fmt.Sprintf("was refused in %d more calls, too many to be told apart", at.count)
+	}
 	return &rightsizerv1.AuditRecord{
 		Actor: actor, ActorGroups: at.groups, Action: actionDenied, Namespace: key.namespace,
-		Reason: "may not " + key.what, Evidence: map[string]string{"calls": strconv.FormatInt(at.count, 10)},
+		Reason: reason, Evidence: map[string]string{"calls": strconv.FormatInt(at.count, 10)},
 	}
 }

@@ -52,6 +52,17 @@ func (k *kept) only(t *testing.T) *rightsizerv1.AuditRecord {
 	return k.records[0]
 }
 
+func (k *kept) of(actor string) (out []*rightsizerv1.AuditRecord) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, r := range k.records {
+		if r.GetActor() == actor {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
 func denials(t *testing.T, k *kept) (d *audit.Denials, stop func()) {
 	t.Helper()
 	d = audit.NewDenials(k, slog.New(slog.DiscardHandler))
@@ -108,5 +119,43 @@ func TestRefusalsCannotPushOutTheChain(t *testing.T) {
 		synctest.Wait()
 		_, calls := k.calls(t)
 		assert.EqualValues(t, noted, calls)
+	})
+}
+
+// Whoever is refused in ever more namespaces hides nobody else: of him a few things are
+// told apart, and who was refused for the first time comes before his repetitions.
+func TestOneCallerHidesNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &kept{}
+		d, stop := denials(t, k)
+		defer stop()
+		const noted = 3000
+		for i := range noted {
+			d.Note(audit.Denial{User: "mallory", What: "create remediations", Namespace: fmt.Sprintf("ns-%d", i)})
+			if i%10 == 0 {
+				time.Sleep(time.Second)
+			}
+		}
+		d.Note(audit.Denial{User: "trent", What: "create remediations/approve", Namespace: "shop"})
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		named, more := 0, int64(0)
+		for _, r := range k.of("mallory") {
+			if n, _ := strconv.ParseInt(r.GetEvidence()["calls"], 10, 64); r.GetNamespace() == "" {
+				more += n
+				assert.Contains(t, r.GetReason(), "too many to be told apart")
+			} else {
+				named++
+			}
+		}
+		assert.Positive(t, named)
+		assert.Positive(t, more)
+		require.Len(t, k.of("trent"), 1)
+		assert.Equal(t, "may not create remediations/approve", k.of("trent")[0].GetReason())
+		assert.Equal(t, "shop", k.of("trent")[0].GetNamespace())
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		_, calls := k.calls(t)
+		assert.EqualValues(t, noted+1, calls, "none goes unsaid")
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -34,12 +35,18 @@ func (e *FieldError) Error() string {
 // returns a *[FieldError] that names the field for whatever does not fit: an
 // unknown or repeated key, a wrong type, a severity that does not exist. On an
 // error m holds nothing.
-func UnmarshalJSON(data []byte, m proto.Message) error {
+func UnmarshalJSON(data []byte, m proto.Message) error { return unmarshal(data, m, math.MaxInt) }
+
+// UnmarshalRequest is [UnmarshalJSON] of what somebody asks for, which may have at
+// most [MaxElements].
+func UnmarshalRequest(data []byte, m proto.Message) error { return unmarshal(data, m, MaxElements) }
+
+func unmarshal(data []byte, m proto.Message, elements int) error {
 	proto.Reset(m)
 	if len(bytes.TrimSpace(data)) == 0 {
 		return &FieldError{Reason: "the body is empty; an empty request is {}"}
 	}
-	data, err := walk(data, m.ProtoReflect().Descriptor(), longSeverity)
+	data, err := walk(data, m.ProtoReflect().Descriptor(), longSeverity, elements)
 	if err != nil {
 		return err
 	}
@@ -86,7 +93,7 @@ func MarshalJSONShortSeverity(m proto.Message) ([]byte, error) {
 	if err != nil || !bytes.Contains(raw, []byte(severityPrefix)) {
 		return raw, err
 	}
-	short, err := walk(raw, m.ProtoReflect().Descriptor(), shortSeverity)
+	short, err := walk(raw, m.ProtoReflect().Descriptor(), shortSeverity, math.MaxInt)
 	if err != nil {
 		return nil, fmt.Errorf("shorten severities of %s: %w", m.ProtoReflect().Descriptor().FullName(), err)
 	}
@@ -132,10 +139,11 @@ func (c JSON) Unmarshal(data []byte, message any) error {
 	if !ok {
 		return notProto(message)
 	}
-	announced := isDeferred(m)
-	err := UnmarshalJSON(data, m)
-	var field *FieldError
-	if announced && errors.As(err, &field) {
+	if !isDeferred(m) {
+		return UnmarshalJSON(data, m)
+	}
+	err := UnmarshalRequest(data, m)
+	if field, ok := errors.AsType[*FieldError](err); ok {
 		setDeferred(m, field)
 		return nil
 	}

@@ -7,6 +7,6 @@
 // first, which every generated client reads; [MarshalJSONShortSeverity] writes
 // the second, which is what a WebSocket subscriber gets.
 //
-// [Codecs] returns what a Connect handler registers in place of connect's own
-// JSON codecs. Everything here is safe for concurrent use and keeps nothing.
+// [Codecs] and [Proto] are what a Connect handler registers in place of connect's own
+// codecs. A request has at most [MaxElements], in either form. Everything here is safe for concurrent use and keeps nothing.
 package codec

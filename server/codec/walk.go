@@ -30,6 +30,8 @@ type walker struct {
 	// severity returns what is to stand in place of a severity given as a
 	// string, or false where no severity is called that.
 	severity func(string) (string, bool)
+	// left is how many entries of lists and maps there may still be.
+	left int
 }
 
 // edit replaces data[start:end], a JSON string with its quotes.
@@ -40,8 +42,8 @@ type edit struct {
 
 // walk checks data against md and returns it with all edits made. The result is
 // data itself where there are none.
-func walk(data []byte, md protoreflect.MessageDescriptor, severity func(string) (string, bool)) ([]byte, error) {
-	w := &walker{data: data, dec: json.NewDecoder(bytes.NewReader(data)), severity: severity}
+func walk(data []byte, md protoreflect.MessageDescriptor, severity func(string) (string, bool), elements int) ([]byte, error) {
+	w := &walker{data: data, dec: json.NewDecoder(bytes.NewReader(data)), severity: severity, left: elements}
 	w.dec.UseNumber()
 	tok, err := w.token("")
 	if err != nil {
@@ -161,6 +163,9 @@ func (w *walker) list(tok json.Token, fd protoreflect.FieldDescriptor, path stri
 		return &FieldError{Path: path, Reason: "wants a list, not " + describe(tok)}
 	}
 	for i := 0; w.dec.More(); i++ {
+		if w.left--; w.left < 0 {
+			return tooMany(path)
+		}
 		if err := w.element(fd, path+"["+strconv.Itoa(i)+"]", depth); err != nil {
 			return err
 		}
@@ -185,6 +190,9 @@ func (w *walker) mapping(tok json.Token, fd protoreflect.FieldDescriptor, path s
 			return &FieldError{Path: at, Reason: "given twice"}
 		}
 		seen[key] = struct{}{}
+		if w.left--; w.left < 0 {
+			return tooMany(path)
+		}
 		if err := w.element(fd.MapValue(), at, depth); err != nil {
 			return err
 		}

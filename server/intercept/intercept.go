@@ -87,6 +87,7 @@ func (o Options) option(chain ...connect.Interceptor) connect.HandlerOption {
 			}
 			return nil
 		}),
+		connect.WithCodec(codec.Proto{}),
 	}
 	for _, c := range codec.Codecs() {
 		options = append(options, connect.WithCodec(c))

@@ -16,7 +16,7 @@ import (
 func parseFilter(data []byte) (*rightsizerv1.EventFilter, *refusal) {
 	invalid := connect.CodeInvalidArgument.String()
 	filter := &rightsizerv1.EventFilter{}
-	if err := codec.UnmarshalJSON(data, filter); err != nil {
+	if err := codec.UnmarshalRequest(data, filter); err != nil {
 		if field, ok := errors.AsType[*codec.FieldError](err); ok {
 			return nil, &refusal{Code: invalid, Field: field.Path, Message: field.Reason}
 		}

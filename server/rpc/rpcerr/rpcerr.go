@@ -125,8 +125,9 @@ func FromValidation(err error) *connect.Error {
 	if !errors.As(err, &invalid) {
 		return Internal("the request's rules cannot be applied")
 	}
-	violations := make([]Violation, 0, len(invalid.Violations))
-	for _, v := range invalid.Violations {
+	broken := invalid.Violations[:min(len(invalid.Violations), maxViolations)]
+	violations := make([]Violation, 0, len(broken))
+	for _, v := range broken {
 		field := protovalidate.FieldPathString(v.Proto.GetField())
 		violations = append(violations, Violation{Field: field, Description: v.Proto.GetMessage()})
 	}
