@@ -211,6 +211,29 @@ func TestBrowsersFromElsewhereAreRefused(t *testing.T) {
 	}
 	_, status := dial(t, o.url("ws", KeyAPI), "https://evil.test")
 	assert.Equal(t, http.StatusForbidden, status)
+	for name, c := range map[string]struct {
+		site, mode, dest string
+		status           int
+	}{
+		"a picture of another site":   {"cross-site", "no-cors", "image", http.StatusForbidden},
+		"a script of the same site":   {"same-site", "no-cors", "script", http.StatusForbidden},
+		"a frame of another site":     {"cross-site", "navigate", "iframe", http.StatusForbidden},
+		"a link":                      {"cross-site", "navigate", "document", http.StatusOK},
+		"an address that was typed":   {"none", "navigate", "document", http.StatusOK},
+		"the page itself":             {"same-origin", "cors", "empty", http.StatusOK},
+		"a program that says nothing": {"", "", "", http.StatusOK},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+			url+"/rightsizer.v1.ClusterService/GetHealth?connect=v1&encoding=json&message=%7B%7D", http.NoBody)
+		require.NoError(t, err)
+		for header, value := range map[string]string{"Sec-Fetch-Site": c.site, "Sec-Fetch-Mode": c.mode, "Sec-Fetch-Dest": c.dest} {
+			if value != "" {
+				req.Header.Set(header, value)
+			}
+		}
+		status, text := do(t, req)
+		assert.Equal(t, c.status, status, "%s: %s", name, text)
+	}
 }
 
 func TestBadInputIsAnswered(t *testing.T) {

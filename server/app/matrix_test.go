@@ -28,41 +28,41 @@ import (
 )
 
 // roles are who calls, in the order of the columns below. Each token is the name.
-var roles = []string{"nobody", "viewer-a", "viewer", "approver", "admin"}
+var roles = []string{"nobody", "viewer-a", "viewer", "requester", "approver", "admin"}
 
 // matrix is who may call what. For each method a row of outcomes for each way of
 // asking that its request has: `shop` and `bank` name that namespace, `none` names
 // none, `allowed` asks for what is allowed. viewer-a has rights in namespace shop
-// alone, viewer those to read what is in namespaces and the cluster, approver those
-// to decide on remediations as well, admin all. An outcome is `ok` where the call
+// alone, viewer those to read what is in namespaces and the cluster, requester those
+// to ask for remediations as well, approver to decide on them, admin all. An outcome is `ok` where the call
 // gets past authorization, whatever its handler then says.
 var matrix = map[string]map[string]string{
-	"ClusterService.GetCluster":              {"none": "401 403 ok ok ok"},
-	"ClusterService.GetHealth":               {"none": "401 403 ok ok ok"},
-	"ClusterService.ListNodes":               {"none": "401 403 ok ok ok"},
-	"FleetService.ListClusters":              {"none": "401 403 ok ok ok"},
-	"EventService.StreamEvents":              {"shop": "401 ok ok ok ok", "bank": "401 403 ok ok ok", "none": "401 403 ok ok ok", "allowed": "401 ok ok ok ok"},
-	"EventService.ListEvents":                {"shop": "401 ok ok ok ok", "bank": "401 403 ok ok ok", "none": "401 403 ok ok ok", "allowed": "401 ok ok ok ok"},
-	"EventService.ListIncidents":             {"shop": "401 ok ok ok ok", "bank": "401 403 ok ok ok", "none": "401 403 ok ok ok", "allowed": "401 ok ok ok ok"},
-	"EventService.ListConnections":           {"none": "401 403 403 403 ok"},
-	"WorkloadService.ListWorkloads":          {"shop": "401 ok ok ok ok", "bank": "401 403 ok ok ok", "none": "401 403 ok ok ok", "allowed": "401 ok ok ok ok"},
-	"WorkloadService.GetWorkload":            {"shop": "401 ok ok ok ok", "bank": "401 403 ok ok ok"},
-	"WorkloadService.ListRecommendations":    {"shop": "401 ok ok ok ok", "bank": "401 403 ok ok ok", "none": "401 403 ok ok ok", "allowed": "401 ok ok ok ok"},
-	"WorkloadService.GetRecommendation":      {"shop": "401 ok ok ok ok", "bank": "401 403 ok ok ok"},
-	"WorkloadService.GetSavings":             {"shop": "401 ok ok ok ok", "bank": "401 403 ok ok ok", "none": "401 403 ok ok ok", "allowed": "401 ok ok ok ok"},
-	"MetricsService.ListMetrics":             {"none": "401 403 ok ok ok"},
-	"MetricsService.QueryMetrics":            {"shop": "401 ok ok ok ok", "bank": "401 403 ok ok ok", "none": "401 403 ok ok ok", "allowed": "401 ok ok ok ok"},
-	"RemediationService.CreateRemediation":   {"shop": "401 403 403 ok ok", "bank": "401 403 403 ok ok"},
-	"RemediationService.ApproveRemediation":  {"shop": "401 403 403 ok ok", "bank": "401 403 403 ok ok"},
-	"RemediationService.RejectRemediation":   {"shop": "401 403 403 ok ok", "bank": "401 403 403 ok ok"},
-	"RemediationService.CancelRemediation":   {"shop": "401 403 403 ok ok", "bank": "401 403 403 ok ok"},
-	"RemediationService.RollbackRemediation": {"shop": "401 403 403 ok ok", "bank": "401 403 403 ok ok"},
-	"RemediationService.GetRemediation":      {"shop": "401 ok ok ok ok", "bank": "401 403 ok ok ok"},
-	"RemediationService.ListRemediations":    {"shop": "401 ok ok ok ok", "bank": "401 403 ok ok ok", "none": "401 403 ok ok ok", "allowed": "401 ok ok ok ok"},
-	"PolicyService.ListPolicies":             {"shop": "401 ok ok ok ok", "bank": "401 403 ok ok ok", "none": "401 403 ok ok ok", "allowed": "401 ok ok ok ok"},
-	"PolicyService.ExplainPolicy":            {"shop": "401 ok ok ok ok", "bank": "401 403 ok ok ok"},
-	"AuditService.ListAuditRecords":          {"shop": "401 403 403 403 ok", "bank": "401 403 403 403 ok", "none": "401 403 403 403 ok"},
-	"AuditService.VerifyAudit":               {"none": "401 403 403 403 ok"},
+	"ClusterService.GetCluster":              {"none": "401 403 ok ok ok ok"},
+	"ClusterService.GetHealth":               {"none": "401 403 ok ok ok ok"},
+	"ClusterService.ListNodes":               {"none": "401 403 ok ok ok ok"},
+	"FleetService.ListClusters":              {"none": "401 403 ok ok ok ok"},
+	"EventService.StreamEvents":              {"shop": "401 ok ok ok ok ok", "bank": "401 403 ok ok ok ok", "none": "401 403 ok ok ok ok", "allowed": "401 ok ok ok ok ok"},
+	"EventService.ListEvents":                {"shop": "401 ok ok ok ok ok", "bank": "401 403 ok ok ok ok", "none": "401 403 ok ok ok ok", "allowed": "401 ok ok ok ok ok"},
+	"EventService.ListIncidents":             {"shop": "401 ok ok ok ok ok", "bank": "401 403 ok ok ok ok", "none": "401 403 ok ok ok ok", "allowed": "401 ok ok ok ok ok"},
+	"EventService.ListConnections":           {"none": "401 403 403 403 403 ok"},
+	"WorkloadService.ListWorkloads":          {"shop": "401 ok ok ok ok ok", "bank": "401 403 ok ok ok ok", "none": "401 403 ok ok ok ok", "allowed": "401 ok ok ok ok ok"},
+	"WorkloadService.GetWorkload":            {"shop": "401 ok ok ok ok ok", "bank": "401 403 ok ok ok ok"},
+	"WorkloadService.ListRecommendations":    {"shop": "401 ok ok ok ok ok", "bank": "401 403 ok ok ok ok", "none": "401 403 ok ok ok ok", "allowed": "401 ok ok ok ok ok"},
+	"WorkloadService.GetRecommendation":      {"shop": "401 ok ok ok ok ok", "bank": "401 403 ok ok ok ok"},
+	"WorkloadService.GetSavings":             {"shop": "401 ok ok ok ok ok", "bank": "401 403 ok ok ok ok", "none": "401 403 ok ok ok ok", "allowed": "401 ok ok ok ok ok"},
+	"MetricsService.ListMetrics":             {"none": "401 403 ok ok ok ok"},
+	"MetricsService.QueryMetrics":            {"shop": "401 ok ok ok ok ok", "bank": "401 403 ok ok ok ok", "none": "401 403 ok ok ok ok", "allowed": "401 ok ok ok ok ok"},
+	"RemediationService.CreateRemediation":   {"shop": "401 403 403 ok ok ok", "bank": "401 403 403 ok ok ok"},
+	"RemediationService.ApproveRemediation":  {"shop": "401 403 403 403 ok ok", "bank": "401 403 403 403 ok ok"},
+	"RemediationService.RejectRemediation":   {"shop": "401 403 403 403 ok ok", "bank": "401 403 403 403 ok ok"},
+	"RemediationService.CancelRemediation":   {"shop": "401 403 403 ok ok ok", "bank": "401 403 403 ok ok ok"},
+	"RemediationService.RollbackRemediation": {"shop": "401 403 403 403 ok ok", "bank": "401 403 403 403 ok ok"},
+	"RemediationService.GetRemediation":      {"shop": "401 ok ok ok ok ok", "bank": "401 403 ok ok ok ok"},
+	"RemediationService.ListRemediations":    {"shop": "401 ok ok ok ok ok", "bank": "401 403 ok ok ok ok", "none": "401 403 ok ok ok ok", "allowed": "401 ok ok ok ok ok"},
+	"PolicyService.ListPolicies":             {"shop": "401 ok ok ok ok ok", "bank": "401 403 ok ok ok ok", "none": "401 403 ok ok ok ok", "allowed": "401 ok ok ok ok ok"},
+	"PolicyService.ExplainPolicy":            {"shop": "401 ok ok ok ok ok", "bank": "401 403 ok ok ok ok"},
+	"AuditService.ListAuditRecords":          {"shop": "401 403 403 403 403 ok", "bank": "401 403 403 403 403 ok", "none": "401 403 403 403 403 ok"},
+	"AuditService.VerifyAudit":               {"none": "401 403 403 403 403 ok"},
 }
 
 // allows is what the roles may do, in the place of RBAC.
@@ -75,6 +75,8 @@ func allows(user string, a *authorizationv1.ResourceAttributes) bool {
 	switch user {
 	case "admin":
 		return true
+	case "requester":
+		return common && (read || a.Resource == "remediations" && a.Subresource == "")
 	case "approver":
 		return common && (read || a.Resource == "remediations")
 	case "viewer":
@@ -297,10 +299,10 @@ func outcome(t *testing.T, h *http.Client, url string, method protoreflect.Metho
 func TestWhoMayWatchByWebSocket(t *testing.T) {
 	o := guarded(t, &roleReviews{})
 	for filter, want := range map[string]string{
-		`{"namespaces":["shop"]}`: "401 ok ok ok ok",
-		`{"namespaces":["bank"]}`: "401 403 ok ok ok",
-		`{}`:                      "401 403 ok ok ok",
-		`{"allowedOnly":true}`:    "401 ok ok ok ok",
+		`{"namespaces":["shop"]}`: "401 ok ok ok ok ok",
+		`{"namespaces":["bank"]}`: "401 403 ok ok ok ok",
+		`{}`:                      "401 403 ok ok ok ok",
+		`{"allowedOnly":true}`:    "401 ok ok ok ok ok",
 	} {
 		for _, key := range []string{KeyAPI, KeyEvents} {
 			for i, role := range roles {

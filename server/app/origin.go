@@ -22,7 +22,8 @@ const (
 
 // sameOrigin refuses what a browser sends from a page of another origin, unless it
 // is one of allowed, to the letter. A page may be led here by a link; nothing else
-// is. Programs that are no browsers send no Origin and are not concerned.
+// is, pictures and scripts included, which come without Origin. Programs that are no
+// browsers send none of these headers and are not concerned.
 func sameOrigin(next http.Handler, allowed []string) http.Handler {
 	writer := connect.NewErrorWriter()
 	refuse := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -37,6 +38,8 @@ func sameOrigin(next http.Handler, allowed []string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		origins := r.Header.Values("Origin")
 		switch {
+		case len(origins) == 0 && embedded(r):
+			refuse.ServeHTTP(w, r)
 		case len(origins) == 0 || r.Header.Get("Sec-Fetch-Site") == "same-origin":
 			protected.ServeHTTP(w, r)
 		case len(origins) == 1 && slices.Contains(allowed, origins[0]):
@@ -47,6 +50,16 @@ func sameOrigin(next http.Handler, allowed []string) http.Handler {
 			refuse.ServeHTTP(w, r)
 		}
 	})
+}
+
+// embedded says whether a browser sends the request for a part of another origin's
+// page, such as a picture. https://www.w3.org/TR/fetch-metadata/
+func embedded(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "none", "same-origin":
+		return false
+	}
+	return r.Header.Get("Sec-Fetch-Mode") != "navigate" || r.Header.Get("Sec-Fetch-Dest") != "document"
 }
 
 // ownOrigin says whether an origin is that of the address by which the request

@@ -250,7 +250,7 @@ func TestQueriesAreChecked(t *testing.T) {
 		"step: is 1s, want whole seconds, at least 60s":                   {Metric: "node_cpu_usage", Step: time.Second},
 		"at most 11000 are given, so take":                                {Metric: "node_cpu_usage", Start: begin, End: begin.Add(30000 * time.Minute), Step: time.Minute},
 		"makes more than 1000 series":                                     {Metric: "container_cpu_usage", GroupBy: []string{"workload"}},
-		"at most 200000 points are given in all":                          {Metric: "container_cpu_usage", GroupBy: []string{"namespace", "workload"}, Filter: map[string]string{"namespace": "ns-0"}, Step: time.Minute},
+		"at most 25000 points are given in all":                           {Metric: "container_cpu_usage", GroupBy: []string{"namespace", "workload"}, Filter: map[string]string{"namespace": "ns-0"}, Step: time.Minute},
 		"aggregation: shares cannot be summed":                            {Metric: "container_cpu_throttled", Aggregation: history.Sum},
 	} {
 		if q.End.IsZero() {
@@ -261,6 +261,11 @@ func TestQueriesAreChecked(t *testing.T) {
 		require.ErrorAs(t, err, &bad, want)
 		assert.Contains(t, err.Error(), want)
 	}
+	many := query(t, h, history.Query{
+		Metric: "container_cpu_usage", GroupBy: []string{"namespace", "workload"}, Filter: map[string]string{"namespace": "ns-0"}, Start: begin, End: begin.Add(24 * time.Hour),
+	})
+	assert.Len(t, many.Series, 500)
+	assert.LessOrEqual(t, int64(len(many.Series))*int64(24*time.Hour/many.Step+1), int64(25_000), "a step that nobody chose is as long as it must be: %s", many.Step)
 	_, err := history.New(1)
 	require.Error(t, err)
 }

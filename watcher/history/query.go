@@ -64,8 +64,9 @@ type Point struct {
 const (
 	MaxSeries = 1000
 	MaxPoints = 11_000
-	// maxCells bounds series times points of one answer.
-	maxCells = 200_000
+	// maxCells bounds series times points of one answer, to some half a MiB on the wire,
+	// as a page of a list: a client may leave an answer untaken for half a minute.
+	maxCells = 25_000
 )
 
 // QueryError says which part of a query is wrong, and what would be right.
@@ -96,9 +97,19 @@ type group struct {
 
 // Query answers; its errors are *QueryError.
 func (h *History) Query(q *Query) (*Result, error) {
+	chosen := q.Step != 0
 	m, err := q.check()
 	if err != nil {
 		return nil, err
+	}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	groups, err := h.groups(q, m)
+	if err != nil {
+		return nil, err
+	}
+	if !chosen {
+		q.coarsen(len(groups))
 	}
 	step := int64(q.Step / time.Second)
 	start, end := q.Start.Unix()/step*step, q.End.Unix()
@@ -106,12 +117,6 @@ func (h *History) Query(q *Query) (*Result, error) {
 	if points > MaxPoints {
 		return nil, wrong("step", "is %s for a range of %s, which is %d points; at most %d are given, so take %s or more",
 			q.Step, q.End.Sub(q.Start), points, MaxPoints, roundUp(q.End.Sub(q.Start)/MaxPoints))
-	}
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	groups, err := h.groups(q, m)
-	if err != nil {
-		return nil, err
 	}
 	if cells := int64(len(groups)) * points; cells > maxCells {
 		return nil, wrong("step", "is %s, which makes %d series of up to %d points; at most %d points are given in all: take a longer step, a shorter range or a narrower filter",
@@ -125,6 +130,12 @@ func (h *History) Query(q *Query) (*Result, error) {
 		}
 	}
 	return out, nil
+}
+
+// coarsen makes a step longer that nobody chose, until that many series fit.
+func (q *Query) coarsen(series int) {
+	each := time.Duration(maxCells/max(series, 1) - 2) // the range may begin and end within a step
+	q.Step = max(q.Step, (q.End.Sub(q.Start)/each).Truncate(time.Minute)+time.Minute)
 }
 
 func roundUp(d time.Duration) time.Duration { return d.Truncate(time.Second) + time.Second }
