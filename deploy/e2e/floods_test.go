@@ -42,7 +42,9 @@ func floods(t *testing.T, o *operator, viewer string) {
 	o.metric(`rightsizer_stream_ended_total{protocol="grpc",reason="slow"}`)
 	peak, file := o.memory(t, "VmHWM"), o.memory(t, "RssFile")
 	t.Logf("the floods: from %d MiB to %d at the peak, %d of it pages of files", before>>10, peak>>10, file>>10)
-	assert.Less(t, peak, 128<<10, "KiB, all that the deployment gives it")
+	// The heap goes up to GOMEMLIMIT where it may; pages of files are there for as long
+	// as nobody needs them.
+	assert.Less(t, peak-file, 104<<10, "KiB that the kernel cannot take back, of 128 MiB that the deployment gives it")
 }
 
 // flooder opens connections from one address.

@@ -83,8 +83,11 @@ func (s *Service) StreamEvents(ctx context.Context, req *rightsizerv1.StreamEven
 	}
 	err = session.Run()
 	w.Last(timeout)
-	if errors.Is(err, ErrSlowClient) {
+	switch {
+	case errors.Is(err, ErrSlowClient):
 		return rpcerr.New(connect.CodeResourceExhausted, ReasonSlow, fmt.Sprintf("the client took nothing for %v", timeout))
+	case err == nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return ctx.Err() //nolint:wrapcheck // the time that the client gave the call is over, which is no success
 	}
 	return err
 }

@@ -6,15 +6,19 @@ import (
 	"time"
 )
 
-// tcpUserTimeout is TCP_USER_TIMEOUT of tcp(7), which package syscall lacks.
-const tcpUserTimeout = 0x12
+// Options of tcp(7) that package syscall lacks.
+const (
+	tcpUserTimeout  = 0x12
+	tcpNotSentLowAt = 0x19
+)
 
-func setUserTimeout(conn *net.TCPConn, d time.Duration) {
+func setTCP(conn *net.TCPConn, userTimeout time.Duration, unsent int) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return
 	}
 	_ = raw.Control(func(fd uintptr) {
-		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout, int(d.Milliseconds()))
+		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout, int(userTimeout.Milliseconds()))
+		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpNotSentLowAt, unsent)
 	})
 }

@@ -7,5 +7,5 @@ import (
 	"time"
 )
 
-// setUserTimeout has nothing to set elsewhere; the write timeout finds the dead.
-func setUserTimeout(*net.TCPConn, time.Duration) {}
+// setTCP has nothing to set elsewhere; the write timeout finds the dead.
+func setTCP(*net.TCPConn, time.Duration, int) {}

@@ -1,8 +1,11 @@
 package stream_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,6 +15,7 @@ import (
 
 	"github.com/rightsizer/rightsizer/bus"
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/gen/go/rightsizer/v1/rightsizerv1connect"
 	"github.com/rightsizer/rightsizer/server/stream"
 	"github.com/rightsizer/rightsizer/server/streamtest"
 )
@@ -213,4 +217,22 @@ func TestBeforeTheFirstPictureSyncedComesWithIt(t *testing.T) {
 		assert.Equal(t, s.bus.Newest(), msg.GetSynced().GetPosition())
 		assert.Equal(t, s.bus.Newest(), msg.GetPosition())
 	})
+}
+
+// A stream that ends because its client gave it no more time did not end well.
+func TestTheClientsOwnDeadlineIsTold(t *testing.T) {
+	t.Parallel()
+	s := start(t, bus.Options{}, stream.Options{})
+	body := append([]byte{0, 0, 0, 0, 2}, "{}"...)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+rightsizerv1connect.EventServiceStreamEventsProcedure, bytes.NewReader(body))
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", "application/connect+json")
+	req.Header.Set("Connect-Timeout-Ms", "200")
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), `"opened"`)
+	assert.Contains(t, string(text), `"code":"deadline_exceeded"`)
 }

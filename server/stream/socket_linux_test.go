@@ -1,0 +1,51 @@
+package stream_test
+
+import (
+	"errors"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/rightsizer/rightsizer/server/stream"
+)
+
+// What a client has in the kernel that stops reading counts against the container's
+// memory, and there may be hundreds of them.
+func TestTheKernelHoldsLittleOfWhoStopsReading(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = l.Close() }()
+	client, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	defer func() { _ = client.Close() }()
+	conn, err := l.Accept()
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	stream.Bound(conn)
+
+	require.NoError(t, conn.SetWriteDeadline(time.Now().Add(300*time.Millisecond)))
+	written, batch := 0, make([]byte, 64<<10)
+	for err == nil {
+		var n int
+		n, err = conn.Write(batch)
+		written += n
+	}
+	require.True(t, errors.Is(err, os.ErrDeadlineExceeded), err)
+	raw, err := conn.(*net.TCPConn).SyscallConn()
+	require.NoError(t, err)
+	var queued int32 // sent and not acknowledged, and not sent: SIOCOUTQ of tcp(7)
+	require.NoError(t, raw.Control(func(fd uintptr) {
+		_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, fd, syscall.TIOCOUTQ, uintptr(unsafe.Pointer(&queued)))
+		require.Zero(t, errno)
+	}))
+	t.Logf("%d KiB taken, %d KiB of them queued", written>>10, queued>>10)
+	assert.Less(t, queued, int32(64<<10))
+	assert.Positive(t, queued)
+}
