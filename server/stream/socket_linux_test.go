@@ -1,7 +1,6 @@
 package stream_test
 
 import (
-	"errors"
 	"net"
 	"os"
 	"syscall"
@@ -37,7 +36,7 @@ func TestTheKernelHoldsLittleOfWhoStopsReading(t *testing.T) {
 		n, err = conn.Write(batch)
 		written += n
 	}
-	require.True(t, errors.Is(err, os.ErrDeadlineExceeded), err)
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	raw, err := conn.(*net.TCPConn).SyscallConn()
 	require.NoError(t, err)
 	var queued int32 // sent and not acknowledged, and not sent: SIOCOUTQ of tcp(7)
