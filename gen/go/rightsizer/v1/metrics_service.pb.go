@@ -114,7 +114,7 @@ type QueryMetricsRequest struct {
 	// End of the range; unset is now.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	// Distance of the points, in whole seconds, at least 60; unset chooses it by
-	// the range.
+	// the range and the number of series, which have at most 25,000 points together.
 	Step *durationpb.Duration `protobuf:"bytes,5,opt,name=step,proto3" json:"step,omitempty"`
 	// How samples are joined; unset sums amounts and averages shares, which
 	// cannot be summed.

@@ -53,7 +53,7 @@ export type QueryMetricsRequest = Message<"rightsizer.v1.QueryMetricsRequest"> &
 
   /**
    * Distance of the points, in whole seconds, at least 60; unset chooses it by
-   * the range.
+   * the range and the number of series, which have at most 25,000 points together.
    *
    * @generated from field: google.protobuf.Duration step = 5;
    */
