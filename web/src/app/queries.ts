@@ -11,6 +11,8 @@ export function newQueryClient(): QueryClient {
         staleTime: 5000,
         retry: (failures, reason) => failures < 2 && explain(reason).passing,
       },
+      // Nor may a decision wait for the network, and be made when nobody looks any more.
+      mutations: { networkMode: "always" },
     },
   });
 }

@@ -12,13 +12,16 @@ import {
   type RejectRemediationRequest,
   RemediationService,
 } from "@rightsizer/api/remediation_service";
-import { QueryClientProvider } from "@tanstack/react-query";
+import { onlineManager, QueryClientProvider } from "@tanstack/react-query";
 import { cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
 import { afterEach, expect, test } from "vitest";
 import { newQueryClient } from "../app/queries";
 import { Decide } from "./decide";
 
-afterEach(cleanup);
+afterEach(() => {
+  cleanup();
+  onlineManager.setOnline(true);
+});
 
 type Fields = Exclude<MessageInitShape<typeof RemediationSchema>, Remediation>;
 
@@ -84,6 +87,17 @@ test("an approval carries what was looked at, and is sent once", async () => {
   });
   expect(approved[0]?.requestId).not.toBe("");
   expect(document.activeElement).toBe(screen.getByRole("region", { name: "Decisions" }));
+});
+
+test("a decision is made now or not at all, whatever the browser says of the network", async () => {
+  onlineManager.setOnline(false);
+  const { approved } = show(waiting());
+  open("Approve");
+  const yes = inDialog("Approve");
+  if (yes) fireEvent.click(yes);
+  await waitFor(() => expect(screen.queryByRole("dialog")).toBeNull());
+  onlineManager.setOnline(true);
+  expect(approved).toHaveLength(1);
 });
 
 test.each([RiskLevel.HIGH, RiskLevel.CRITICAL])(
