@@ -7,11 +7,17 @@ import { EventService, type ListEventsRequest } from "@rightsizer/api/event_serv
 import { IncidentSchema } from "@rightsizer/api/incident";
 import { RemediationService } from "@rightsizer/api/remediation_service";
 import { QueryClientProvider } from "@tanstack/react-query";
+import {
+  createMemoryHistory,
+  createRootRoute,
+  createRouter,
+  RouterProvider,
+} from "@tanstack/react-router";
 import { cleanup, render, screen } from "@testing-library/react";
 import { afterEach, expect, test } from "vitest";
 import { newQueryClient } from "../app/queries";
 import { IncidentTimeline } from "./incident-timeline";
-import { entryCap, merge } from "./merge";
+import { eventCap, merge } from "./merge";
 
 afterEach(cleanup);
 
@@ -39,15 +45,23 @@ const ofNode = ({ filter }: ListEventsRequest) => ({
   events: filter?.nodes[0] === "worker" ? [event(2, "n")] : [],
 });
 
-function show(actions: () => object, events: (request: ListEventsRequest) => object = ofNode) {
+function show(
+  actions: () => object,
+  events: (request: ListEventsRequest) => object = ofNode,
+  shown = incident,
+) {
   const transport = createRouterTransport(({ service }) => {
     service(EventService, { listEvents: events });
     service(RemediationService, { listRemediations: actions });
   });
+  const router = createRouter({
+    routeTree: createRootRoute({ component: () => <IncidentTimeline incident={shown} /> }),
+    history: createMemoryHistory({ initialEntries: ["/"] }),
+  });
   render(
     <TransportProvider transport={transport}>
       <QueryClientProvider client={newQueryClient()}>
-        <IncidentTimeline incident={incident} />
+        <RouterProvider router={router} />
       </QueryClientProvider>
     </TransportProvider>,
   );
@@ -85,16 +99,44 @@ test("what is denied is said, whichever it is", async () => {
 test("of too many the root and the newest are kept, and the rest counted", async () => {
   const many = [
     event(1, "n"),
-    ...Array.from({ length: entryCap + 9 }, (_, i) => event(i + 2, "p")),
+    ...Array.from({ length: eventCap + 9 }, (_, i) => event(i + 2, "p")),
   ];
   const { entries, left } = merge(incident, many, []);
-  expect(entries).toHaveLength(entryCap);
+  expect(entries).toHaveLength(eventCap);
   expect(left).toBe(10);
   expect(entries[0]?.key).toBe("e1");
-  expect(entries.at(-1)?.key).toBe(`e${entryCap + 10}`);
+  expect(entries.at(-1)?.key).toBe(`e${eventCap + 10}`);
   show(
     () => ({}),
     () => ({ events: many }),
   );
-  expect(await screen.findByText(/^10 more are left out/)).toBeTruthy();
+  expect(await screen.findByText(/^10 more events left out/)).toBeTruthy();
+});
+
+test("what was done early stays among however many events", async () => {
+  const many = Array.from({ length: 3 * eventCap }, (_, i) => event(i + 3, "p"));
+  show(
+    () => ({
+      remediations: [
+        {
+          namespace: "shop",
+          name: "r-1",
+          workload: web,
+          createTime: timestampFromMs(2),
+          action: { kind: "restart_pod" },
+        },
+      ],
+    }),
+    () => ({ events: many }),
+  );
+  expect((await screen.findByRole("link")).getAttribute("href")).toBe("/approvals/shop/r-1");
+  expect(await screen.findByText(/^200 more events left out/)).toBeTruthy();
+  expect(screen.queryByText(nothing)).toBeNull();
+});
+
+test("of problems beyond the list nothing is said to have been left undone", async () => {
+  show(() => ({}), ofNode, create(IncidentSchema, { ...incident, memberCount: 5 }));
+  expect(await screen.findByText(/the 3 problems beyond the list is not shown/)).toBeTruthy();
+  expect(await screen.findByText("at 2")).toBeTruthy();
+  expect(screen.queryByText(nothing)).toBeNull();
 });

@@ -3,7 +3,7 @@ import { EventService } from "@rightsizer/api/event_service";
 import type { Incident } from "@rightsizer/api/incident";
 import { RemediationService } from "@rightsizer/api/remediation_service";
 import { Link } from "@tanstack/react-router";
-import { count } from "../format/quantity";
+import { count, plural } from "../format/quantity";
 import { actionName } from "../remediations/action";
 import { StateBadge } from "../remediations/states";
 import { isPending, PartNote, partOf, whole } from "../ui/part";
@@ -49,6 +49,7 @@ export function IncidentTimeline({ incident }: { incident: Incident }) {
   const happened = partOf(events);
   const onNodes = partOf(ofNodes);
   const done = partOf(remediations);
+  const unlisted = incident.memberCount - incident.members.length;
   return (
     <div className="flex flex-col gap-2 p-4">
       <h3 className="text-xs font-medium text-soft">What happened and what was done</h3>
@@ -64,7 +65,7 @@ export function IncidentTimeline({ incident }: { incident: Incident }) {
       />
       {left > 0 && (
         <p role="status" className="text-soft">
-          {count(left)} more are left out: shown are how it began and the newest.
+          {plural(left, "more event")} left out: shown are how it began and the newest.
         </p>
       )}
       {isPending(happened) ? (
@@ -88,8 +89,15 @@ export function IncidentTimeline({ incident }: { incident: Incident }) {
         what="Actions"
         cut={`Only the newest ${count(pageSizes.actions)} actions were looked at.`}
       />
-      {whole(done) && !entries.some((entry) => entry.remediation) && (
-        <p className="text-soft">Nothing was done about it by the operator.</p>
+      {unlisted > 0 ? (
+        <p className="text-soft">
+          What was done about the {plural(unlisted, "problem")} beyond the list is not shown.
+        </p>
+      ) : (
+        whole(done) &&
+        !entries.some((entry) => entry.remediation) && (
+          <p className="text-soft">Nothing was done about it by the operator.</p>
+        )
       )}
     </div>
   );

@@ -8,16 +8,16 @@ export type Entry =
   | { key: string; time: Timestamp; event?: never; remediation: Remediation };
 
 // A reader wants the course of things, not a thousand repeats.
-export const entryCap = 100;
+export const eventCap = 100;
 
 export interface Course {
   entries: Entry[];
-  left: number; // how many between the first shown and the others are left out
+  left: number; // how many events between the first shown and the others are left out
 }
 
 // merge puts an incident's events and what was done to its workloads since it
-// began in one order of time, the oldest first. Of too many it keeps how its root
-// began, and the newest.
+// began in one order of time, the oldest first. Of too many events it keeps how its
+// root began, and the newest; of what was done, which is seldom, everything.
 export function merge(
   incident: Incident,
   events: readonly Event[],
@@ -29,30 +29,37 @@ export function merge(
   );
   const began = incident.openedTime ? timestampMs(incident.openedTime) : 0;
   const ended = incident.resolvedTime ? timestampMs(incident.resolvedTime) : Infinity;
-  const entries: Entry[] = [];
+  const happened: Entry[] = [];
+  const done: Entry[] = [];
   // An event may come with its workload and with its node.
   const seen = new Set<string>();
   for (const event of events) {
     if (!event.occurredTime || seen.has(event.id)) continue;
     seen.add(event.id);
     if (event.incidentId === incident.id || problems.has(event.problemId))
-      entries.push({ key: event.id, time: event.occurredTime, event });
+      happened.push({ key: event.id, time: event.occurredTime, event });
   }
   for (const remediation of remediations) {
     const { namespace, workload, createTime, uid, name } = remediation;
     if (!createTime || !workload || !workloads.has(key(namespace, workload))) continue;
     const made = timestampMs(createTime);
     if (made >= began && made <= ended)
-      entries.push({ key: uid || `${namespace}/${name}`, time: createTime, remediation });
+      done.push({ key: uid || `${namespace}/${name}`, time: createTime, remediation });
   }
-  entries.sort((a, b) => timestampMs(a.time) - timestampMs(b.time));
-  const left = Math.max(0, entries.length - entryCap);
-  if (left === 0) return { entries, left };
-  const newest = entries.slice(1 - entryCap);
-  const root =
-    entries.find(({ event }) => event?.problemId === incident.rootProblemId) ?? entries[0];
-  const kept = root && !newest.includes(root) ? [root, ...newest] : entries.slice(-entryCap);
-  return { entries: kept, left };
+  happened.sort(byTime);
+  const kept = cut(happened, incident.rootProblemId);
+  return { entries: [...kept, ...done].sort(byTime), left: happened.length - kept.length };
+}
+
+function cut(happened: Entry[], rootProblemId: string): Entry[] {
+  if (happened.length <= eventCap) return happened;
+  const newest = happened.slice(1 - eventCap);
+  const root = happened.find(({ event }) => event?.problemId === rootProblemId) ?? happened[0];
+  return root && !newest.includes(root) ? [root, ...newest] : happened.slice(-eventCap);
+}
+
+function byTime(a: Entry, b: Entry): number {
+  return timestampMs(a.time) - timestampMs(b.time);
 }
 
 function key(namespace: string, workload: { kind: string; name: string } | undefined): string {
