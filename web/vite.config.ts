@@ -37,6 +37,8 @@ export default defineConfig({
     // The Content-Security-Policy allows no data: scripts or styles; a small
     // asset is better a file of its own.
     assetsInlineLimit: 0,
+    // One stylesheet: that of a chunk is not asked for again where it did not come.
+    cssCodeSplit: false,
     // dist/.gitkeep is committed, so that a clean clone compiles.
     emptyOutDir: true,
     rolldownOptions: {

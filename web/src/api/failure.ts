@@ -13,6 +13,7 @@ export type FailureKind =
   | "overloaded"
   | "conflict"
   | "absent"
+  | "unloaded"
   | "broken";
 
 export interface Failure {
@@ -79,6 +80,12 @@ const words: Record<FailureKind, Pick<Failure, "title" | "advice" | "passing">> 
     advice:
       "It is an older version, or the part is switched off in its configuration. Everything else works as before.",
     passing: false,
+  },
+  unloaded: {
+    title: "This part of the page could not be loaded",
+    advice:
+      "There is no connection to the operator, or it was updated since the page was opened. Try again once it is reached; after an update reload the page.",
+    passing: true,
   },
   broken: {
     title: "Something went wrong",

@@ -1,7 +1,6 @@
 import { type ErrorComponentProps, Link } from "@tanstack/react-router";
-import { failure } from "../api/failure";
 import { Empty } from "../ui/empty";
-import { FailureNotice } from "../ui/failure-notice";
+import { Broken } from "../ui/later";
 import { ViewTitle } from "../ui/view-title";
 
 export function NotFound() {
@@ -19,13 +18,11 @@ export function NotFound() {
   );
 }
 
-// A bug in a view, or a chunk that is gone since the operator was updated: a
-// reload mends the second.
-export function ViewBroken({ error }: ErrorComponentProps) {
+export function ViewBroken({ error, reset }: ErrorComponentProps) {
   return (
-    <FailureNotice
-      failure={failure("broken", String(error))}
-      retry={() => window.location.reload()}
-    />
+    <>
+      <ViewTitle title="This view cannot be shown" />
+      <Broken error={error} reset={reset} />
+    </>
   );
 }

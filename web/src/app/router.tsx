@@ -2,7 +2,6 @@ import {
   createRootRoute,
   createRoute,
   createRouter,
-  lazyRouteComponent,
   type RouterHistory,
 } from "@tanstack/react-router";
 import { auditSearchFrom } from "../audit/search";
@@ -11,6 +10,7 @@ import { incidentSearchFrom } from "../incidents/search";
 import { policySearchFrom } from "../policies/search";
 import { recommendationSearchFrom } from "../recommendations/search";
 import { inboxSearchFrom } from "../remediations/search";
+import { later } from "../ui/later";
 import { workloadSearchFrom } from "../workloads/search";
 import { usageSearchFrom } from "../workloads/usage-search";
 import { NotFound, ViewBroken } from "./fallbacks";
@@ -28,93 +28,87 @@ const root = createRootRoute({
 const overview = createRoute({
   getParentRoute: () => root,
   path: "/",
-  component: lazyRouteComponent(() => import("../overview/overview-view"), "OverviewView"),
+  component: later(() => import("../overview/overview-view"), "OverviewView"),
 });
 
 const live = createRoute({
   getParentRoute: () => root,
   path: "/live",
   validateSearch: feedFilterFrom,
-  component: lazyRouteComponent(() => import("../feed/live-view"), "LiveView"),
+  component: later(() => import("../feed/live-view"), "LiveView"),
 });
 
 const incidents = createRoute({
   getParentRoute: () => root,
   path: "/incidents",
   validateSearch: incidentSearchFrom,
-  component: lazyRouteComponent(() => import("../incidents/incidents-view"), "IncidentsView"),
+  component: later(() => import("../incidents/incidents-view"), "IncidentsView"),
 });
 
 const workloads = createRoute({
   getParentRoute: () => root,
   path: "/workloads",
   validateSearch: workloadSearchFrom,
-  component: lazyRouteComponent(() => import("../workloads/workloads-view"), "WorkloadsView"),
+  component: later(() => import("../workloads/workloads-view"), "WorkloadsView"),
 });
 
 const workload = createRoute({
   getParentRoute: () => root,
   path: "/workloads/$namespace/$kind/$name",
   validateSearch: usageSearchFrom,
-  component: lazyRouteComponent(() => import("../workloads/workload-view"), "WorkloadView"),
+  component: later(() => import("../workloads/workload-view"), "WorkloadView"),
 });
 
 const recommendations = createRoute({
   getParentRoute: () => root,
   path: "/recommendations",
   validateSearch: recommendationSearchFrom,
-  component: lazyRouteComponent(
-    () => import("../recommendations/recommendations-view"),
-    "RecommendationsView",
-  ),
+  component: later(() => import("../recommendations/recommendations-view"), "RecommendationsView"),
 });
 
 const approvals = createRoute({
   getParentRoute: () => root,
   path: "/approvals",
   validateSearch: inboxSearchFrom,
-  component: lazyRouteComponent(() => import("../remediations/inbox-view"), "InboxView"),
+  component: later(() => import("../remediations/inbox-view"), "InboxView"),
 });
 
 const approval = createRoute({
   getParentRoute: () => root,
   path: "/approvals/$namespace/$name",
-  component: lazyRouteComponent(
-    () => import("../remediations/remediation-view"),
-    "RemediationView",
-  ),
+  component: later(() => import("../remediations/remediation-view"), "RemediationView"),
 });
 
 const policies = createRoute({
   getParentRoute: () => root,
   path: "/policies",
   validateSearch: policySearchFrom,
-  component: lazyRouteComponent(() => import("../policies/policies-view"), "PoliciesView"),
+  component: later(() => import("../policies/policies-view"), "PoliciesView"),
 });
 
 const audit = createRoute({
   getParentRoute: () => root,
   path: "/audit",
   validateSearch: auditSearchFrom,
-  component: lazyRouteComponent(() => import("../audit/audit-view"), "AuditView"),
+  component: later(() => import("../audit/audit-view"), "AuditView"),
 });
 
 const connections = createRoute({
   getParentRoute: () => root,
   path: "/connections",
-  component: lazyRouteComponent(() => import("../connections/connections-view"), "ConnectionsView"),
+  component: later(() => import("../connections/connections-view"), "ConnectionsView"),
 });
 
 const nodes = createRoute({
   getParentRoute: () => root,
   path: "/nodes",
-  component: lazyRouteComponent(() => import("../nodes/nodes-view"), "NodesView"),
+  component: later(() => import("../nodes/nodes-view"), "NodesView"),
 });
 
 const callback = createRoute({
   getParentRoute: () => root,
   path: callbackPath,
-  component: lazyRouteComponent(() => import("../login/callback-view"), "CallbackView"),
+  component: later(() => import("../login/callback-view"), "CallbackView"),
 });
 
 const routeTree = root.addChildren([

@@ -1,19 +1,19 @@
 import { Link, Outlet, useLocation } from "@tanstack/react-router";
-import { lazy, Suspense, useEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { useSession } from "../api/session";
 import { ClusterName } from "../cluster/cluster-name";
 import { HealthGate } from "../cluster/health-gate";
 import { MenuIcon, SearchIcon } from "../ui/icons";
+import { Later, later } from "../ui/later";
+import { Modal } from "../ui/modal";
 import { SideNav } from "./side-nav";
 import { SignOut } from "./sign-out";
 import { ThemeSelect } from "./theme-select";
 import { useKeptFocus } from "./use-kept-focus";
 import { useShellKeys } from "./use-shell-keys";
 
-const Login = lazy(() =>
-  import("../login/login-view").then(({ LoginView }) => ({ default: LoginView })),
-);
-const Palette = lazy(() => import("./palette").then(({ Palette }) => ({ default: Palette })));
+const Login = later(() => import("../login/login-view"), "LoginView");
+const Palette = later(() => import("./palette"), "Palette");
 
 // Where a login comes back: shown to whoever is not known yet.
 export const callbackPath = "/login/callback";
@@ -26,7 +26,12 @@ export function Shell() {
   const { refused } = useSession();
   const place = `${refused} ${pathname}`;
   const shown = useRef(place);
-  useShellKeys(main, () => setPalette(true));
+  const openPalette = useCallback(() => {
+    void Palette.preload?.(); // anew, where it did not come the last time
+    setPalette(true);
+  }, []);
+  const closePalette = useCallback(() => setPalette(false), []);
+  useShellKeys(main, openPalette);
   useKeptFocus();
 
   // After a change of view, or a login in its place, the keyboard and what a screen
@@ -68,7 +73,7 @@ export function Shell() {
           <button
             type="button"
             className="field inline-flex items-center gap-2 text-soft"
-            onClick={() => setPalette(true)}
+            onClick={openPalette}
           >
             <SearchIcon />
             <span className="max-sm:sr-only">Go to</span>
@@ -91,9 +96,9 @@ export function Shell() {
           {pathname === callbackPath ? (
             <Outlet />
           ) : refused ? (
-            <Suspense>
+            <Later>
               <Login />
-            </Suspense>
+            </Later>
           ) : (
             <HealthGate>
               <Outlet />
@@ -102,9 +107,15 @@ export function Shell() {
         </main>
       </div>
       {palette && (
-        <Suspense>
-          <Palette close={() => setPalette(false)} />
-        </Suspense>
+        <Later
+          frame={(notice) => (
+            <Modal title="Go to" close={closePalette}>
+              {notice}
+            </Modal>
+          )}
+        >
+          <Palette close={closePalette} />
+        </Later>
       )}
     </div>
   );

@@ -1,13 +1,12 @@
 import { Link } from "@tanstack/react-router";
-import { lazy, Suspense } from "react";
+import { Later, later, useIdle } from "../ui/later";
 import { navigation } from "./navigation";
 
-// What knows of remediations comes after the first paint.
-const WaitingBadge = lazy(() =>
-  import("../remediations/waiting-badge").then(({ WaitingBadge }) => ({ default: WaitingBadge })),
-);
+// What knows of remediations comes after the first view.
+const WaitingBadge = later(() => import("../remediations/waiting-badge"), "WaitingBadge");
 
 export function SideNav({ open }: { open: boolean }) {
+  const idle = useIdle();
   return (
     <nav
       id="navigation"
@@ -29,10 +28,10 @@ export function SideNav({ open }: { open: boolean }) {
                   >
                     <Icon />
                     {name}
-                    {to === "/approvals" && (
-                      <Suspense>
+                    {to === "/approvals" && idle && (
+                      <Later frame={() => null}>
                         <WaitingBadge />
-                      </Suspense>
+                      </Later>
                     )}
                   </Link>
                 </li>

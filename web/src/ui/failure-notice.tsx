@@ -5,11 +5,12 @@ import { Untrusted } from "./untrusted";
 interface Props {
   failure: Failure;
   retry?: () => void;
+  reload?: boolean; // whether a reload of the page may help
 }
 
 // What failed, what to do about it, and what the server said. What an operator
 // does not offer is no alarm.
-export function FailureNotice({ failure, retry }: Props) {
+export function FailureNotice({ failure, retry, reload = false }: Props) {
   const calm = failure.kind === "absent";
   return (
     <div
@@ -29,11 +30,18 @@ export function FailureNotice({ failure, retry }: Props) {
             <Untrusted text={failure.detail} />
           </p>
         )}
-        {retry && !calm && (
-          <button type="button" className="field mt-3" onClick={retry}>
-            Try again
-          </button>
-        )}
+        <div className="mt-3 flex flex-wrap gap-2 empty:hidden">
+          {retry && !calm && (
+            <button type="button" className="field" onClick={retry}>
+              Try again
+            </button>
+          )}
+          {reload && (
+            <button type="button" className="field" onClick={() => window.location.reload()}>
+              Reload the page
+            </button>
+          )}
+        </div>
       </div>
     </div>
   );

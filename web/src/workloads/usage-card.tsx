@@ -1,8 +1,9 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Workload } from "@rightsizer/api/workload";
-import { lazy, Suspense, useMemo } from "react";
+import { useMemo } from "react";
 import { Card } from "../ui/card";
 import { Choice } from "../ui/choice";
+import { Later, later } from "../ui/later";
 import { useNow } from "../ui/use-now";
 import { Happenings } from "./happenings";
 import { Legend } from "./legend";
@@ -10,9 +11,7 @@ import { rangeMs, ranges, type UsageSearch } from "./usage-search";
 import { useHappenings } from "./use-happenings";
 
 // The plots are a chunk of their own, after the rest of the page.
-const UsagePlot = lazy(() =>
-  import("./usage-plot").then(({ UsagePlot }) => ({ default: UsagePlot })),
-);
+const UsagePlot = later(() => import("./usage-plot"), "UsagePlot");
 
 const step = 30_000;
 const options = ranges.map((value) => ({ value, name: value }));
@@ -69,10 +68,10 @@ export function UsageCard({ workload, search, set }: Props) {
       }
     >
       <div className="flex flex-col gap-3 p-3">
-        <Suspense fallback={<div className="h-[26rem]" />}>
+        <Later fallback={<div className="h-[26rem]" />}>
           <UsagePlot resource="memory" of={of} from={from} to={to} marks={marks} />
           <UsagePlot resource="cpu" of={of} from={from} to={to} marks={marks} />
-        </Suspense>
+        </Later>
         <Legend happenings={happenings} events={events} actions={actions} />
       </div>
       <Happenings happenings={happenings} events={events} actions={actions} />
