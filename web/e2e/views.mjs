@@ -6,6 +6,7 @@
 import { mkdir } from "node:fs/promises";
 import { check, checkTheCheck } from "./axe.mjs";
 import { onPage } from "./browser.mjs";
+import { checkFirstLoad } from "./first-load.mjs";
 
 const [url, workload] = process.argv.slice(2);
 const shots = process.env.SHOTS;
@@ -68,6 +69,7 @@ const followed = {
 
 await onPage(url, async (page) => {
   await settled(page);
+  await checkFirstLoad(page);
   await checkTheCheck(page);
   console.log("ready");
   for (const theme of ["light", "dark"]) {
