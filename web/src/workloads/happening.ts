@@ -1,5 +1,5 @@
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
-import type { Event } from "@rightsizer/api/event";
+import { type Event, Phase } from "@rightsizer/api/event";
 import type { Remediation } from "@rightsizer/api/remediation";
 import type { MarkKind } from "../chart/marks";
 
@@ -9,12 +9,16 @@ export type Happening = { key: string; time: Timestamp; kind: MarkKind | undefin
   | { event?: never; remediation: Remediation }
 );
 
-// Which mark an event makes in the plots; most make none.
-export function markOf(type: string): MarkKind | undefined {
+// Which mark an event makes in the plots; most make none, and neither does the end
+// of a problem.
+export function markOf({ type, phase }: Pick<Event, "type" | "phase">): MarkKind | undefined {
+  if (phase === Phase.RESOLVED) return undefined;
+  // A crash loop is updated by each further crash.
   if (type === "pod.oom_killed" || type === "pod.crash_loop" || type === "node.system_oom")
     return "oom";
-  if (type.includes("resize")) return "resize";
-  if (/^(deployment|statefulset|daemonset|workload)\./.test(type)) return "deploy";
+  if (phase === Phase.UPDATED) return undefined;
+  if (type.startsWith("pod.resize.")) return "resize";
+  if (/\.(scaled|rollout_started|rolled)$/.test(type)) return "deploy";
   return undefined;
 }
 
@@ -27,7 +31,7 @@ export function happeningsOf(
   const all: Happening[] = [];
   for (const event of events)
     if (event.occurredTime)
-      all.push({ key: event.id, time: event.occurredTime, kind: markOf(event.type), event });
+      all.push({ key: event.id, time: event.occurredTime, kind: markOf(event), event });
   for (const remediation of remediations) {
     const { createTime, namespace, name } = remediation;
     if (createTime)
