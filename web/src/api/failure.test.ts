@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { expect, test } from "vitest";
-import { explain, explainOffered } from "./failure";
+import { explain, explainOffered, explainOnce } from "./failure";
 
 test("an answer that takes too long is not a lost connection", () => {
   const late = explain(new ConnectError("late", Code.DeadlineExceeded));
@@ -20,4 +20,15 @@ test("what every operator offers is never missing for good", () => {
   });
   const denied = new ConnectError("no", Code.PermissionDenied);
   expect(explainOffered(denied)).toEqual(explain(denied));
+});
+
+test("what a person sends is not said to be tried again, nor to be undone", () => {
+  const late = new ConnectError("late", Code.DeadlineExceeded);
+  expect(explain(late).advice).toMatch(/The page keeps trying\.$/);
+  expect(explainOnce(late).advice).toMatch(/Try again in a moment\.$/);
+  expect(explainOnce(late, { keyed: true }).advice).toContain("Whether it was done is not known");
+  const full = new ConnectError("full", Code.ResourceExhausted);
+  expect(explainOnce(full, { keyed: true }).advice).toMatch(/Try again in a moment\.$/);
+  const denied = new ConnectError("no", Code.PermissionDenied);
+  expect(explainOnce(denied, { keyed: true })).toEqual(explain(denied));
 });

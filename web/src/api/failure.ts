@@ -30,18 +30,17 @@ const words: Record<FailureKind, Pick<Failure, "title" | "advice" | "passing">> 
   unreachable: {
     title: "No connection to the operator",
     advice:
-      "Check that the operator runs and that the network, port-forward or ingress to it is up. The page keeps trying.",
+      "Check that the operator runs and that the network, port-forward or ingress to it is up.",
     passing: true,
   },
   slow: {
     title: "The operator takes too long over this",
-    advice: "It is busy, or what it asks in the cluster is. The page keeps trying.",
+    advice: "It is busy, or what it asks in the cluster is.",
     passing: true,
   },
   starting: {
     title: "The operator cannot answer this yet",
-    advice:
-      "It is starting, or it has lost its watch. Its health shows why; the page keeps trying.",
+    advice: "It is starting, or it has lost its watch. Its health shows why.",
     passing: true,
   },
   unauthenticated: {
@@ -67,7 +66,7 @@ const words: Record<FailureKind, Pick<Failure, "title" | "advice" | "passing">> 
   },
   overloaded: {
     title: "The operator serves as many as it can",
-    advice: "Close streams that nobody watches. The page keeps trying.",
+    advice: "Close streams that nobody watches.",
     passing: true,
   },
   conflict: {
@@ -94,14 +93,42 @@ const words: Record<FailureKind, Pick<Failure, "title" | "advice" | "passing">> 
   },
 };
 
+// What goes by itself, so that it is asked again until it has.
+const awaited: readonly FailureKind[] = ["unreachable", "slow", "starting", "overloaded"];
+// After which what was sent may have been taken all the same.
+const unsure: readonly FailureKind[] = ["unreachable", "slow", "starting"];
+
 export function failure(kind: FailureKind, detail = ""): Failure {
-  return { kind, detail, ...words[kind] };
+  return worded(kind, detail, awaited.includes(kind) ? "The page keeps trying." : "");
 }
 
 export function explain(reason: unknown): Failure {
+  const [kind, detail] = sortOf(reason);
+  return failure(kind, detail);
+}
+
+// explainOnce is explain for what a person does, which is sent once: nothing tries it
+// again but he. Where it changes something, under a key, that is not done twice.
+export function explainOnce(reason: unknown, { keyed = false } = {}): Failure {
+  const [kind, detail] = sortOf(reason);
+  if (keyed && unsure.includes(kind))
+    return worded(
+      kind,
+      detail,
+      "Whether it was done is not known; tried again here, it is done once.",
+    );
+  return worded(kind, detail, awaited.includes(kind) ? "Try again in a moment." : "");
+}
+
+function worded(kind: FailureKind, detail: string, further: string): Failure {
+  const { title, advice, passing } = words[kind];
+  return { kind, title, advice: `${advice} ${further}`.trimEnd(), detail, passing };
+}
+
+function sortOf(reason: unknown): [FailureKind, string] {
   const error = ConnectError.from(reason);
   // What browsers say of a failed fetch helps nobody.
-  return failure(kindOf(error), error.cause instanceof TypeError ? "" : error.rawMessage);
+  return [kindOf(error), error.cause instanceof TypeError ? "" : error.rawMessage];
 }
 
 // explainOffered is explain for a call that every operator offers: that there is no

@@ -1,7 +1,7 @@
 import { Link, useRouter } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
 import { exchange } from "../api/auth";
-import { explain } from "../api/failure";
+import { explainOnce } from "../api/failure";
 import { Untrusted } from "../ui/untrusted";
 import { ViewTitle } from "../ui/view-title";
 import { take } from "./attempt";
@@ -39,7 +39,7 @@ export function CallbackView() {
       return wrong;
     }
     finish().then(setFault, (reason) => {
-      const { kind, title, advice } = explain(reason);
+      const { kind, title, advice } = explainOnce(reason);
       setFault(
         kind === "unauthenticated"
           ? "The issuer's answer does not hold: it may have taken too long."

@@ -1,7 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useCallback } from "react";
 import { whoami } from "../api/auth";
-import { explain } from "../api/failure";
+import { explainOnce } from "../api/failure";
 import { signIn } from "../api/session";
 
 const notTaken =
@@ -17,7 +17,7 @@ export function useSignIn(): (token: string) => Promise<string> {
       try {
         user = await whoami(token);
       } catch (reason) {
-        const { kind, title, advice } = explain(reason);
+        const { kind, title, advice } = explainOnce(reason);
         return kind === "unauthenticated" ? notTaken : `${title}. ${advice}`;
       }
       signIn(token, user);

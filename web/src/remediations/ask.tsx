@@ -2,7 +2,7 @@ import { useMutation } from "@connectrpc/connect-query";
 import { RemediationService } from "@rightsizer/api/remediation_service";
 import { Link } from "@tanstack/react-router";
 import { type FormEvent, useId, useState } from "react";
-import { explain } from "../api/failure";
+import { explainOnce } from "../api/failure";
 import { requestId } from "../api/request-id";
 import { FailureNotice } from "../ui/failure-notice";
 import type { Wanted } from "./dry-run";
@@ -40,7 +40,7 @@ export function Ask({ wanted }: { wanted: Wanted }) {
     );
   return (
     <form className="flex flex-col gap-2 border-t border-line pt-3" onSubmit={submit}>
-      {ask.error && <FailureNotice failure={explain(ask.error)} />}
+      {ask.error && <FailureNotice failure={explainOnce(ask.error, { keyed: true })} />}
       <label htmlFor={id}>Reason, for the audit (may be left out)</label>
       <textarea
         id={id}

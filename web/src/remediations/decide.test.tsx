@@ -38,14 +38,16 @@ function waiting(over: Fields = {}): Remediation {
   });
 }
 
-// `now` is what is there by then, where that is not what is shown.
-function show(remediation: Remediation, now = remediation) {
+// `now` is what is there by then, where that is not what is shown; `fault` is what an
+// approval ends with.
+function show(remediation: Remediation, now = remediation, fault?: Code) {
   const approved: ApproveRemediationRequest[] = [];
   const rejected: RejectRemediationRequest[] = [];
   const transport = createRouterTransport(({ service }) => {
     service(RemediationService, {
       approveRemediation: (request) => {
         approved.push(request);
+        if (fault) throw new ConnectError("no", fault);
         if (request.etag !== now.etag) throw new ConnectError("another etag", Code.Aborted);
         return { remediation };
       },
@@ -149,6 +151,16 @@ test("a cause that joins meanwhile does not get in the way", async () => {
   await waitFor(() => expect(screen.queryByRole("dialog")).toBeNull());
   expect(approved.map(({ etag }) => etag)).toEqual(["7", "8"]);
   expect(approved[0]?.requestId).toBe(approved[1]?.requestId);
+});
+
+test("that a decision may have been made all the same is said", async () => {
+  show(waiting(), waiting(), Code.DeadlineExceeded);
+  open("Approve");
+  const yes = inDialog("Approve");
+  if (yes) fireEvent.click(yes);
+  const alert = await screen.findByRole("alert");
+  expect(alert.textContent).toContain("Whether it was done is not known");
+  expect(alert.textContent).not.toContain("keeps trying");
 });
 
 test.each([

@@ -1,7 +1,7 @@
 import type { Remediation } from "@rightsizer/api/remediation";
 import { useRef, useState } from "react";
 import { flushSync } from "react-dom";
-import { explain } from "../api/failure";
+import { explainOnce } from "../api/failure";
 import { FailureNotice } from "../ui/failure-notice";
 import { Modal } from "../ui/modal";
 import { type Decision, DecisionForm } from "./decision-form";
@@ -89,7 +89,7 @@ function DecisionDialog({ decision, remediation, pods, close, decided }: DialogP
 
   return (
     <Modal title={`${titles[decision]} this remediation`} close={close}>
-      {mutation.error && <FailureNotice failure={explain(mutation.error)} />}
+      {mutation.error && <FailureNotice failure={explainOnce(mutation.error, { keyed: true })} />}
       <DecisionForm
         decision={decision}
         remediation={seen}

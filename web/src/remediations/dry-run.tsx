@@ -2,7 +2,7 @@ import { useMutation } from "@connectrpc/connect-query";
 import type { Remediation, RemediationAction } from "@rightsizer/api/remediation";
 import { RemediationService } from "@rightsizer/api/remediation_service";
 import { useState } from "react";
-import { explain } from "../api/failure";
+import { explainOnce } from "../api/failure";
 import { requestId } from "../api/request-id";
 import { FailureNotice } from "../ui/failure-notice";
 import { Modal } from "../ui/modal";
@@ -59,7 +59,7 @@ export function DryRunButton({ wanted, label, ask = false }: ButtonProps) {
       {open && (
         <Modal title="Dry run" close={() => setOpen(false)}>
           {dryRun.error ? (
-            <FailureNotice failure={explain(dryRun.error)} />
+            <FailureNotice failure={explainOnce(dryRun.error)} />
           ) : dryRun.data?.remediation ? (
             <>
               <Outcome remediation={dryRun.data.remediation} />
