@@ -38,12 +38,13 @@ interface Props {
 }
 
 export function UsagePlot({ resource, of, from, to, marks }: Props) {
-  const { lines, data, error, pending } = useUsage(resource, of, from, to);
+  const { lines, data, missing, error, loading } = useUsage(resource, of, from, to);
   const { name, show, steps } = shows[resource];
   const empty = data[0].length === 0;
   const figures = drawn.map((line, index) => {
     const value = latest(lines[index]);
-    return { name: line.name, key: keys[index], text: value === undefined ? "–" : show(value) };
+    const none = missing[index] ? "not known" : "–";
+    return { name: line.name, key: keys[index], text: value === undefined ? none : show(value) };
   });
   const spoken = figures.map(({ name, text }) => `${name} ${text}`).join(", ");
   return (
@@ -59,11 +60,13 @@ export function UsagePlot({ resource, of, from, to, marks }: Props) {
       </figcaption>
       {empty ? (
         <p role="status" className="grid h-[190px] place-items-center text-center text-soft">
-          {pending
+          {loading
             ? "Loading the usage"
             : error
               ? `${explain(error).title}. ${explain(error).advice}`
-              : "Nothing was measured in this time. A gap is not a zero."}
+              : of.container === ""
+                ? "It has no pods, and so no container that was measured."
+                : "Nothing was measured in this time. A gap is not a zero."}
         </p>
       ) : (
         <UsageChart

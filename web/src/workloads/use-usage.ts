@@ -32,8 +32,10 @@ export function useUsage(resource: Resource, of: Of, from: number, to: number) {
   return {
     lines,
     data,
+    missing: queries.map(({ data, error }) => data === undefined && error !== null),
     error: queries.find(({ error }) => error)?.error,
-    pending: queries.some(({ isPending }) => isPending),
+    // What is not asked, for want of a container, is pending for ever.
+    loading: queries.some(({ isLoading }) => isLoading),
   };
 }
 
