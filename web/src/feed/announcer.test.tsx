@@ -20,13 +20,13 @@ function more(state: FeedState, count: number): FeedState {
 
 // Passes seconds with so many events in each, and returns what was said, in order.
 function pass(seconds: number, each: number, from: FeedState = emptyFeed) {
-  const { rerender } = render(<Announcer state={from} />);
+  const { rerender } = render(<Announcer state={from} text="" />);
   const said = [""];
   let state = from;
   for (let step = 0; step < seconds * 10; step++) {
     if (step % 10 === 0) {
       state = more(state, each);
-      rerender(<Announcer state={state} />);
+      rerender(<Announcer state={state} text="" />);
     }
     act(() => vi.advanceTimersByTime(100));
     const text = screen.getByRole("status").textContent ?? "";
@@ -43,4 +43,42 @@ test("nothing is said while nothing comes, nor while the list is paused", () => 
   expect(pass(60, 0)).toEqual([]);
   cleanup();
   expect(pass(60, 10, reduceFeed(emptyFeed, { do: "pause", paused: true }))).toEqual([]);
+});
+
+// What is said after each of these, 16 seconds apart.
+function after(...steps: [state: FeedState, text?: string][]) {
+  const [[first] = [emptyFeed]] = steps;
+  const { rerender } = render(<Announcer state={first} text="" />);
+  return steps.map(([state, text = ""]) => {
+    rerender(<Announcer state={state} text={text} />);
+    act(() => vi.advanceTimersByTime(16_000));
+    return screen.getByRole("status").textContent;
+  });
+}
+
+test("what comes first after a changed filter is told", () => {
+  const { rerender } = render(<Announcer state={emptyFeed} text="" />);
+  const many = more(emptyFeed, 100);
+  rerender(<Announcer state={many} text="" />);
+  act(() => vi.advanceTimersByTime(16_000));
+  const anew = reduceFeed(many, { do: "restart" });
+  rerender(<Announcer state={anew} text="" />);
+  rerender(<Announcer state={more(anew, 3)} text="" />);
+  act(() => vi.advanceTimersByTime(16_000));
+  expect(screen.getByRole("status").textContent).toBe("3 new events");
+});
+
+test("what a pause held is told once it shows", () => {
+  const paused = more(reduceFeed(emptyFeed, { do: "pause", paused: true }), 7);
+  const resumed = reduceFeed(paused, { do: "pause", paused: false });
+  expect(after([emptyFeed], [paused], [resumed])).toEqual(["", "", "7 new events"]);
+});
+
+test("only what the text lets through is told", () => {
+  const [one, two] = [more(emptyFeed, 3), more(emptyFeed, 6)];
+  expect(after([emptyFeed], [one, "nothing has this"], [two, "api-5"])).toEqual([
+    "",
+    "",
+    "1 new event",
+  ]);
 });

@@ -44,7 +44,7 @@ export function LiveView() {
         <FeedControls state={state} shown={rows.length} setPaused={feed.setPaused} />
       </div>
       <FilterBar filter={filter} onChange={setFilter} rowsNow={rowsNow} />
-      <Announcer state={state} />
+      <Announcer state={state} text={text} />
       <div className="flex min-h-96 flex-1 gap-3">
         <FeedBody
           state={state}
