@@ -13,6 +13,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { singleKeys } from "../ui/keys";
 import { Palette } from "./palette";
 import { newQueryClient } from "./queries";
+import { ThemeSelect } from "./theme-select";
 
 afterEach(cleanup);
 
@@ -29,7 +30,14 @@ async function open(answer: (name: string) => string[] | Promise<string[]>) {
     });
   });
   const router = createRouter({
-    routeTree: createRootRoute({ component: () => <Palette close={vi.fn()} /> }),
+    routeTree: createRootRoute({
+      component: () => (
+        <>
+          <ThemeSelect />
+          <Palette close={vi.fn()} />
+        </>
+      ),
+    }),
     history: createMemoryHistory({ initialEntries: ["/"] }),
   });
   render(
@@ -109,4 +117,15 @@ test("single keys are turned off, and on again", async () => {
   again.type("single keys");
   again.enter();
   expect(singleKeys()).toBe(true);
+});
+
+test("a theme that is chosen here shows where it is chosen otherwise", async () => {
+  const palette = await open(() => []);
+  const select = screen.getByLabelText<HTMLSelectElement>("Theme");
+  palette.type("theme: dark");
+  palette.enter();
+  await waitFor(() => expect(select.value).toBe("dark"));
+  fireEvent.change(select, { target: { value: "system" } });
+  expect(select.value).toBe("system");
+  expect(document.documentElement.dataset.theme).toBeUndefined();
 });

@@ -1,21 +1,18 @@
-import { useState } from "react";
-import { applyTheme, storedTheme, type Theme, themes } from "./theme";
+import { applyTheme, type Theme, themes, useTheme } from "./theme";
 
 const names: Record<Theme, string> = { system: "System", light: "Light", dark: "Dark" };
 
 export function ThemeSelect() {
-  const [theme, setTheme] = useState(storedTheme);
+  const theme = useTheme();
   return (
     <label className="flex items-center gap-2">
       <span className="text-soft max-sm:sr-only">Theme</span>
       <select
         className="field"
         value={theme}
-        onChange={(change) => {
-          const chosen = themes.find((name) => name === change.target.value) ?? "system";
-          applyTheme(chosen);
-          setTheme(chosen);
-        }}
+        onChange={(change) =>
+          applyTheme(themes.find((name) => name === change.target.value) ?? "system")
+        }
       >
         {themes.map((name) => (
           <option key={name} value={name}>

@@ -71,13 +71,12 @@ function rest(): Promise<unknown> {
 
 // useIdle says when what can wait for the first view may be shown.
 export function useIdle(): boolean {
-  return useSyncExternalStore(
-    (tell) => {
-      waiting.add(tell);
-      return () => waiting.delete(tell);
-    },
-    () => idle,
-  );
+  return useSyncExternalStore(wait, () => idle);
+}
+
+function wait(tell: () => void): () => void {
+  waiting.add(tell);
+  return () => waiting.delete(tell);
 }
 
 interface Props {
