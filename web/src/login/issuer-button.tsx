@@ -32,7 +32,15 @@ export function IssuerButton() {
       return;
     }
     const { origin, pathname, search } = window.location;
-    window.location.assign(await begin(at, origin, pathname + search));
+    try {
+      window.location.assign(await begin(at, origin, pathname + search));
+    } catch (reason) {
+      setFault(
+        reason instanceof DOMException
+          ? "This browser keeps nothing for this page, which is needed for the way back. Allow it session storage, or sign in with a token."
+          : `The way there cannot be taken: ${String(reason)}`,
+      );
+    }
   }
 
   return (

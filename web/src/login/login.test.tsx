@@ -26,7 +26,10 @@ beforeEach(() => {
   signOut();
   sessionStorage.clear();
 });
-afterEach(cleanup);
+afterEach(() => {
+  cleanup();
+  vi.unstubAllGlobals();
+});
 
 // Answers of /auth/, by name; what was asked is noted.
 function serve(answers: Record<string, (sent: Request) => object | number>) {
@@ -171,4 +174,17 @@ test("whether there is an issuer is not known where that was not answered", asyn
   serve({ config: () => ({ open: false, oidc }) });
   fireEvent.click(screen.getByRole("button", { name: "Ask again" }));
   expect(await screen.findByRole("button", { name: /login\.example\.com/ })).toBeTruthy();
+});
+
+test("a browser that keeps nothing is told that the way to the issuer needs it", async () => {
+  serve({ config: () => ({ open: false, oidc: { ...at, authorizationEndpoint: at.endpoint } }) });
+  vi.stubGlobal("isSecureContext", true);
+  vi.stubGlobal("sessionStorage", {
+    setItem: () => {
+      throw new DOMException("denied", "SecurityError");
+    },
+  });
+  show(LoginView);
+  fireEvent.click(await screen.findByRole("button", { name: /login\.example\.com/ }));
+  expect((await screen.findByRole("alert")).textContent).toContain("Allow it session storage");
 });
