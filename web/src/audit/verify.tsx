@@ -1,11 +1,12 @@
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { useQuery } from "@connectrpc/connect-query";
 import { type AuditFinding, AuditService } from "@rightsizer/api/audit_service";
 import { explain } from "../api/failure";
 import { count, plural } from "../format/quantity";
-import { clockTime } from "../format/time";
 import { Badge } from "../ui/badge";
 import { CheckIcon, ErrorIcon } from "../ui/icons";
 import { Untrusted } from "../ui/untrusted";
+import { When } from "../ui/when";
 
 // Whether the chain of records is whole. Asked for, since it walks all of them.
 export function Verify() {
@@ -43,7 +44,7 @@ export function Verify() {
           ) : data.valid ? (
             <span className="flex flex-wrap items-center gap-2 text-good">
               <CheckIcon /> Whole: {plural(data.records, "record")} checked at{" "}
-              {clockTime(dataUpdatedAt)}
+              <When time={timestampFromMs(dataUpdatedAt)} />
             </span>
           ) : (
             <span className="flex flex-wrap items-center gap-2 font-medium text-error">

@@ -1,9 +1,10 @@
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useRef } from "react";
 import { failure } from "../api/failure";
-import { clockTime } from "../format/time";
 import { FailureNotice } from "../ui/failure-notice";
 import { ErrorIcon, WarningIcon } from "../ui/icons";
+import { When } from "../ui/when";
 import { StartingPanel } from "./starting-panel";
 import { startingPart, useHealth } from "./use-health";
 
@@ -34,8 +35,8 @@ export function HealthGate({ children }: { children: ReactNode }) {
         <p role="alert" className="flex gap-2 rounded-md bg-error-fill px-3 py-2 text-error">
           <ErrorIcon className="mt-0.5 size-4" />
           <span>
-            No answer from the operator since {clockTime(health.answeredAt)}. What you see is from
-            then; the page keeps trying.
+            No answer from the operator since <When time={timestampFromMs(health.answeredAt)} />.
+            What you see is from then; the page keeps trying.
           </span>
         </p>
       )}

@@ -1,7 +1,8 @@
-import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { clockTime } from "../format/time";
 import { visible } from "../format/visible";
 import { GapIcon } from "../ui/icons";
+import { When } from "../ui/when";
 import { lostText } from "./connection-line";
 import type { Mark } from "./feed-state";
 
@@ -16,7 +17,9 @@ export function MarkCell({ mark, at }: { mark: Mark; at: number }) {
       className="flex h-full items-center gap-2 bg-warning-fill px-3 text-warning"
     >
       <GapIcon />
-      <span className="shrink-0 tabular-nums max-sm:hidden">{clockTime(at)}</span>
+      <span className="shrink-0 tabular-nums max-sm:hidden">
+        <When time={timestampFromMs(at)} />
+      </span>
       <span className="line-clamp-3">
         <strong>{title}</strong> {visible(why)}
       </span>

@@ -1,10 +1,9 @@
-import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { Phase } from "@rightsizer/api/event";
 import type { Incident, IncidentMember } from "@rightsizer/api/incident";
 import { Severity } from "@rightsizer/api/severity";
 import { useState } from "react";
 import { count } from "../format/quantity";
-import { clockTime } from "../format/time";
 import { SeverityMark } from "../ui/severity";
 import { Untrusted } from "../ui/untrusted";
 import { When } from "../ui/when";
@@ -23,8 +22,8 @@ export function MemberList({ incident, now }: { incident: Incident; now: number 
     <div className="flex flex-col gap-2 border-b border-line p-4">
       <div className="flex items-baseline justify-between">
         <h3 className="text-xs font-medium text-soft">Problems ({count(memberCount)})</h3>
-        <p aria-hidden="true" className="hidden gap-2 text-xs text-soft tabular-nums sm:flex">
-          {clockTime(from)} to {clockTime(to)}
+        <p aria-hidden="true" className="hidden text-xs text-soft tabular-nums sm:block">
+          <When time={timestampFromMs(from)} /> to <When time={timestampFromMs(to)} />
         </p>
       </div>
       <ul className="flex flex-col gap-1.5">

@@ -1,4 +1,5 @@
-import { clockTime } from "../format/time";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { When } from "../ui/when";
 import type { Bucket } from "./tally";
 
 interface Props {
@@ -56,9 +57,9 @@ export function Histogram({ buckets, start, end, knownFrom, label }: Props) {
         ))}
       </svg>
       <p aria-hidden="true" className="flex justify-between text-xs text-soft tabular-nums">
-        <span>{clockTime(start)}</span>
+        <When time={timestampFromMs(start)} />
         <span>up to {most} a minute</span>
-        <span>{clockTime(end)}</span>
+        <When time={timestampFromMs(end)} />
       </p>
     </div>
   );
