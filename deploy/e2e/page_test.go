@@ -16,6 +16,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 )
 
 // wire is the network between a browser and the operator: it can be cut.
@@ -116,8 +118,10 @@ func TestAnOOMOnThePage(t *testing.T) {
 // failure, nothing that scrolls sideways.
 func TestEveryViewOfThePage(t *testing.T) {
 	const namespace = "views"
+	governed(t, namespace, "approve", nil) // so that there is a decision to look at
 	o := serve(t, cluster.KubeconfigPath(), "--usage-interval=5s").ready()
 	require.NoError(t, cluster.Apply(t.Context(), "oom", namespace))
+	o.waitState(namespace, "checkout", rightsizerv1.RemediationState_REMEDIATION_STATE_PENDING_APPROVAL)
 	t.Setenv("QUICK", "1")
 	p := browse(t, o.url, "views", namespace+"/Deployment/checkout")
 	p.wait(t)

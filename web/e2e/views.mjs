@@ -1,6 +1,6 @@
 // Looks at every view in both themes, wide and narrow: node e2e/views.mjs URL
-// [NAMESPACE/KIND/NAME]. axe must find nothing, and a narrow page must not scroll
-// sideways. With QUICK=1 it is light and wide, and dark and narrow, alone; with
+// [NAMESPACE/KIND/NAME]. There must be an open incident and a remediation to open. axe
+// must find nothing, and a narrow page must not scroll sideways. With QUICK=1 it is light and wide, and dark and narrow, alone; with
 // SHOTS=folder it leaves pictures there; with KEEP=1 it goes on after a fault and
 // tells all of them at the end.
 import { mkdir } from "node:fs/promises";
@@ -61,7 +61,7 @@ async function look(page, name, where) {
   if (shots) await page.screenshot({ path: `${shots}/${name}.png` });
 }
 
-// Opens what a view's rows lead to, where there are any.
+// Opens what a view's rows lead to. Without a row what it leads to would go unseen.
 const followed = {
   incident: ["/incidents", "main ul a"],
   approval: ["/approvals?show=all", "main table a"],
@@ -88,7 +88,7 @@ await onPage(url, async (page) => {
         await page.goto(url + path);
         await settled(page);
         const first = page.locator(selector).first();
-        if ((await first.count()) === 0) continue;
+        await first.waitFor();
         await first.click();
         await settled(page);
         await look(page, `${name}-${theme}-${size}`, `${name} (${theme}, ${size})`);
