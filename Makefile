@@ -208,9 +208,14 @@ image: web/dist/index.html ## The image for amd64 and arm64, built and run witho
 	$(call say,image)
 	@.ci/image $(VERSION)
 
-.PHONY: release-schema
-release-schema: .build/protovalidate.stamp .build/buf.stamp ## Keeps the schema of VERSION=v0.1.0, which is about to be released, in proto/released
+.PHONY: publish
+publish: image ## The image and the chart of a release to REGISTRY=ghcr.io/rightsizer
+	@.ci/publish "$(REGISTRY)"
+
+.PHONY: release
+release: .build/protovalidate.stamp .build/buf.stamp .build/controller-gen.stamp ## The tree of VERSION=v0.2.0, or of VERSION=v0.3.0-dev, the work on it
 	@.ci/release "$(VERSION)" $(BUF)
+	@$(MAKE) --no-print-directory generate
 
 .PHONY: clean
 clean: ## Removes what make made

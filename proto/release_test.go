@@ -1,6 +1,7 @@
 package proto_test
 
 import (
+	"bytes"
 	"compress/gzip"
 	"io"
 	"os"
@@ -12,13 +13,15 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
+	"k8s.io/apimachinery/pkg/util/version"
 	"sigs.k8s.io/yaml"
 )
 
 var released = regexp.MustCompile(`(?m)^## (\d+\.\d+\.\d+) – \d{4}-\d{2}-\d{2}$`)
 
-// The schema that nothing may break is that of the release which the changelog and the
-// chart call the last, all of it.
+// The schema that nothing may break is that of the release which the changelog calls the
+// last, all of it. The chart has its version, or that of the work on the next: what is
+// not released is never taken for what is.
 func TestTheLastReleaseIsKept(t *testing.T) {
 	changelog, err := os.ReadFile("../.github/CHANGELOG.md")
 	require.NoError(t, err)
@@ -28,8 +31,13 @@ func TestTheLastReleaseIsKept(t *testing.T) {
 	require.NoError(t, err)
 	var chart struct{ Version, AppVersion string }
 	require.NoError(t, yaml.Unmarshal(raw, &chart))
-	assert.Equal(t, string(last[1]), chart.Version)
-	assert.Equal(t, string(last[1]), chart.AppVersion)
+	assert.Equal(t, chart.Version, chart.AppVersion)
+	if bytes.Contains(changelog, []byte("\n## Unreleased\n")) {
+		assert.Regexp(t, `^\d+\.\d+\.\d+-dev$`, chart.Version, "the changelog has something unreleased: make release VERSION=v…-dev")
+		assert.True(t, version.MustParseSemantic(string(last[1])).LessThan(version.MustParseSemantic(chart.Version)), "%s is not after %s", chart.Version, last[1])
+	} else {
+		assert.Equal(t, string(last[1]), chart.Version)
+	}
 
 	kept, err := filepath.Glob("released/*")
 	require.NoError(t, err)

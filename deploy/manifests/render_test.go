@@ -190,7 +190,7 @@ func TestDeployment(t *testing.T) {
 	assert.Equal(t, true, at(d, append(slices.Clone(pod), "securityContext", "runAsNonRoot")...))
 	assert.Equal(t, true, field("securityContext", "readOnlyRootFilesystem"))
 	assert.Equal(t, []any{"ALL"}, field("securityContext", "capabilities", "drop"))
-	assert.Equal(t, "ghcr.io/rightsizer/rightsizer:0.1.0", field("image"))
+	assert.Equal(t, "ghcr.io/rightsizer/rightsizer:"+at(d, "metadata", "labels", "app.kubernetes.io/version").(string), field("image"))
 	assert.NotContains(t, field("args"), "--leader-elect=on")
 	assert.Nil(t, at(d, append(slices.Clone(pod), "topologySpreadConstraints")...))
 	assert.Equal(t, map[string]any{"path": "/readyz", "port": "metrics"}, field("readinessProbe", "httpGet"))
