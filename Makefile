@@ -84,7 +84,7 @@ lint: .build/tools.stamp .build/buf.stamp .build/protovalidate.stamp .build/web.
 	$(call say,buf lint)
 	@$(BUF) lint
 	@for m in $(MODULES); do [ -f $$m/go.mod ] || continue; echo "== golangci-lint $$m" >&2; (cd $$m && $(CURDIR)/$(BIN)/golangci-lint run --config $(CURDIR)/.golangci.yml ./...); done
-	@cd deploy/manifests && go vet -tags node ./... # what is built by a tag alone
+	@cd deploy/manifests && go vet -tags node,image ./... # what is built by a tag alone
 	@cd deploy/e2e && go vet -tags soak ./...
 	$(call say,Biome and tsc)
 	@cd web && npm run --silent lint

@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"buf.build/go/protovalidate"
+	"k8s.io/client-go/rest"
 
 	"github.com/rightsizer/rightsizer/bus"
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
-	"github.com/rightsizer/rightsizer/server/config"
 	"github.com/rightsizer/rightsizer/watcher/replay"
 )
 
@@ -105,9 +105,6 @@ func (y *yielder) take(m *rightsizerv1.StreamEventsResponse) {
 
 // RecordOptions say what to record.
 type RecordOptions struct {
-	// Kubeconfig names the cluster as for the operator, and Place says who named
-	// it; Version is this program's.
-	Kubeconfig, Place, Version string
 	// Source describes the recording for people.
 	Source string
 	// MaxBytes bounds it before compression; 0 is the default.
@@ -118,14 +115,7 @@ type RecordOptions struct {
 
 // Record writes what the operator would read of the cluster until ctx ends. It
 // returns the number of lines; full says that the bound was reached.
-func Record(ctx context.Context, o RecordOptions, out io.Writer) (lines int, full bool, err error) {
-	cluster, err := restConfig(o.Kubeconfig, o.Version)
-	if err != nil && o.Kubeconfig != "" {
-		return 0, false, config.SettingError{Key: "kubeconfig", Place: o.Place, Value: o.Kubeconfig, Want: "cannot be used: " + err.Error()}
-	}
-	if err != nil {
-		return 0, false, err
-	}
+func Record(ctx context.Context, cluster *rest.Config, o RecordOptions, out io.Writer) (lines int, full bool, err error) {
 	lines, err = replay.Record(ctx, cluster, replay.RecordOptions{
 		Source: o.Source, MaxBytes: o.MaxBytes, Gzip: o.Gzip, Logger: o.Logger,
 	}, out)

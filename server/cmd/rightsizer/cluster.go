@@ -17,10 +17,13 @@ import (
 	"github.com/rightsizer/rightsizer/server/tunnel"
 )
 
+// kubeFlags name a cluster as kubectl's do.
+type kubeFlags struct{ kubeconfig, context string }
+
 // clusterFlags reach the operator through its cluster, as kubectl reaches pods.
 type clusterFlags struct {
-	kubeconfig        string
-	context           string
+	kubeFlags
+
 	operatorNamespace string
 	serviceAccount    string
 	audience          string
@@ -34,17 +37,22 @@ const (
 	serviceAccountFlag    = "service-account"
 )
 
-func (o *clusterFlags) add(cmd *cobra.Command) {
+func (o *kubeFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&o.kubeconfig, kubeconfigFlag, "", "kubeconfig of the operator's cluster; default: KUBECONFIG, then the home folder's, as kubectl's")
+	f.StringVar(&o.kubeconfig, kubeconfigFlag, "", "kubeconfig of the cluster; default: KUBECONFIG, then the home folder's, as kubectl's")
 	f.StringVar(&o.context, contextFlag, "", "context of the kubeconfig")
-	f.StringVar(&o.operatorNamespace, operatorNamespaceFlag, "rightsizer", "namespace of the operator's pods, which have the label "+tunnel.Selector)
-	f.StringVar(&o.serviceAccount, serviceAccountFlag, "", "NAMESPACE/NAME for whom the cluster makes a token for the operator; default: the kubeconfig's user, where it is one")
-	f.StringVar(&o.audience, "token-audience", "rightsizer.dev", "audience of that token, as the operator's setting of this name says")
 	// It fails only for a flag that does not exist.
 	_ = cmd.RegisterFlagCompletionFunc(contextFlag, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return o.contexts(), cobra.ShellCompDirectiveNoFileComp
 	})
+}
+
+func (o *clusterFlags) add(cmd *cobra.Command) {
+	o.kubeFlags.add(cmd)
+	f := cmd.Flags()
+	f.StringVar(&o.operatorNamespace, operatorNamespaceFlag, "rightsizer", "namespace of the operator's pods, which have the label "+tunnel.Selector)
+	f.StringVar(&o.serviceAccount, serviceAccountFlag, "", "NAMESPACE/NAME for whom the cluster makes a token for the operator; default: the kubeconfig's user, where it is one")
+	f.StringVar(&o.audience, "token-audience", "rightsizer.dev", "audience of that token, as the operator's setting of this name says")
 }
 
 // wanted tells whether to go through the cluster: the plugin of kubectl does unless
@@ -66,14 +74,24 @@ func (o *clusterFlags) wanted(cmd *cobra.Command) (bool, error) {
 	return spoken != "" || isPlugin(cmd), nil
 }
 
-func (o *clusterFlags) kube() clientcmd.ClientConfig {
+func (o *kubeFlags) loader() clientcmd.ClientConfig {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = o.kubeconfig
 	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: o.context})
 }
 
-func (o *clusterFlags) contexts() []string {
-	raw, err := o.kube().RawConfig()
+// rest is how to reach the cluster; in a pod without any kubeconfig it is the pod's.
+func (o *kubeFlags) rest() (*rest.Config, error) {
+	kube, err := o.loader().ClientConfig()
+	if err != nil {
+		return nil, usageError{fmt.Errorf("kubeconfig: %w", err)}
+	}
+	kube.UserAgent = "rightsizer/" + version
+	return kube, nil
+}
+
+func (o *kubeFlags) contexts() []string {
+	raw, err := o.loader().RawConfig()
 	if err != nil {
 		return nil
 	}
@@ -82,13 +100,11 @@ func (o *clusterFlags) contexts() []string {
 
 // throughCluster makes a tunnel to the operator's pod and a client through it.
 func (o *connectFlags) throughCluster(ctx context.Context) (*connection, error) {
-	loader := o.cluster.kube()
-	kube, err := loader.ClientConfig()
+	kube, err := o.cluster.rest()
 	if err != nil {
-		return nil, usageError{fmt.Errorf("kubeconfig: %w", err)}
+		return nil, err
 	}
-	kube.UserAgent = "rightsizer/" + version
-	namespace, _, err := loader.Namespace()
+	namespace, _, err := o.cluster.loader().Namespace()
 	if err != nil {
 		return nil, usageError{fmt.Errorf("kubeconfig: %w", err)}
 	}

@@ -54,8 +54,12 @@ func main() {
 
 // run is the program; it returns its exit code.
 func run(ctx context.Context, args []string, out, errOut io.Writer) int {
-	root := newRoot(filepath.Base(args[0]))
-	root.SetArgs(args[1:])
+	name, words := filepath.Base(args[0]), args[1:]
+	if name == completerName {
+		words = append([]string{cobra.ShellCompRequestCmd}, words...)
+	}
+	root := newRoot(name)
+	root.SetArgs(words)
 	root.SetOut(out)
 	root.SetErr(errOut)
 	err := root.ExecuteContext(ctx)
@@ -93,15 +97,19 @@ func newRoot(name string) *cobra.Command {
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	if strings.HasPrefix(name, "kubectl-") { // installed as a plugin of kubectl
+	if strings.HasPrefix(name, "kubectl-") || name == completerName { // installed as a plugin of kubectl
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: pluginName}
 	}
 	root.AddCommand(newServe(), newEvents(), newRecommendations(), newRemediations(), newAudit(), newReplay(), newRecord(), newBacktest(), newConfig(), newVersion())
 	return root
 }
 
-// pluginName is how the program is called as a plugin of kubectl.
-const pluginName = "kubectl rightsizer"
+const (
+	// pluginName is how the program is called as a plugin of kubectl.
+	pluginName = "kubectl rightsizer"
+	// completerName is the program that kubectl asks how the plugin's words go on.
+	completerName = "kubectl_complete-rightsizer"
+)
 
 func isPlugin(cmd *cobra.Command) bool {
 	return cmd.Root().Annotations[cobra.CommandDisplayNameAnnotation] == pluginName

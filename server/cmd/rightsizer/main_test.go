@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -63,7 +64,7 @@ func TestExitCodes(t *testing.T) {
 		"--no-such-flag":                     {2, "", "unknown flag"},
 		"serve":                              {1, "", "no cluster to watch"},
 		"serve --kubeconfig=/nope":           {2, "", "kubeconfig (flag --kubeconfig) is \"/nope\"; cannot be used: "},
-		"record - --kubeconfig=/nope":        {2, "", "kubeconfig (flag --kubeconfig) is \"/nope\"; cannot be used: "},
+		"record - --kubeconfig=/nope":        {2, "", "kubeconfig: stat /nope: no such file"},
 		"serve --ring-entries=1000":          {2, "", "ring-entries (flag --ring-entries) is \"1000\"; wants a power of two"},
 		"--enable-grpc=true":                 {1, "", "no cluster to watch"},
 		"events --output=xml":                {2, "", "wants table, json or yaml"},
@@ -171,6 +172,11 @@ func TestKubectlPluginName(t *testing.T) {
 	var out bytes.Buffer
 	require.Zero(t, run(t.Context(), []string{"/bin/kubectl-rightsizer", "events", "--help"}, &out, &out))
 	assert.Contains(t, out.String(), "kubectl rightsizer events")
+
+	// kubectl asks another program how the plugin's words go on.
+	out.Reset()
+	require.Zero(t, run(t.Context(), []string{"/bin/kubectl_complete-rightsizer", "remediations", "app"}, &out, io.Discard))
+	assert.Regexp(t, `(?m)^approve\t.*\n:\d+$`, out.String())
 }
 
 // server plays an operator: each call of StreamEvents gets the next script.

@@ -16,11 +16,11 @@ import (
 )
 
 type recordOptions struct {
-	kubeconfig string
-	source     string
-	duration   time.Duration
-	maxMi      int
-	force      bool
+	cluster  kubeFlags
+	source   string
+	duration time.Duration
+	maxMi    int
+	force    bool
 }
 
 func newRecord() *cobra.Command {
@@ -31,10 +31,10 @@ func newRecord() *cobra.Command {
 			"It reads only, with the operator's rights. A name that ends in .gz is compressed; - writes standard output.\n\n" +
 			"Values of environment variables, commands, arguments, most annotations and all that Secrets and ConfigMaps\n" +
 			"hold are left out. Names, labels, images and messages are not: read a recording before you pass it on.",
-		Example: "  rightsizer record incident.jsonl.gz --duration=10m\n  rightsizer replay incident.jsonl.gz",
+		Example: "  rightsizer record incident.jsonl.gz --duration=10m --context=production\n  rightsizer replay incident.jsonl.gz",
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; default: KUBECONFIG, then the pod's own account")
+	o.cluster.add(cmd)
 	f.DurationVar(&o.duration, "duration", 0, "how long to record; 0 is until Ctrl-C")
 	f.StringVar(&o.source, "source", "", "what is recorded, in words")
 	f.IntVar(&o.maxMi, "max-mi", 256, "most that is recorded, in MiB before compression")
@@ -50,11 +50,11 @@ func (o *recordOptions) run(cmd *cobra.Command, name string) (err error) {
 	case o.maxMi < 1:
 		return usageError{fmt.Errorf("--max-mi is %d, wants 1 or more", o.maxMi)}
 	}
-	place := "flag --kubeconfig"
-	if o.kubeconfig == "" {
-		o.kubeconfig, place = os.Getenv("KUBECONFIG"), "environment KUBECONFIG"
-	}
 	out, err := o.create(cmd, name)
+	if err != nil {
+		return err
+	}
+	kube, err := o.cluster.rest()
 	if err != nil {
 		return err
 	}
@@ -66,8 +66,8 @@ func (o *recordOptions) run(cmd *cobra.Command, name string) (err error) {
 		defer cancel()
 	}
 	notes := &notes{out: cmd.ErrOrStderr()}
-	lines, full, err := app.Record(ctx, app.RecordOptions{
-		Kubeconfig: o.kubeconfig, Place: place, Version: version, Source: o.source,
+	lines, full, err := app.Record(ctx, kube, app.RecordOptions{
+		Source:   o.source,
 		MaxBytes: int64(o.maxMi) << 20, Gzip: strings.HasSuffix(name, ".gz"),
 		Logger: slog.New(slog.NewTextHandler(notes.out, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}, out)

@@ -67,7 +67,7 @@ func TestReplayOfAFileWithFaults(t *testing.T) {
 }
 
 func TestReplayAndRecordAreToldWhatIsWrong(t *testing.T) {
-	t.Setenv("KUBECONFIG", "")
+	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
 	there := filepath.Join(t.TempDir(), "there")
 	require.NoError(t, os.WriteFile(there, []byte("no recording"), 0o600))
@@ -85,8 +85,9 @@ func TestReplayAndRecordAreToldWhatIsWrong(t *testing.T) {
 		"record " + there:                         {2, "is there already; --force replaces it"},
 		"record --duration=-1s " + there:          {2, "--duration is -1s, wants 0 or more"},
 		"record --max-mi=0 " + there:              {2, "--max-mi is 0, wants 1 or more"},
-		"record --force " + there:                 {1, "no cluster to watch"},
+		"record --force " + there:                 {2, "kubeconfig: invalid configuration: no configuration has been provided"},
 		"record " + there + "2 --kubeconfig=none": {2, "none"},
+		"record " + there + "2 --context=nowhere": {2, `context "nowhere" does not exist`},
 	} {
 		code, _, errOut := call(t, strings.Fields(line)...)
 		assert.Equal(t, want.code, code, "%s: %s", line, errOut)
