@@ -4,6 +4,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -360,6 +361,9 @@ func TestSchemaRefuses(t *testing.T) {
 		"resources: {limits: {memory: 128MB}}":       "memory",
 		"config: {grpc-bind-address: \":1\"}":        "grpc-bind-address",
 		"config: {logLevel: debug}":                  "logLevel",
+		"config: {log-level: loud}":                  "log-level",
+		"config: {ring-bytes: 8MB}":                  "ring-bytes",
+		"config: {leader-elect: on}":                 "leader-elect", // which YAML reads as true
 		"extraArgs: [debug]":                         "extraArgs",
 		"terminationGracePeriodSeconds: 5":           "terminationGracePeriodSeconds",
 		"podDisruptionBudget: {maxUnavailable: 0}":   "maxUnavailable",
@@ -389,12 +393,28 @@ func TestSchemaKnowsEveryValue(t *testing.T) {
 		for key, value := range have {
 			inner, _ := value.(map[string]any)
 			described, _ := properties[key].(map[string]any)
-			if described["additionalProperties"] == false && key != "resources" {
+			if described["additionalProperties"] == false && key != "resources" && key != "config" { // whose settings the operator knows
 				compare(path+"."+key, described, inner)
 			}
 		}
 	}
 	compare("", schema, have)
+}
+
+// What the operator's reference calls the default is what the schema takes.
+func TestSchemaTakesTheDefaults(t *testing.T) {
+	reference, err := os.ReadFile(root + "/server/config/README.md")
+	require.NoError(t, err)
+	taken := 0
+	for _, row := range regexp.MustCompile("(?m)^\\| `--([a-z-]+)` \\| [^|]+ \\| `([^`]+)` ").FindAllStringSubmatch(string(reference), -1) {
+		if slices.Contains([]string{"grpc-bind-address", "events-bind-address", "metrics-bind-address"}, row[1]) {
+			continue // the chart's
+		}
+		_, err := manifests.Render(chart, manifests.Release{Name: "r", Namespace: "n", Values: map[string]any{"config": map[string]any{row[1]: row[2]}}})
+		assert.NoError(t, err, row[0])
+		taken++
+	}
+	assert.Greater(t, taken, 30)
 }
 
 func TestGeneratedFilesAreCurrent(t *testing.T) {

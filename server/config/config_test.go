@@ -2,9 +2,11 @@ package config_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -319,6 +321,32 @@ func TestReferenceIsUpToDate(t *testing.T) {
 	}
 	assert.Equal(t, config.Reference(), table, "run: go test ./server/config -update")
 	assert.Equal(t, config.SinkReference(), sinks, "run: go test ./server/config -update")
+}
+
+// The chart refuses a setting that does not exist before a pod does.
+func TestTheChartKnowsTheSettings(t *testing.T) {
+	const name = "../../deploy/helm/values.schema.json"
+	raw, err := os.ReadFile(name)
+	require.NoError(t, err)
+	head, rest, ok := strings.Cut(string(raw), "    \"config\": {\n")
+	require.True(t, ok)
+	before, tail, ok := strings.Cut(rest, "\n    },\n")
+	require.True(t, ok)
+	var own, lines []string // own are what the chart sets itself
+	for _, found := range regexp.MustCompile(`"([a-z-]+)": false`).FindAllStringSubmatch(before, -1) {
+		if found[1] != "additionalProperties" {
+			own, lines = append(own, found[1]), append(lines, found[0])
+		}
+	}
+	require.Len(t, own, 5)
+	want := "      \"type\": \"object\",\n      \"additionalProperties\": false,\n      \"properties\": {\n        " +
+		strings.Join(append(lines, config.Schema(own...)...), ",\n        ") + "\n      }"
+	if *update {
+		require.NoError(t, os.WriteFile(name, []byte(head+"    \"config\": {\n"+want+"\n    },\n"+tail), 0o644))
+		return
+	}
+	assert.Equal(t, want, before, "run: go test ./server/config -update")
+	assert.True(t, json.Valid(raw))
 }
 
 func FuzzLoadFile(f *testing.F) {

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -86,6 +88,22 @@ func Reference() string {
 		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s | %s |\n", flag, env, value, s.Bounds, changes, s.Help)
 	}
 	return out.String()
+}
+
+// Schema is what a file may have, as the properties of a JSON Schema, a line for each
+// setting but those that somebody else sets. It finds typos early; what fits it is not
+// therefore good, which Load says.
+func Schema(without ...string) []string {
+	var lines []string
+	settings := Settings()
+	for i := range settings {
+		s := &settings[i]
+		if slices.Contains(without, s.Key) {
+			continue
+		}
+		lines = append(lines, strconv.Quote(s.Key)+": "+cmp.Or(s.schema, `{"type": ["string", "number", "boolean"]}`))
+	}
+	return lines
 }
 
 // quote repeats a value within a message, with nothing in it that could play

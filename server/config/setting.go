@@ -30,6 +30,8 @@ type Setting struct {
 	// Live says that a change of it in the file holds without a restart.
 	Live bool
 
+	// schema is what a file may have, as JSON Schema; any scalar where it is empty.
+	schema string
 	// set parses text into the configuration; nil for the path of the file
 	// itself, which is not in the file.
 	set func(*Config, string) error
@@ -69,6 +71,7 @@ func text(key, kind string, most int, field func(*Config) *string, help string) 
 func toggle(key string, value bool, field func(*Config) *bool, help string) Setting {
 	return Setting{
 		Key: key, Kind: "bool", Default: strconv.FormatBool(value), Bounds: "true or false", Help: help,
+		schema: `{"enum": [true, false, "true", "false"]}`,
 		set: func(c *Config, v string) error {
 			parsed, err := strconv.ParseBool(v)
 			if err != nil {
@@ -85,6 +88,7 @@ func number[T int | int32 | int64](key string, value, low, high T, field func(*C
 	bounds := fmt.Sprintf("%d to %d", low, high)
 	return Setting{
 		Key: key, Kind: "number", Default: strconv.FormatInt(int64(value), 10), Bounds: bounds, Help: help,
+		schema: fmt.Sprintf(`{"type": ["integer", "string"], "minimum": %d, "maximum": %d}`, low, high),
 		set: func(c *Config, v string) error {
 			parsed, err := strconv.ParseInt(v, 10, 64)
 			if err != nil || parsed < int64(low) || parsed > int64(high) {
@@ -101,6 +105,7 @@ func span(key string, value, low, high time.Duration, field func(*Config) *time.
 	bounds := fmt.Sprintf("%s to %s", short(low), short(high))
 	return Setting{
 		Key: key, Kind: "duration", Default: short(value), Bounds: bounds, Help: help,
+		schema: `{"type": ["string", "integer"], "pattern": "^(0|([0-9.]+(ns|us|µs|ms|s|m|h))+)$", "maximum": 0}`,
 		set: func(c *Config, v string) error {
 			parsed, err := time.ParseDuration(v)
 			if err != nil || parsed < low || parsed > high {
@@ -135,6 +140,7 @@ func size(key string, value, low, high int64, field func(*Config) *int64, help s
 	bounds := fmt.Sprintf("%s to %s", formatSize(low), formatSize(high))
 	return Setting{
 		Key: key, Kind: "size", Default: formatSize(value), Bounds: bounds, Help: help,
+		schema: fmt.Sprintf(`{"type": ["integer", "string"], "pattern": "^[0-9]+(Ki|Mi|Gi)?$", "minimum": %d, "maximum": %d}`, low, high),
 		set: func(c *Config, v string) error {
 			parsed, ok := parseSize(v)
 			if !ok || parsed < low || parsed > high {
@@ -175,6 +181,7 @@ func choice(key string, value string, options []string, field func(*Config) *str
 	bounds := strings.Join(options, ", ")
 	return Setting{
 		Key: key, Kind: "name", Default: value, Bounds: bounds, Help: help,
+		schema: `{"enum": ["` + strings.Join(options, `", "`) + `"]}`,
 		set: func(c *Config, v string) error {
 			if !slices.Contains(options, v) {
 				return errors.New("wants one of " + bounds)

@@ -140,8 +140,9 @@ func within(field *time.Duration, v string, low, high time.Duration) bool {
 func sinksSetting() Setting {
 	return Setting{
 		Key: SinksKey, Kind: "list", Bounds: fmt.Sprintf("in the file alone, at most %d", MaxSinks),
-		Help: "Addresses that events are sent to as CloudEvents: see Sinks below.",
-		list: readSinks,
+		Help:   "Addresses that events are sent to as CloudEvents: see Sinks below.",
+		schema: `{"type": "array"}`,
+		list:   readSinks,
 		get: func(c *Config) string {
 			if len(c.Sinks) == 0 {
 				return "[]"
