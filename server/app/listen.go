@@ -11,6 +11,7 @@ import (
 
 	"github.com/rightsizer/rightsizer/server/auth"
 	"github.com/rightsizer/rightsizer/server/config"
+	"github.com/rightsizer/rightsizer/server/stream/envelope"
 	"github.com/rightsizer/rightsizer/server/tlsconf"
 )
 
@@ -141,10 +142,12 @@ func (a *App) listenEvents(out *servers, files *tls.Config) error {
 // newAPIServer makes the server of a listener that has streams.
 func (a *App) newAPIServer(handler http.Handler) *http.Server {
 	server := newServer(handler, a.logger)
-	// A stream's own deadline comes first and says why; this ends the connection of
-	// a client whose socket takes nothing at all.
+	// A stream's own deadline comes first, says why, and closes the connection where its
+	// socket takes nothing at all; this is for what is no stream.
 	server.HTTP2.WriteByteTimeout = 2 * a.cfg.StreamWriteTimeout
-	server.ConnContext = withOwnership
+	server.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
+		return withOwnership(envelope.WithConnection(ctx, conn), conn)
+	}
 	return server
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/rightsizer/rightsizer/server/codec"
 	"github.com/rightsizer/rightsizer/server/presence"
 	"github.com/rightsizer/rightsizer/server/stream"
+	"github.com/rightsizer/rightsizer/server/stream/envelope"
 	"github.com/rightsizer/rightsizer/server/streamtest"
 	"github.com/rightsizer/rightsizer/server/ws"
 
@@ -127,9 +128,7 @@ func (s *server) serve(t *testing.T, h http.Handler) {
 	protocols.SetUnencryptedHTTP2(true)
 	srv := &http.Server{
 		Handler: h, Protocols: protocols, ReadHeaderTimeout: patience,
-		// A deadline ends a stream; only this ends a connection that takes nothing. It
-		// must be longer than the deadline, or that could not say why.
-		HTTP2: &http.HTTP2Config{WriteByteTimeout: 8 * time.Second},
+		ConnContext: envelope.WithConnection,
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

@@ -62,6 +62,13 @@ func (w *watch) by(timeout time.Duration) time.Time {
 	return w.bounded(time.Now().Add(timeout))
 }
 
+// goesOn says that something began and has not ended.
+func (w *watch) goesOn() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.closed && !w.due.IsZero()
+}
+
 // end says whether the time was over; from then on it always is.
 func (w *watch) end() bool {
 	w.mu.Lock()

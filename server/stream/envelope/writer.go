@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"os"
 	"time"
@@ -12,7 +13,22 @@ import (
 // ErrNotExposed is returned where the handler was not wrapped by Expose.
 var ErrNotExposed = errors.New("envelope: the handler is not exposed")
 
-type responseKey struct{}
+type (
+	responseKey   struct{}
+	connectionKey struct{}
+)
+
+// severAfter is how long after its deadline a write over HTTP/2 may go on. Its stream is
+// reset at the deadline, which ends it at once where the client's window is what it
+// waits for; where the socket takes nothing, the reset waits behind the frame that is
+// being written.
+const severAfter = 500 * time.Millisecond
+
+// WithConnection is a server's ConnContext: it lets a Writer close the connection of a
+// client whose socket takes nothing at all.
+func WithConnection(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connectionKey{}, conn)
+}
 
 // response is what Expose lends to the handler.
 type response struct {
@@ -53,7 +69,13 @@ func NewWriter(ctx context.Context, contentType string) (*Writer, error) {
 	// connect has negotiated when the handler runs, and announced the result.
 	compression := cmp.Or(lent.w.Header().Get("Grpc-Encoding"), lent.w.Header().Get("Connect-Content-Encoding"))
 	w := &Writer{Encoder: NewEncoder(contentType, compression), w: lent.w, control: http.NewResponseController(lent.w)}
-	w.watch.expire = func() { _ = w.control.SetWriteDeadline(time.Unix(1, 0)) }
+	conn, _ := ctx.Value(connectionKey{}).(net.Conn)
+	w.watch.expire = func() {
+		_ = w.control.SetWriteDeadline(time.Unix(1, 0))
+		if conn != nil {
+			time.AfterFunc(severAfter, func() { w.sever(conn) })
+		}
+	}
 	lent.writer = w
 	return w, nil
 }
@@ -67,6 +89,13 @@ func (w *Writer) Write(frames []byte, timeout time.Duration) error {
 		}
 		return w.control.Flush()
 	})
+}
+
+// sever closes a connection while what was to end on it goes on.
+func (w *Writer) sever(conn net.Conn) {
+	if w.watch.goesOn() {
+		_ = conn.Close() // the client may be gone
+	}
 }
 
 // Within runs something that writes to the response, under the same bound as Write.
