@@ -22,6 +22,9 @@ const (
 	denialBurst = 30          // records at once …
 	denialRate  = time.Minute // … and one more after each of these
 	denialTick  = time.Second
+	// overflowEvery is how often those are told of whom there was no room for, whoever
+	// waits.
+	overflowEvery = 10 * time.Minute
 )
 
 // actionDenied is the action of a record of a refusal.
@@ -65,6 +68,7 @@ type Denials struct {
 	logger   *slog.Logger
 	tokens   int
 	refilled time.Time
+	told     time.Time // of the overflow
 }
 
 // Appender keeps records; a Log is one.
@@ -86,12 +90,12 @@ func (d *Denials) Note(n Denial) {
 	if d.open[key] == nil && caller != nil && caller.keys >= maxOfCaller {
 		key = denialKey{user: key.user, what: others}
 	}
-	at := d.open[key]
+	if d.open[key] == nil && len(d.open) >= maxDenied && !d.makeRoom() {
+		d.overflow++
+		return
+	}
+	at := d.open[key] // which room may have been made for
 	if at == nil {
-		if len(d.open) >= maxDenied {
-			d.overflow++
-			return
-		}
 		if caller == nil {
 			caller = &refused{}
 			d.callers[key.user] = caller
@@ -147,6 +151,15 @@ func (d *Denials) due(now time.Time) []*rightsizerv1.AuditRecord {
 	}
 	var records []*rightsizerv1.AuditRecord
 	waiting := d.waiting(now)
+	if d.overflow > 0 && d.tokens > 0 && now.Sub(d.told) >= overflowEvery {
+		d.tokens--
+		d.told = now
+		records = append(records, &rightsizerv1.AuditRecord{
+			Actor: "rightsizer", Action: actionDenied, Reason: fmt.Sprintf("%d more calls of other callers were refused, too many to be told apart", d.overflow),
+			Evidence: map[string]string{"calls": strconv.FormatInt(d.overflow, 10)},
+		})
+		d.overflow = 0
+	}
 	for ; d.tokens > 0 && len(waiting) > 0; d.tokens-- {
 		next := 0
 		for i, key := range waiting {
@@ -161,15 +174,30 @@ func (d *Denials) due(now time.Time) []*rightsizerv1.AuditRecord {
 		d.callers[key.user].records++
 		at.count, at.recorded = 0, now
 	}
-	if d.overflow > 0 && d.tokens > 0 {
-		d.tokens--
-		records = append(records, &rightsizerv1.AuditRecord{
-			Actor: "rightsizer", Action: actionDenied, Reason: fmt.Sprintf("%d more calls of other callers were refused, too many to be told apart", d.overflow),
-			Evidence: map[string]string{"calls": strconv.FormatInt(d.overflow, 10)},
-		})
-		d.overflow = 0
-	}
 	return records
+}
+
+// makeRoom folds a thing that is told apart into the rest of its caller, of him who has
+// the most: a caller more is worth more than what one did besides.
+func (d *Denials) makeRoom() bool {
+	var from denialKey
+	for key := range d.open {
+		if key.what != others && (from.what == others || d.callers[key.user].keys > d.callers[from.user].keys) {
+			from = key
+		}
+	}
+	if from.what == others || d.callers[from.user].keys < 2 {
+		return false
+	}
+	folded, rest := d.open[from], denialKey{user: from.user, what: others}
+	delete(d.open, from)
+	if at := d.open[rest]; at != nil {
+		at.count += folded.count
+		d.callers[from.user].keys--
+		return true
+	}
+	d.open[rest] = folded // in its place: the next one makes room
+	return d.makeRoom()
 }
 
 // waiting are those whose record is due, and forgets who was quiet for long enough.

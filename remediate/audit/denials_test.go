@@ -159,3 +159,27 @@ func TestOneCallerHidesNoOther(t *testing.T) {
 		assert.EqualValues(t, noted+1, calls, "none goes unsaid")
 	})
 }
+
+// As many callers as there is room for are told apart, whatever else they try.
+func TestManyCallersHideNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &kept{}
+		d, stop := denials(t, k)
+		defer stop()
+		const callers, each = 60, 20
+		for i := range callers {
+			for n := range each {
+				d.Note(audit.Denial{User: fmt.Sprintf("mallory-%d", i), What: "create remediations", Namespace: fmt.Sprintf("ns-%d", n)})
+			}
+		}
+		d.Note(audit.Denial{User: "trent", What: "create remediations/approve", Namespace: "shop"})
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		require.Len(t, k.of("trent"), 1)
+		assert.Equal(t, "may not create remediations/approve", k.of("trent")[0].GetReason())
+		time.Sleep(24 * time.Hour)
+		synctest.Wait()
+		_, calls := k.calls(t)
+		assert.EqualValues(t, callers*each+1, calls, "none goes unsaid")
+	})
+}

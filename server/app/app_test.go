@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -234,6 +235,32 @@ func TestBrowsersFromElsewhereAreRefused(t *testing.T) {
 		status, text := do(t, req)
 		assert.Equal(t, c.status, status, "%s: %s", name, text)
 	}
+}
+
+// Whose connections do nothing, or whose requests come one after the other, leaves places
+// for the kubelet's probe.
+func TestIdleConnectionsTakeNoProbesPlace(t *testing.T) {
+	o := start(t, loopback())
+	address := o.Addr(KeyOps).String()
+	for _, from := range []string{"127.0.2.1", "127.0.2.2"} {
+		for range 64 {
+			dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+			c, err := dialer.DialContext(t.Context(), "tcp", address)
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = c.Close() })
+		}
+	}
+	status, _ := get(t, "http://"+address+"/healthz")
+	assert.Equal(t, http.StatusOK, status)
+	one, err := net.Dial("tcp", address)
+	require.NoError(t, err)
+	defer func() { _ = one.Close() }()
+	_, err = io.WriteString(one, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	require.NoError(t, err)
+	require.NoError(t, one.SetReadDeadline(time.Now().Add(10*time.Second)))
+	answer, err := io.ReadAll(one)
+	require.NoError(t, err, "it ends with its request")
+	assert.Contains(t, string(answer), "200 OK")
 }
 
 func TestBadInputIsAnswered(t *testing.T) {

@@ -91,6 +91,7 @@ func newOpsServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	server.Protocols = new(http.Protocols)
 	server.Protocols.SetHTTP1(true)
 	server.ReadTimeout, server.WriteTimeout = opsTimeout, opsTimeout
+	server.SetKeepAlivesEnabled(false)
 	return server
 }
 

@@ -23,8 +23,12 @@ const (
 )
 
 // opsConnections bounds probes and scrapers, apart from the API's bound, so that
-// health answers while the API is full.
-const opsConnections = 128
+// health answers while the API is full. An address has few of them, and each ends with
+// its request: whose probe finds no place has the kubelet restart the operator.
+const (
+	opsConnections      = 256
+	opsConnectionsOfOne = 16
+)
 
 // Graces of the listeners; with the streams' 4 s and the other steps' they stay
 // under 20 s.
@@ -52,7 +56,7 @@ func (a *App) listen() (_ *servers, err error) {
 	}()
 	out := &servers{ops: idle("ops listener")}
 	if a.cfg.MetricsAddress != config.Off {
-		l, err := a.listenOn(KeyOps, a.cfg.MetricsAddress, auth.NewSlots(opsConnections))
+		l, err := a.listenOn(KeyOps, a.cfg.MetricsAddress, auth.NewSlotsEach(opsConnections, opsConnectionsOfOne))
 		if err != nil {
 			return nil, err
 		}

@@ -18,8 +18,8 @@ const profileConnections = 8
 
 // listenPprof serves Go's profiler where it was asked for; the configuration
 // has refused any address but loopback ones, since a profile shows what is in
-// memory. Nor may a page in somebody's browser that has a name for the loopback
-// address.
+// memory. Nor may a page in somebody's browser, be it one that has a name for the
+// loopback address.
 func (a *App) listenPprof(out *servers) error {
 	if a.cfg.PprofAddress == config.Off {
 		return nil
@@ -33,7 +33,7 @@ func (a *App) listenPprof(out *servers) error {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	out.rest = append(out.rest, step{name: "pprof listener", run: serve(newServer(sameMachine(mux), a.logger), l, time.Second), grace: time.Second})
+	out.rest = append(out.rest, step{name: "pprof listener", run: serve(newServer(sameMachine(sameOrigin(mux, nil)), a.logger), l, time.Second), grace: time.Second})
 	a.logger.Info("listening", slog.String("flag", "--"+KeyPprof), slog.String("address", l.Addr().String()))
 	return nil
 }

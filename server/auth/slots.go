@@ -26,21 +26,26 @@ func PeerKey(address string) string {
 	return prefix.String()
 }
 
-// Slots are places of which each address may have half, so that none takes those
+// Slots are places of which each address may have a part, so that none takes those
 // of all. Safe for concurrent use.
 type Slots struct {
-	most int
+	most, perPeer int
 
 	mu    sync.Mutex
 	taken int
 	peers map[string]int // by PeerKey; at most as many as are taken
 }
 
-// NewSlots makes so many.
-func NewSlots(most int) *Slots { return &Slots{most: most, peers: make(map[string]int)} }
+// NewSlots makes so many, of which an address may have half.
+func NewSlots(most int) *Slots { return NewSlotsEach(most, max(1, most/2)) }
+
+// NewSlotsEach makes so many, of which an address may have perPeer.
+func NewSlotsEach(most, perPeer int) *Slots {
+	return &Slots{most: most, perPeer: perPeer, peers: make(map[string]int)}
+}
 
 // PerPeer is how many an address may have.
-func (s *Slots) PerPeer() int { return max(1, s.most/2) }
+func (s *Slots) PerPeer() int { return s.perPeer }
 
 // Take takes a place for an address; leave, which is called once, gives it back.
 // It is nil where there is none.
@@ -48,7 +53,7 @@ func (s *Slots) Take(address string) (leave func()) {
 	peer := PeerKey(address)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.taken >= s.most || s.peers[peer] >= s.PerPeer() {
+	if s.taken >= s.most || s.peers[peer] >= s.perPeer {
 		return nil
 	}
 	s.taken++

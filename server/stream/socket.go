@@ -16,6 +16,10 @@ const (
 	// for: what a client holds here that stops reading. Hundreds of them would fill the
 	// container with what one may hold who reads.
 	unsent = 16 << 10
+	// receiveBuffer is in bytes, of which Linux makes the double; left to itself it goes
+	// up to 6 MiB and more for a client that sends while nobody reads, as while an answer
+	// is not taken. Requests are small.
+	receiveBuffer = 32 << 10
 	// unacknowledged is how long data may wait for a peer's TCP to answer; with
 	// heartbeats that finds peers that vanished, which otherwise takes Linux a
 	// quarter of an hour.
@@ -29,7 +33,7 @@ func Bound(c net.Conn) {
 	for {
 		switch conn := c.(type) {
 		case *net.TCPConn:
-			_ = conn.SetWriteBuffer(sendBuffer) // a connection that is gone tells its reader
+			_, _ = conn.SetWriteBuffer(sendBuffer), conn.SetReadBuffer(receiveBuffer) // a connection that is gone tells its reader
 			setTCP(conn, unacknowledged, unsent)
 			return
 		case interface{ NetConn() net.Conn }: // TLS

@@ -14,9 +14,9 @@ import (
 	"github.com/rightsizer/rightsizer/server/stream"
 )
 
-// What a client has in the kernel that stops reading counts against the container's
-// memory, and there may be hundreds of them.
-func TestTheKernelHoldsLittleOfWhoStopsReading(t *testing.T) {
+// What a client has in the kernel that stops reading, or sends what nobody reads, counts
+// against the container's memory, and there may be hundreds of them.
+func TestTheKernelHoldsLittleOfOneClient(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -47,4 +47,18 @@ func TestTheKernelHoldsLittleOfWhoStopsReading(t *testing.T) {
 	t.Logf("%d KiB taken, %d KiB of them queued", written>>10, queued>>10)
 	assert.Less(t, queued, int32(64<<10))
 	assert.Positive(t, queued)
+
+	require.NoError(t, client.SetWriteDeadline(time.Now().Add(300*time.Millisecond)))
+	for err = nil; err == nil; {
+		_, err = client.Write(batch)
+	}
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	var unread int32 // SIOCINQ
+	require.NoError(t, raw.Control(func(fd uintptr) {
+		_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, fd, syscall.TIOCINQ, uintptr(unsafe.Pointer(&unread)))
+		require.Zero(t, errno)
+	}))
+	t.Logf("%d KiB of what it sends unread", unread>>10)
+	assert.LessOrEqual(t, unread, int32(2*32<<10), "as set, doubled")
+	assert.Positive(t, unread)
 }

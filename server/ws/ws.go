@@ -209,9 +209,24 @@ func (b *bridge) contain() {
 	}
 }
 
+// messageWithin bounds a message from its first byte to its last.
+const messageWithin = 10 * time.Second
+
+// read waits for a message as long as it takes, but not for the rest of one.
+func (b *bridge) read() (websocket.MessageType, []byte, error) {
+	kind, r, err := b.conn.Reader(b.ctx)
+	if err != nil {
+		return 0, nil, err //nolint:wrapcheck // the caller tells them apart
+	}
+	late := time.AfterFunc(messageWithin, func() { _ = b.conn.CloseNow() })
+	defer late.Stop()
+	data, err := io.ReadAll(r)
+	return kind, data, err //nolint:wrapcheck // the caller tells them apart
+}
+
 // readFilter takes the next filter and says whether to go on reading.
 func (b *bridge) readFilter() bool {
-	kind, data, err := b.conn.Read(b.ctx)
+	kind, data, err := b.read()
 	if errors.Is(err, websocket.ErrMessageTooBig) {
 		b.drain()
 	}

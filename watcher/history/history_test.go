@@ -271,6 +271,34 @@ func TestQueriesAreChecked(t *testing.T) {
 }
 
 // What is recorded comes back within the precision of the store, whatever it is.
+// One point may be of all that is held: what it is made from is not kept for it.
+func TestOnePointOfEverythingTakesLittle(t *testing.T) {
+	h := newHistory(t, 6<<20)
+	for n := range 300 {
+		h.Record(minute(n), func(m *history.Minute) {
+			for i := range 900 {
+				m.Add(web(i), values(1, float64(100+i), 100, 1<<20), &history.Sizes{})
+			}
+		})
+	}
+	all := history.Query{Metric: "container_cpu_usage", Start: begin, End: begin.Add(5 * time.Hour), Step: 24 * time.Hour}
+	for _, aggregation := range []history.Aggregation{history.Sum, history.Avg, history.Max} {
+		q := all
+		q.Aggregation = aggregation
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		got := query(t, h, q)
+		runtime.ReadMemStats(&after)
+		require.Len(t, got.Series, 1)
+		require.Len(t, got.Series[0].Points, 1)
+		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20), "bytes for one number")
+	}
+	all.Aggregation = history.P99
+	_, err := h.Query(&all)
+	require.ErrorContains(t, err, "step: is 24h0m0s, which makes a percentile of up to ")
+	require.ErrorContains(t, err, " values, where at most 32768 are: take a shorter step or more labels, or ask for avg or max")
+}
+
 func TestValuesComeBack(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		h, err := history.New(1 << 20)

@@ -67,6 +67,8 @@ const (
 	// maxCells bounds series times points of one answer, to some half a MiB on the wire,
 	// as a page of a list: a client may leave an answer untaken for half a minute.
 	maxCells = 25_000
+	// maxGathered bounds the values of one percentile, a MiB.
+	maxGathered = 32_768
 )
 
 // QueryError says which part of a query is wrong, and what would be right.
@@ -123,6 +125,9 @@ func (h *History) Query(q *Query) (*Result, error) {
 			q.Step, len(groups), points, maxCells)
 	}
 	columns := h.columns(start, end)
+	if err := gathered(q, groups, columns, step); err != nil {
+		return nil, err
+	}
 	out := &Result{Unit: m.Unit, Step: q.Step}
 	for _, g := range groups {
 		if s := h.line(q, m, g, columns, step); len(s.Points) > 0 {
@@ -257,32 +262,90 @@ func (h *History) columns(start, end int64) []stretch {
 // times seconds.
 type cell struct{ mean, most, pods, weight float64 }
 
-// total is the sum of a column, which counts for so many seconds.
-type total struct{ sum, seconds float64 }
+// joint joins the cells of one point. They are kept for a percentile alone, of which
+// maxGathered bounds them.
+type joint struct {
+	cells                          []cell
+	some                           bool
+	sum, seconds                   float64 // of the columns' sums, each as long as it is
+	weighed, weight, most, ofThese float64
+}
+
+func (j *joint) add(c cell, keep bool) {
+	if keep {
+		j.cells = append(j.cells, c)
+	}
+	j.some, j.ofThese = true, j.ofThese+c.mean*c.pods
+	j.weighed, j.weight, j.most = j.weighed+c.mean*c.weight, j.weight+c.weight, max(j.most, c.most)
+}
+
+// column ends a column that had cells.
+func (j *joint) column(seconds float64) {
+	j.sum, j.seconds, j.ofThese = j.sum+j.ofThese*seconds, j.seconds+seconds, 0
+}
+
+func (j *joint) value(a Aggregation) float64 {
+	switch a {
+	case Sum, Rate:
+		return j.sum / j.seconds
+	case Max:
+		return j.most
+	case P50, P90, P95, P99:
+		return percentile(j.cells, quantiles[a])
+	default:
+		return j.weighed / j.weight
+	}
+}
+
+var quantiles = map[Aggregation]float64{P50: 0.5, P90: 0.9, P95: 0.95, P99: 0.99}
+
+// gathered refuses a percentile of more values than are kept for one point.
+func gathered(q *Query, groups []*group, columns []stretch, step int64) error {
+	if quantiles[q.Aggregation] == 0 {
+		return nil
+	}
+	most, at, n := 0, int64(math.MinInt64), 0
+	for _, c := range columns {
+		if c.start/step != at {
+			at, n = c.start/step, 0
+		}
+		n++
+		most = max(most, n)
+	}
+	for _, g := range groups {
+		if values := most * len(g.slots); values > maxGathered {
+			return wrong("step", "is %s, which makes a percentile of up to %d values, where at most %d are: take a shorter step or more labels, or ask for avg or max",
+				q.Step, values, maxGathered)
+		}
+	}
+	return nil
+}
 
 // line joins the columns of one group to points.
 func (h *History) line(q *Query, m *Metric, g *group, columns []stretch, step int64) Series {
 	out := Series{Labels: g.labels}
+	keep := quantiles[q.Aggregation] != 0
 	var cells []cell
-	var sums []total
 	for i := 0; i < len(columns); {
 		at := columns[i].start / step * step
-		cells, sums = cells[:0], sums[:0]
+		j := joint{cells: cells[:0]}
 		for ; i < len(columns) && columns[i].start < at+step; i++ {
-			of, some := total{seconds: float64(columns[i].width)}, false
+			seconds, some := float64(columns[i].width), false
 			for _, slot := range g.slots {
 				if c, ok := h.cell(m, slot, columns[i].column); ok {
-					c.weight = c.pods * of.seconds
-					cells, of.sum, some = append(cells, c), of.sum+c.mean*c.pods, true
+					c.weight = c.pods * seconds
+					j.add(c, keep)
+					some = true
 				}
 			}
 			if some {
-				sums = append(sums, of)
+				j.column(seconds)
 			}
 		}
-		if len(cells) > 0 {
-			out.Points = append(out.Points, Point{time.Unix(at, 0), join(q.Aggregation, cells, sums)})
+		if j.some {
+			out.Points = append(out.Points, Point{time.Unix(at, 0), j.value(q.Aggregation)})
 		}
+		cells = j.cells
 	}
 	if q.Aggregation == Rate {
 		out.Points = rates(out.Points)
@@ -320,31 +383,6 @@ func (s *series) size(i int, at int64) code {
 		found = c.codes[i]
 	}
 	return found
-}
-
-func join(a Aggregation, cells []cell, sums []total) float64 {
-	switch a {
-	case Sum, Rate:
-		var sum, seconds float64
-		for _, s := range sums {
-			sum, seconds = sum+s.sum*s.seconds, seconds+s.seconds
-		}
-		return sum / seconds
-	case Max:
-		var most float64
-		for _, c := range cells {
-			most = max(most, c.most)
-		}
-		return most
-	case P50, P90, P95, P99:
-		return percentile(cells, map[Aggregation]float64{P50: 0.5, P90: 0.9, P95: 0.95, P99: 0.99}[a])
-	default:
-		var sum, weight float64
-		for _, c := range cells {
-			sum, weight = sum+c.mean*c.weight, weight+c.weight
-		}
-		return sum / weight
-	}
 }
 
 // percentile of the means, each weighing as many pods, and as long, as it is of.
