@@ -1,14 +1,16 @@
 package bus
 
 import (
+	"crypto/sha256"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// canonical is a text that equal filters share, so that readers with equal
-// filters are judged once. Fields are joined by bytes that names cannot contain.
+// canonical is what equal filters share, so that readers with equal filters are judged
+// once: the hash of a text, since a filter may have 170 KiB of names, and is kept as long
+// as its reader. Fields are joined by bytes that names cannot contain.
 func (c *Filter) canonical() string {
 	var b strings.Builder
 	list := func(label byte, items []string) {
@@ -43,5 +45,6 @@ func (c *Filter) canonical() string {
 	}
 	list('w', slices.Sorted(slices.Values(names)))
 	list('o', slices.Sorted(maps.Keys(c.nodes)))
-	return b.String()
+	sum := sha256.Sum256([]byte(b.String()))
+	return string(sum[:])
 }

@@ -92,7 +92,7 @@ func TestTheEndReachesWhoIsAlwaysBehind(t *testing.T) {
 func TestAChangeReachesWhoIsAlwaysBehind(t *testing.T) {
 	t.Parallel()
 	sink := alwaysBehind(t, func(_ *stream.Hub, s *stream.Session) {
-		s.Change(nil, bus.Namespaces("bank"), "")
+		assert.NoError(t, s.Change(nil, bus.Namespaces("bank"), ""))
 		time.AfterFunc(10*time.Millisecond, func() { s.End(errors.New("Enough")) }) // nothing comes any more
 	})
 	assert.Equal(t, "Enough", sink.closing())
@@ -187,7 +187,7 @@ func TestSyncedAndClosingAreAsFarAsWasConsidered(t *testing.T) {
 			return b.Newest()
 		}
 		considered := elsewhere()
-		s.Change(nil, bus.Namespaces("shop"), "")
+		assert.NoError(t, s.Change(nil, bus.Namespaces("shop"), ""))
 		synctest.Wait()
 		assert.Equal(t, considered, n.told[len(n.told)-1].GetSynced().GetPosition())
 		considered = elsewhere()

@@ -139,6 +139,7 @@ type Hub struct {
 	mu       sync.Mutex
 	sessions map[uint64]*Session
 	quotas   quotas
+	weight   int // of all sessions
 	next     uint64
 	stopping bool
 	gone     sync.WaitGroup
@@ -194,15 +195,15 @@ func (h *Hub) Open(ctx context.Context, r Reader, sink Sink) (*Session, error) {
 	if h.out(r) {
 		return nil, ErrLoggedOut
 	}
-	if err := h.admit(r); err != nil {
-		h.metrics.refused.WithLabelValues(refusalOf(err)).Inc()
+	whose, n := ownerOf(r), weight(r.Filter)
+	if err := h.admit(whose, n); err != nil {
 		return nil, err
 	}
 	h.next++
 	went := h.came(r) // before he subscribes: the snapshot has it, and what follows not again
 	s := &Session{
 		hub: h, went: went, id: h.next, reader: r, sink: sink, encode: sink.Encode, opened: time.Now(), changes: make(chan *change, 1),
-		view: newView(r.Filter, r.Scope),
+		view: newView(r.Filter, r.Scope), owner: whose, weight: n,
 	}
 	s.sub = h.opts.Bus.Subscribe(s.view.filter, r.After)
 	s.ctx, s.end = context.WithCancelCause(ctx)
@@ -220,12 +221,35 @@ func (h *Hub) came(r Reader) (went func()) {
 	return h.opts.Audience.Came(r.Via, r.Identity, r.Protocol)
 }
 
-// admit counts a stream of r unless that is too many.
-func (h *Hub) admit(r Reader) error {
-	if len(h.sessions) >= h.opts.MaxSessions {
-		return ErrFull
+// admit counts n streams more unless that is too many.
+func (h *Hub) admit(whose owner, n int) error {
+	err := ErrFull
+	if h.weight+n <= h.opts.MaxSessions {
+		err = h.quotas.take(whose, n)
 	}
-	return h.quotas.take(r)
+	if err != nil {
+		h.metrics.refused.WithLabelValues(refusalOf(err)).Inc()
+		return err
+	}
+	h.weight += n
+	return nil
+}
+
+// reweigh counts a session by another filter unless that is too many.
+func (h *Hub) reweigh(s *Session, filter *rightsizerv1.EventFilter) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	more := weight(filter) - s.weight
+	if more > 0 {
+		if err := h.admit(s.owner, more); err != nil {
+			return err
+		}
+	} else {
+		h.quotas.give(s.owner, -more)
+		h.weight += more
+	}
+	s.weight += more
+	return nil
 }
 
 func (h *Hub) forget(s *Session) {
@@ -234,7 +258,8 @@ func (h *Hub) forget(s *Session) {
 	}
 	h.mu.Lock()
 	delete(h.sessions, s.id)
-	h.quotas.give(s.reader)
+	h.quotas.give(s.owner, s.weight)
+	h.weight -= s.weight
 	h.metrics.add(s)
 	h.mu.Unlock()
 	s.went()

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 
+	"google.golang.org/protobuf/proto"
+
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/server/auth"
 )
 
@@ -19,7 +22,28 @@ type QuotaError struct {
 
 // Error implements error.
 func (e *QuotaError) Error() string {
-	return fmt.Sprintf("stream: %d streams are open of one %s, the most it may have", e.Limit, e.Of)
+	return fmt.Sprintf("stream: %d streams are open of one %s, the most it may have; one with a filter of more than %d KiB counts as several",
+		e.Limit, e.Of, filterBytes>>10)
+}
+
+// filterBytes is how large the filter of a stream may be that counts as one. It is kept
+// as long as the stream, as it was sent and as it is evaluated.
+const filterBytes = 16 << 10
+
+// weight is as how many streams one with this filter counts.
+func weight(f *rightsizerv1.EventFilter) int { return 1 + proto.Size(f)/filterBytes }
+
+// owner is whose streams are counted together: those of an identity, where it has a
+// name, and those of an address.
+type owner struct{ identity, peer string }
+
+// ownerOf tells people of one name apart by who vouches for them.
+func ownerOf(r Reader) owner {
+	o := owner{peer: auth.PeerKey(r.Peer)}
+	if r.Identity != "" {
+		o.identity = r.Via + " " + r.Identity
+	}
+	return o
 }
 
 // quotas count the open streams by who has them. The hub's mutex guards it.
@@ -35,30 +59,26 @@ func newQuotas(o Options) quotas {
 	}
 }
 
-// take counts a stream of r, or says which quota it is beyond. Where the API is
-// open nobody has a name, and the address alone counts.
-func (q quotas) take(r Reader) error {
-	peer, who := auth.PeerKey(r.Peer), identityKey(r)
+// take counts n streams more, or says which quota they are beyond. Where the API is open
+// nobody has a name, and the address alone counts.
+func (q quotas) take(o owner, n int) error {
 	switch {
-	case r.Identity != "" && q.perIdentity > 0 && q.identities[who] >= q.perIdentity:
+	case o.identity != "" && q.perIdentity > 0 && q.identities[o.identity]+n > q.perIdentity:
 		return &QuotaError{Of: "identity", Limit: q.perIdentity}
-	case q.perPeer > 0 && q.peers[peer] >= q.perPeer:
+	case q.perPeer > 0 && q.peers[o.peer]+n > q.perPeer:
 		return &QuotaError{Of: "peer", Limit: q.perPeer}
 	}
-	q.identities[who]++
-	q.peers[peer]++
+	q.identities[o.identity] += n
+	q.peers[o.peer] += n
 	return nil
 }
 
-// identityKey tells people of one name apart by who vouches for them.
-func identityKey(r Reader) string { return r.Via + " " + r.Identity }
-
-func (q quotas) give(r Reader) {
+func (q quotas) give(o owner, n int) {
 	for _, count := range []struct {
 		of  map[string]int
 		key string
-	}{{q.identities, identityKey(r)}, {q.peers, auth.PeerKey(r.Peer)}} {
-		if count.of[count.key]--; count.of[count.key] <= 0 {
+	}{{q.identities, o.identity}, {q.peers, o.peer}} {
+		if count.of[count.key] -= n; count.of[count.key] <= 0 {
 			delete(count.of, count.key)
 		}
 	}

@@ -2,6 +2,7 @@ package stream_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -93,4 +94,34 @@ func TestOneIdentityMayHaveSoManyStreamsFromWhereverItCalls(t *testing.T) {
 	for range 3 {
 		require.NoError(t, openVia("", "", "10.0.0.1:4"), "nobody has a name where the API is open")
 	}
+}
+
+// A filter is kept as long as its stream: one of many names counts as several streams,
+// also where it comes later.
+func TestALargeFilterCountsAsSeveralStreams(t *testing.T) {
+	t.Parallel()
+	s := start(t, bus.Options{}, stream.Options{MaxPerIdentity: 4, MaxPerPeer: -1})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	large := &rightsizerv1.EventFilter{}
+	for i := range 150 {
+		large.Workloads = append(large.Workloads, fmt.Sprintf("Deployment/%0240d", i))
+	}
+	openWith := func(filter *rightsizerv1.EventFilter) (*stream.Session, error) {
+		session, err := s.hub.Open(ctx, stream.Reader{Via: "kubernetes", Identity: "alice", Scope: bus.AllNamespaces(), Filter: filter}, nowhere{})
+		if err == nil {
+			go func() { assert.NoError(t, session.Run()) }() // joined by the hub's Shutdown
+		}
+		return session, err
+	}
+	_, err := openWith(large) // 37 KiB: as three
+	require.NoError(t, err)
+	_, err = openWith(large)
+	require.ErrorContains(t, err, "one with a filter of more than 16 KiB counts as several")
+	small, err := openWith(nil)
+	require.NoError(t, err)
+	quota := &stream.QuotaError{}
+	require.ErrorAs(t, small.Change(large, bus.AllNamespaces(), ""), &quota)
+	assert.Equal(t, "identity", quota.Of)
+	require.NoError(t, small.Change(&rightsizerv1.EventFilter{Namespaces: []string{"shop"}}, bus.AllNamespaces(), ""))
 }

@@ -34,6 +34,9 @@ type Session struct {
 	end    context.CancelCauseFunc
 	went   func() // tells the audience
 
+	owner  owner
+	weight int // as how many streams it counts; the hub's mutex guards it
+
 	sub  *bus.Subscription
 	view view
 	room [batchEntries]*bus.Entry
@@ -67,16 +70,21 @@ type change struct {
 
 // Change replaces the filter; it is answered by `synced`, or, when after names a
 // position, by `opened` and what follows it. Each change is answered: a client that
-// sends them faster than it takes the answers waits here.
-func (s *Session) Change(filter *rightsizerv1.EventFilter, scope bus.Scope, after string) {
+// sends them faster than it takes the answers waits here. A filter that makes the
+// session count as more streams than there may be fails as [Hub.Open] does.
+func (s *Session) Change(filter *rightsizerv1.EventFilter, scope bus.Scope, after string) error {
+	if err := s.hub.reweigh(s, filter); err != nil {
+		return err
+	}
 	select {
 	case s.changes <- &change{filter: filter, scope: scope, after: after}:
 	case <-s.ctx.Done():
-		return
+		return nil
 	}
 	if stop := s.interrupt.Load(); stop != nil {
 		(*stop)()
 	}
+	return nil
 }
 
 // Sent is what was written so far: messages and their bytes. Safe for concurrent

@@ -272,8 +272,12 @@ func (b *bridge) use(filter *rightsizerv1.EventFilter) bool {
 		return err == nil
 	}
 	b.mu.Unlock()
-	if filter != nil {
-		session.Change(filter, scope, filter.GetAfter())
+	if filter == nil {
+		return true
+	}
+	if err := session.Change(filter, scope, filter.GetAfter()); err != nil {
+		b.refuse(websocket.StatusTryAgainLater, refused(stream.Refusal(err)))
+		return false
 	}
 	return true
 }
