@@ -56,10 +56,16 @@ func (s *WorkloadService) ListRecommendations(ctx context.Context, req *rightsiz
 	if err := s.sizable(ctx, req.GetCluster(), rightsizerv1connect.WorkloadServiceListRecommendationsProcedure); err != nil {
 		return nil, err
 	}
-	grant := auth.GrantOf(ctx)
-	matching := slices.DeleteFunc(s.sizing.Recommendations(req.GetNamespaces()), func(r *rightsizerv1.Recommendation) bool {
-		return !grant.May(r.GetNamespace()) || !wanted(req, r)
-	})
+	in, some := within(auth.GrantOf(ctx), req.GetNamespaces())
+	if !some {
+		return &rightsizerv1.ListRecommendationsResponse{}, nil
+	}
+	leave, err := s.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	matching := slices.DeleteFunc(s.sizing.Recommendations(in), func(r *rightsizerv1.Recommendation) bool { return !wanted(req, r) })
 	found, next, err := list(req, matching, recommendationOrder(req.GetOrderBy()))
 	if err != nil {
 		return nil, err
@@ -126,17 +132,29 @@ func (s *WorkloadService) GetRecommendation(ctx context.Context, req *rightsizer
 	return &rightsizerv1.GetRecommendationResponse{Recommendation: found}, nil
 }
 
+// within is which namespaces to look into, all where it names none; some is false where
+// the caller may see nothing. Whoever names some may see each of them.
+func within(grant auth.Grant, asked []string) (in []string, some bool) {
+	if len(asked) > 0 || grant.All() {
+		return asked, true
+	}
+	return grant.Namespaces(), len(grant.Namespaces()) > 0
+}
+
 // GetSavings implements WorkloadServiceHandler.
 func (s *WorkloadService) GetSavings(ctx context.Context, req *rightsizerv1.GetSavingsRequest) (*rightsizerv1.GetSavingsResponse, error) {
 	if err := s.sizable(ctx, req.GetCluster(), rightsizerv1connect.WorkloadServiceGetSavingsProcedure); err != nil {
 		return nil, err
 	}
-	in := req.GetNamespaces()
-	if grant := auth.GrantOf(ctx); !grant.All() && len(in) == 0 {
-		if in = grant.Namespaces(); len(in) == 0 {
-			return &rightsizerv1.GetSavingsResponse{}, nil // none named would be all
-		}
+	in, some := within(auth.GrantOf(ctx), req.GetNamespaces())
+	if !some {
+		return &rightsizerv1.GetSavingsResponse{}, nil
 	}
+	leave, err := s.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	total, each, workloads := s.sizing.Savings(in)
 	found, next, err := list(req, workloads, bySaving)
 	if err != nil {

@@ -17,6 +17,21 @@ type WorkloadService struct {
 	source Source
 	health Health
 	sizing Sizing
+	turns  chan struct{}
+}
+
+// atATime bounds the answers that are made at a time from everything that there is: more
+// of them take no less time on the cores of an operator, and all their memory at once.
+const atATime = 2
+
+// turn waits for one of the turns.
+func (s *WorkloadService) turn(ctx context.Context) (leave func(), err error) {
+	select {
+	case s.turns <- struct{}{}:
+		return func() { <-s.turns }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err() //nolint:wrapcheck // it is the caller's
+	}
 }
 
 var _ rightsizerv1connect.WorkloadServiceHandler = (*WorkloadService)(nil)
@@ -24,7 +39,7 @@ var _ rightsizerv1connect.WorkloadServiceHandler = (*WorkloadService)(nil)
 // NewWorkloadService returns the service. Without a sizing it recommends
 // nothing, and says so.
 func NewWorkloadService(source Source, health Health, sizing Sizing) *WorkloadService {
-	return &WorkloadService{source: source, health: health, sizing: sizing}
+	return &WorkloadService{source: source, health: health, sizing: sizing, turns: make(chan struct{}, atATime)}
 }
 
 // ListWorkloads implements WorkloadServiceHandler.
@@ -32,6 +47,11 @@ func (s *WorkloadService) ListWorkloads(ctx context.Context, req *rightsizerv1.L
 	if err := answerable(ctx, s.source, s.health, req.GetCluster()); err != nil {
 		return nil, err
 	}
+	leave, err := s.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	grant := auth.GrantOf(ctx)
 	matching := slices.DeleteFunc(s.source.Workloads(), func(w *rightsizerv1.Workload) bool {
 		return !grant.May(w.GetNamespace()) || !matches(req, w)
