@@ -51,15 +51,20 @@ type past struct {
 }
 
 // recallHistory fills the history; it returns when it is filled, or nobody answers.
+// Minutes are taken in their order, so the oldest are asked for first: it begins no
+// earlier than there is time for at the rate of the queries, and each chunk has its share
+// of that time. Slow answers then cost it the last of the namespaces, not the last hours.
 func (w *Watcher) recallHistory(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, pastHistoryWithin)
-	defer cancel()
 	owners := w.newOwners()
-	end := w.opts.Clock.Now().Truncate(pastStep)
-	for start := end.Add(-pastHours); start.Before(end); start = start.Add(pastHistoryChunk) {
+	namespaces := owners.namespaces()
+	now := w.opts.Clock.Now()
+	end, until := now.Truncate(pastStep), now.Add(pastHistoryWithin)
+	for left := w.usage.past.chunks(len(namespaces)); left > 0 && ctx.Err() == nil; left-- {
+		start := end.Add(-time.Duration(left) * pastHistoryChunk)
 		found := make(map[history.Key]*pastCells)
 		chunk := source.PastQuery{Start: start.Add(pastStep), End: start.Add(pastHistoryChunk), Step: pastStep}
-		failed := w.mostPast(ctx, owners.namespaces(), chunk, func(q *source.PastQuery, s *source.Past) {
+		share, cancel := context.WithTimeout(ctx, until.Sub(w.opts.Clock.Now())/time.Duration(left))
+		failed := w.mostPast(share, namespaces, chunk, func(q *source.PastQuery, s *source.Past) {
 			if o := owners.of(q.Namespace, s.Pod, s.Container); o != nil {
 				key := history.Key{Namespace: q.Namespace, Kind: o.key.Kind, Workload: o.key.Name, Container: s.Container}
 				if found[key] == nil {
@@ -68,11 +73,20 @@ func (w *Watcher) recallHistory(ctx context.Context) {
 				found[key].add(start, s, q.Memory)
 			}
 		})
+		late := share.Err() != nil
+		cancel()
 		w.recordPast(start, found)
-		if failed {
+		if failed && !late {
 			return
 		}
 	}
+}
+
+// chunks are how many of the history there is time for, each asked for of so many
+// namespaces; the newest is asked for in any case.
+func (p *past) chunks(namespaces int) int {
+	each := p.prometheus.Takes(2 * namespaces) // CPU and memory
+	return min(int(pastHours/pastHistoryChunk), max(int(pastHistoryWithin/max(each, 1)), 1))
 }
 
 // recordPast takes a chunk to the history, moment by moment.

@@ -31,6 +31,7 @@ type memory struct {
 	mu      sync.Mutex
 	pods    []string
 	down    bool
+	takes   time.Duration // an answer
 	queries []url.Values
 }
 
@@ -42,6 +43,11 @@ func (m *memory) RoundTrip(r *http.Request) (*http.Response, error) {
 	form, err := url.ParseQuery(string(raw))
 	if err != nil {
 		return nil, err
+	}
+	select {
+	case <-time.After(m.takes):
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -122,6 +128,40 @@ func TestThePastIsThereAfterTheStart(t *testing.T) {
 		}
 		assert.Equal(t, rightsizerv1.HealthState_HEALTH_STATE_OK, r.component("usage/prometheus").GetState())
 	})
+}
+
+// Where there is no time for all hours of all namespaces, the newest are there, and a
+// Prometheus that answers is not called down.
+func TestThePastIsTheNewestThatThereIsTimeFor(t *testing.T) {
+	for name, c := range map[string]struct {
+		options source.PrometheusOptions
+		takes   time.Duration
+	}{
+		"few queries":  {options: source.PrometheusOptions{PerSecond: 0.01}},
+		"slow answers": {options: source.PrometheusOptions{Timeout: time.Minute}, takes: 35 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := &memory{pods: []string{"web-1"}, takes: c.takes}
+				c.options.URL, c.options.Transport = "http://prometheus.test:9090", m
+				r, server := remembering(t, m, func(o *watcher.Options) { o.Usage.Prometheus = &c.options })
+				defer r.stop()
+				tail := web("web-1")
+				tail.Namespace, tail.UID = "tail", "uid-tail-1" // asked after the shop
+				server.Put(tail)
+				r.pass(6 * time.Minute)
+				end := time.Now().Add(-10 * time.Minute)
+				res, err := r.QueryMetrics(&rightsizerv1.QueryMetricsRequest{
+					Metric: "container_cpu_usage", Filter: map[string]string{"namespace": "shop"}, StartTime: timestamppb.New(end.Add(-90 * time.Minute)), EndTime: timestamppb.New(end),
+				}, nil)
+				require.NoError(t, err)
+				require.Len(t, res.GetSeries(), 1)
+				assert.GreaterOrEqual(t, len(res.GetSeries()[0].GetPoints()), 8)
+				assert.Empty(t, r.out.types("system."))
+				assert.Equal(t, rightsizerv1.HealthState_HEALTH_STATE_OK, r.component("usage/prometheus").GetState())
+			})
+		})
+	}
 }
 
 // A Prometheus that is down holds nothing up, is told, and asked again.

@@ -159,7 +159,7 @@ func tooMuch(err error) bool {
 }
 
 func (p *Prometheus) past(ctx context.Context, q *PastQuery, take func(*Past)) error {
-	if err := p.limit.Wait(ctx); err != nil {
+	if err := p.turn(ctx); err != nil {
 		return err
 	}
 	form := url.Values{
@@ -199,6 +199,26 @@ func (p *Prometheus) past(ctx context.Context, q *PastQuery, take func(*Past)) e
 		take(&series[i])
 	}
 	return nil
+}
+
+// turn waits until a query may be asked, or ctx is done. rate.Limiter.Wait gives up ahead
+// of a deadline that comes before the turn: that would read as no answer.
+func (p *Prometheus) turn(ctx context.Context) error {
+	place := p.limit.Reserve()
+	timer := time.NewTimer(place.Delay())
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		place.Cancel()
+		return ctx.Err()
+	}
+}
+
+// Takes is how long so many queries take at least.
+func (p *Prometheus) Takes(queries int) time.Duration {
+	return time.Duration(float64(queries) / p.opts.PerSecond * float64(time.Second))
 }
 
 func (p *Prometheus) authorize(req *http.Request) error {
