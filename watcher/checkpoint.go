@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -41,12 +42,12 @@ const (
 	checkpointRetry = 30 * time.Second
 )
 
-// checkpoints writes and restores them; all but the counts belong to one goroutine
-// at a time.
+// checkpoints writes and restores them; all but restored and the counts belong to one
+// goroutine at a time.
 type checkpoints struct {
 	namespace string
 	// restored says that what was kept is in the book: only then may it be written.
-	restored bool
+	restored atomic.Bool
 	// read is how far restoring came, so that what is in the book is not merged into
 	// it again.
 	read    restoring
@@ -100,7 +101,7 @@ func (w *Watcher) restore(ctx context.Context) {
 		c.written[r.shards] = hashOf(held.BinaryData[checkpointKey])
 	}
 	count, corrupt := c.read.count, c.read.corrupt
-	c.restored = true
+	c.restored.Store(true)
 	c.mu.Lock()
 	c.entries, c.corrupt = count, c.corrupt+uint64(corrupt)
 	c.mu.Unlock()
@@ -168,6 +169,9 @@ func (w *Watcher) writeCheckpoint(ctx context.Context, shard int, raw []byte) er
 	}
 	return err
 }
+
+// settled says that nothing that was kept comes into the book any more.
+func (c *checkpoints) settled() bool { return c.namespace == "" || c.restored.Load() }
 
 func (c *checkpoints) say(now time.Time, state rightsizerv1.HealthState, reason string) {
 	c.mu.Lock()

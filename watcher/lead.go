@@ -47,7 +47,7 @@ func (w *Watcher) keepLead(ctx context.Context) {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkpointWait)
 			defer cancel()
-			if c.restored && !w.usage.idle.Load() {
+			if c.restored.Load() && !w.usage.idle.Load() {
 				w.writeCheckpoints(last)
 			}
 			return
@@ -65,10 +65,10 @@ func (w *Watcher) keepLead(ctx context.Context) {
 			w.takeOver(ctx)
 			write, retry = now.Add(checkpointEvery), now.Add(checkpointRetry)
 		case idle || c.namespace == "":
-		case !c.restored && !now.Before(retry):
+		case !c.restored.Load() && !now.Before(retry):
 			retry = now.Add(checkpointRetry)
 			w.restore(ctx)
-		case c.restored && !now.Before(write):
+		case c.restored.Load() && !now.Before(write):
 			write = now.Add(checkpointEvery)
 			w.writeCheckpoints(ctx)
 		}
@@ -82,7 +82,8 @@ func (w *Watcher) takeOver(ctx context.Context) {
 	if c.namespace != "" {
 		kills := w.usage.kills()
 		w.usage.forgetBook()
-		c.restored, c.read, c.written = false, restoring{}, [checkpointShards]uint64{}
+		c.restored.Store(false)
+		c.read, c.written = restoring{}, [checkpointShards]uint64{}
 		w.restoreWithin(ctx)
 		for key, of := range kills {
 			w.usage.addKills(key, of)

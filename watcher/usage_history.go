@@ -42,13 +42,19 @@ func (u *use) keepDetail(r *meter.Reading) {
 // keepHistory records what is known, minute by minute, until ctx is done.
 func (w *Watcher) keepHistory(ctx context.Context) {
 	if w.usage.past.prometheus != nil {
-		if !w.awaitLead(ctx) {
+		idle := w.usage.idle.Load
+		if !w.await(ctx, func() bool { return w.Synced() && !idle() }) {
 			return
 		}
 		w.recallHistory(ctx)
 		var running sync.WaitGroup
 		defer running.Wait()
-		running.Go(func() { w.recallSketches(ctx) })
+		running.Go(func() {
+			// What was kept and is read only then would weigh double.
+			if w.await(ctx, func() bool { return idle() || w.usage.checkpoints.settled() }) {
+				w.recallSketches(ctx)
+			}
+		})
 	}
 	ticker := w.opts.Clock.NewTicker(time.Minute)
 	defer ticker.Stop()
@@ -64,12 +70,11 @@ func (w *Watcher) keepHistory(ctx context.Context) {
 	}
 }
 
-// awaitLead waits until there is a picture of the cluster, this replica leads, and
-// what was kept is read, or cannot be; false when ctx is done first.
-func (w *Watcher) awaitLead(ctx context.Context) bool {
+// await looks every second whether something is so; false when ctx is done first.
+func (w *Watcher) await(ctx context.Context, is func() bool) bool {
 	ticker := w.opts.Clock.NewTicker(time.Second)
 	defer ticker.Stop()
-	for !w.Synced() || w.usage.idle.Load() {
+	for !is() {
 		select {
 		case <-ctx.Done():
 			return false

@@ -227,6 +227,33 @@ func TestARestoredPastIsNotReadAgain(t *testing.T) {
 	})
 }
 
+// A past that a checkpoint may still restore is not asked for: what is restored later
+// would be counted a second time.
+func TestThePastWaitsForWhatWasKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		r, server := remembering(t, m, func(o *watcher.Options) { o.Usage.CheckpointNamespace = "ops" })
+		r.pass(2 * time.Hour)
+		r.stop()
+		m.pods, m.queries = []string{"web-1"}, nil
+		const last = "/api/v1/namespaces/ops/configmaps/rightsizer-usage-31"
+		server.Forbid(last, true)
+		r = start(t, server, func(o *watcher.Options) {
+			keeping(o)
+			o.Usage.Prometheus = &source.PrometheusOptions{URL: "http://prometheus.test:9090", Transport: m}
+		})
+		defer r.stop()
+		r.pass(10 * time.Minute)
+		assert.Len(t, m.queries, 2*3, "the history alone")
+		server.Forbid(last, false)
+		r.pass(10 * time.Minute)
+		assert.Len(t, m.queries, 2*3+2*8)
+		got, ok := r.Recommendation("shop", "Deployment", "web", "app")
+		require.True(t, ok)
+		assert.Less(t, got.GetDataSpan().AsDuration(), 3*time.Hour)
+	})
+}
+
 // Only who leads asks, and stops when another does.
 func TestOneReplicaAsksForThePast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
