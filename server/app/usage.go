@@ -18,7 +18,7 @@ func usageOptions(cfg *config.Config, leading func() bool) watcher.UsageOptions 
 	}
 	if c.PrometheusURL != "" {
 		o.Prometheus = &source.PrometheusOptions{
-			URL: c.PrometheusURL, CAFile: c.PrometheusCAFile, TokenFile: c.PrometheusTokenFile, Insecure: c.PrometheusInsecureTLS,
+			URL: c.PrometheusURL, Selector: c.PrometheusSelector, CAFile: c.PrometheusCAFile, TokenFile: c.PrometheusTokenFile, Insecure: c.PrometheusInsecureTLS,
 		}
 	}
 	if c.Checkpoints == "on" || c.Checkpoints == "auto" && cfg.Kubeconfig == "" {

@@ -19,6 +19,7 @@ type UsageConfig struct {
 
 	// PrometheusURL is asked for the time before the start; empty asks nobody.
 	PrometheusURL         string
+	PrometheusSelector    string
 	PrometheusCAFile      string
 	PrometheusTokenFile   string
 	PrometheusInsecureTLS bool
@@ -56,6 +57,8 @@ func usageSettings() []Setting {
 			"Take any certificate of a kubelet. Whoever stands between then gets the operator's token."),
 		text("prometheus-url", "url", 2048, func(c *Config) *string { return &c.Usage.PrometheusURL },
 			"Root of a Prometheus that scrapes the kubelets' /metrics/cadvisor: what it knows of the last 8 days is read once after the start, by namespace and day, at most two queries a second. Unset: nobody is asked."),
+		text("prometheus-selector", "text", 1024, func(c *Config) *string { return &c.Usage.PrometheusSelector },
+			"Matchers of labels with commas, such as cluster=\"eu-1\": what a Prometheus that has several clusters is asked about. Unset: whatever it has."),
 		text("prometheus-ca-file", "file", 4096, func(c *Config) *string { return &c.Usage.PrometheusCAFile },
 			"Authority of Prometheus' certificate in PEM. Unset: those of the system."),
 		text("prometheus-token-file", "file", 4096, func(c *Config) *string { return &c.Usage.PrometheusTokenFile },

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +32,9 @@ type PrometheusOptions struct {
 	Insecure bool
 	// TokenFile is shown as a bearer token, read anew for each request. Empty: none.
 	TokenFile string
+	// Selector narrows what is asked about, where the answer would be of more than this
+	// cluster: matchers of labels with commas, cluster="eu-1". Empty: nothing does.
+	Selector string
 	// PerSecond bounds the queries. Default 2.
 	PerSecond float64
 	// Timeout bounds one query, here and there, 30 s by default.
@@ -55,11 +59,17 @@ type Prometheus struct {
 	limit  *rate.Limiter
 }
 
+// matchers are one or more of label="value", with PromQL's operators.
+var matchers = regexp.MustCompile(`^([a-zA-Z_][a-zA-Z0-9_]*(=|!=|=~|!~)"([^"\\]|\\.)*"(,|$))+$`)
+
 // NewPrometheus makes the client; it contacts nobody.
 func NewPrometheus(o PrometheusOptions) (*Prometheus, error) {
 	root, err := url.Parse(o.URL)
 	if err != nil || root.Scheme != "http" && root.Scheme != "https" || root.Host == "" || root.User != nil || root.RawQuery != "" || root.Fragment != "" {
 		return nil, fmt.Errorf("prometheus: URL is %.200q, want http:// or https://, a host, and no user, query or fragment", o.URL)
+	}
+	if o.Selector != "" && !matchers.MatchString(o.Selector) {
+		return nil, fmt.Errorf("prometheus: Selector is %.200q, want matchers such as cluster=\"eu-1\", with commas", o.Selector)
 	}
 	if o.PerSecond == 0 {
 		o.PerSecond = 2
@@ -114,13 +124,19 @@ type PastQuery struct {
 }
 
 // expression is the query; cAdvisor's names, of containers and not of pods' cgroups.
-func (q *PastQuery) expression() string {
+// Where two jobs scrape the same of a container, as /metrics/cadvisor and
+// /metrics/resource tell it, they are not added up: only what differs by cAdvisor's own
+// labels is, such as two attempts within a step.
+func (q *PastQuery) expression(selector string) string {
 	span := strconv.Itoa(int(q.Step/time.Second)) + "s"
-	of := `{namespace=` + strconv.Quote(q.Namespace) + `,container!="",container!="POD",pod!=""}[` + span + `]`
+	if selector != "" {
+		selector = "," + strings.TrimSuffix(selector, ",")
+	}
+	of := `{namespace=` + strconv.Quote(q.Namespace) + `,container!="",container!="POD",pod!=""` + selector + `}[` + span + `]`
 	if q.Memory {
 		return "max by (pod,container) (max_over_time(container_memory_working_set_bytes" + of + "))"
 	}
-	return "1000*sum by (pod,container) (rate(container_cpu_usage_seconds_total" + of + "))"
+	return "1000*max by (pod,container) (sum without (cpu,id,image,name) (rate(container_cpu_usage_seconds_total" + of + ")))"
 }
 
 // Past asks, and hands over series by series; the series is used again. Where the
@@ -163,7 +179,7 @@ func (p *Prometheus) past(ctx context.Context, q *PastQuery, take func(*Past)) e
 		return err
 	}
 	form := url.Values{
-		"query": {q.expression()}, "start": {strconv.FormatInt(q.Start.Unix(), 10)}, "end": {strconv.FormatInt(q.End.Unix(), 10)},
+		"query": {q.expression(p.opts.Selector)}, "start": {strconv.FormatInt(q.Start.Unix(), 10)}, "end": {strconv.FormatInt(q.End.Unix(), 10)},
 		"step": {strconv.Itoa(int(q.Step / time.Second))}, "timeout": {p.opts.Timeout.String()},
 	}
 	at := p.root.JoinPath("api/v1/query_range").String()

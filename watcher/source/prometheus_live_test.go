@@ -17,12 +17,14 @@ import (
 )
 
 // exposition is what a kubelet's cAdvisor told of a pod for three hours: a container
-// that uses 250 millicores, the sandbox, the pod's own cgroup, and another namespace.
+// that uses 250 millicores, the sandbox, the pod's own cgroup, and another namespace; of
+// the container also what another job scraped.
 func exposition(begin, end time.Time) string {
 	var out strings.Builder
 	series := []string{
 		`namespace="shop",pod="web-1",container="app"`, `namespace="shop",pod="web-1",container="POD"`,
 		`namespace="shop",pod="web-1",container=""`, `namespace="bank",pod="vault-1",container="app"`,
+		`namespace="shop",pod="web-1",container="app",metrics_path="/metrics/resource"`,
 	}
 	out.WriteString("# TYPE container_cpu_usage_seconds counter\n")
 	for _, labels := range series {

@@ -62,13 +62,40 @@ func TestThePastIsAskedOfPrometheus(t *testing.T) {
 	_, err = past(t, p, q)
 	require.NoError(t, err)
 	assert.Equal(t, []string{
-		`1000*sum by (pod,container) (rate(container_cpu_usage_seconds_total{namespace="sh\"op",container!="",container!="POD",pod!=""}[300s]))`,
+		`1000*max by (pod,container) (sum without (cpu,id,image,name) (rate(container_cpu_usage_seconds_total{namespace="sh\"op",container!="",container!="POD",pod!=""}[300s])))`,
 		`max by (pod,container) (max_over_time(container_memory_working_set_bytes{namespace="shop",container!="",container!="POD",pod!=""}[300s]))`,
 	}, asked)
 	bare, err := NewPrometheus(PrometheusOptions{URL: server.URL})
 	require.NoError(t, err)
 	_, err = past(t, bare, pastOf("shop"))
 	require.ErrorContains(t, err, "certificate")
+}
+
+// Of several clusters in one Prometheus only this one is asked about.
+func TestASelectorNarrowsThePast(t *testing.T) {
+	var asked []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.FormValue("query"))
+		_, _ = fmt.Fprint(w, matrix)
+	}))
+	defer server.Close()
+	p, err := NewPrometheus(PrometheusOptions{URL: server.URL, Selector: `cluster=~"eu-\\d",job!="node"`, PerSecond: 100})
+	require.NoError(t, err)
+	defer p.Close()
+	for _, memory := range []bool{false, true} {
+		q := pastOf("shop")
+		q.Memory = memory
+		_, err = past(t, p, q)
+		require.NoError(t, err)
+	}
+	require.Len(t, asked, 2)
+	for _, query := range asked {
+		assert.Contains(t, query, `{namespace="shop",container!="",container!="POD",pod!="",cluster=~"eu-\\d",job!="node"}[300s]`)
+	}
+	for _, selector := range []string{`cluster`, `cluster=eu`, `cluster="eu`, `cluster="eu"} or up{job="x"`, `,`, `cluster="eu" job="x"`, `cluster="eu\"`} {
+		_, err := NewPrometheus(PrometheusOptions{URL: server.URL, Selector: selector})
+		require.ErrorContains(t, err, "Selector is", selector)
+	}
 }
 
 // What is too large is asked for in halves, and nothing of it counts twice.
