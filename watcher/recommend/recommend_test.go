@@ -131,6 +131,25 @@ func TestNothingShrinksOnStaleData(t *testing.T) {
 	assert.True(t, r.Bound.Has(recommend.StaleCPU|recommend.StaleMemory))
 }
 
+// A limit kills and a request is a promise: that the limit fits says nothing of a request
+// far below it.
+func TestARequestThatIsTooLowIsRaised(t *testing.T) {
+	t.Parallel()
+	in := input(observed(48, flat(100), flat(900<<20)))
+	for request, due := range map[int64]bool{0: true, 64 << 20: true, 950 << 20: false, 1 << 30: false} {
+		in.Current = object.Allotment{Requests: object.Resources{MemoryBytes: request}, Limits: object.Resources{MemoryBytes: 1 << 30}}
+		r := recommend.Recommend(in)
+		assert.Equal(t, due, r.ChangeMemory, request)
+		assert.Greater(t, r.Requests.MemoryBytes, int64(900<<20))
+	}
+	in.Current.Requests.MemoryBytes, in.Current.Limits.MemoryBytes = 64<<20, 4<<30
+	in.MemoryChanged = in.Now.Add(-time.Hour)
+	assert.False(t, recommend.Recommend(in).ChangeMemory, "with a limit that is far too high, when that may fall")
+	in = input(observed(2, flat(100), flat(900<<20)))
+	in.Current = object.Allotment{Requests: object.Resources{MemoryBytes: 64 << 20}, Limits: object.Resources{MemoryBytes: 1 << 30}}
+	assert.False(t, recommend.Recommend(in).ChangeMemory, "it warms up")
+}
+
 // memories draws the memory of some hours.
 func memories(t *rapid.T) []float64 {
 	return rapid.SliceOfN(rapid.Float64Range(1<<26, 1<<33), 6, 24*12).Draw(t, "memory")
