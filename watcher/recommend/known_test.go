@@ -160,3 +160,35 @@ func TestWhatWasMeasuredInTimeToComeIsStale(t *testing.T) {
 	assert.False(t, r.ChangeCPU || r.ChangeMemory)
 	assert.Equal(t, large.Requests, r.Requests)
 }
+
+// Of groups that are measured apart the neediest counts, also while nothing is heard of
+// it: its kills are answered, and what it needed does not shrink.
+func TestASilentGroupIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	silent, small := observed(48, flat(900), flat(1<<30)), observed(50, flat(100), flat(100<<20))
+	joined := func(now time.Time) (*recommend.Input, recommend.Result) {
+		in := input(recommend.Neediest([]usage.Sketch{*silent, *small}, now))
+		size := object.Resources{CPUMillis: 1800, MemoryBytes: 2 << 30}
+		in.Now, in.Current = now, object.Allotment{Requests: size, Limits: size}
+		return in, recommend.Recommend(in)
+	}
+	now := time.Unix(small.Last()+60, 0)
+	in, r := joined(now)
+	assert.Equal(t, []recommend.State{recommend.Stale, recommend.Stale}, []recommend.State{r.CPUState, r.MemoryState})
+	assert.Equal(t, in.Current.Requests, r.Requests)
+	assert.False(t, r.ChangeCPU || r.ChangeMemory)
+
+	silent.ObserveOOM(now.Unix(), 2<<30)
+	_, r = joined(now)
+	assert.EqualValues(t, 1, r.OOMKills)
+	assert.True(t, r.ChangeMemory)
+	assert.GreaterOrEqual(t, r.Limits.MemoryBytes, int64(4<<30))
+
+	// Nor is it waited for for ever: it may have no pods any more.
+	for small.Last() < silent.Last()+11*86400 {
+		small.Observe(usage.Sample{Time: small.Last() + 300, CPUMillis: 100, MemoryBytes: 100 << 20, Age: usage.Unknown})
+	}
+	_, r = joined(time.Unix(small.Last()+60, 0))
+	assert.True(t, r.ChangeCPU && r.ChangeMemory)
+	assert.Less(t, r.Limits.MemoryBytes, int64(200<<20))
+}
