@@ -47,7 +47,7 @@ func (w *Watcher) MetricsReady() error {
 type sizeable struct {
 	key    object.WorkloadKey
 	newest *object.Pod
-	// uid is that of the controller at the top.
+	// uid is that of the controller at the top, or of the bare pod.
 	uid string
 	// replicas are the pods that have not ended, runs those that have.
 	replicas int32
@@ -102,7 +102,7 @@ func (w *Watcher) sizeables(namespaces []string, only *object.WorkloadKey) []*si
 		}
 		s := found[key]
 		if s == nil {
-			s = &sizeable{key: key, newest: pod, uid: w.store.TopUID(pod)}
+			s = &sizeable{key: key, newest: pod, uid: w.fitUID(pod)}
 			found[key] = s
 		}
 		if pod.Ended() {
@@ -111,7 +111,7 @@ func (w *Watcher) sizeables(namespaces []string, only *object.WorkloadKey) []*si
 			s.replicas++
 		}
 		if pod.CreateTime > s.newest.CreateTime || pod.CreateTime == s.newest.CreateTime && pod.Name > s.newest.Name {
-			s.newest, s.uid = pod, w.store.TopUID(pod)
+			s.newest, s.uid = pod, w.fitUID(pod)
 		}
 	}
 	for _, s := range w.usage.betweenRuns() {

@@ -59,37 +59,53 @@ func TestAKillCountsAtOnce(t *testing.T) {
 	})
 }
 
-// What was changed is left alone for a while, whoever changed it.
+// What was changed is left alone for a while, whoever changed it and whatever owns it.
 func TestAChangeStandsForAWhile(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		g := &gauge{cpu: "10m", memory: "1Mi"} // it asks for 100m and 64Mi
-		r, server := measuring(t, g, "web-1")
-		defer r.stop()
-		due := func() (cpu, memory bool) {
-			got, ok := r.Recommendation("shop", "Deployment", "web", "app")
-			require.True(t, ok)
-			return got.GetCpuChangeDue(), got.GetMemoryChangeDue()
-		}
-		for range 10 {
-			r.pass(time.Hour)
-		}
-		cpu, memory := due()
-		require.True(t, cpu && memory)
-		resized := web("web-1")
-		resized.Spec.Containers[0].Resources.Requests["cpu"] = resource.MustParse("80m")
-		resized.Spec.Containers[0].Resources.Requests["memory"] = resource.MustParse("50Mi")
-		resized.Spec.Containers[0].Resources.Limits["memory"] = resource.MustParse("50Mi")
-		server.Put(resized)
-		r.pass(10 * time.Minute)
-		cpu, memory = due()
-		assert.False(t, cpu || memory)
-		for range 7 {
-			r.pass(time.Hour)
-		}
-		cpu, memory = due()
-		assert.False(t, cpu, "for 24 h")
-		assert.True(t, memory, "after 6 h")
-	})
+	for kind, name := range map[string]string{"Deployment": "web", "Rollout": "rolled", "Pod": "web-1"} {
+		t.Run(kind, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { changeStands(t, kind, name) })
+		})
+	}
+}
+
+func changeStands(t *testing.T, kind, name string) {
+	t.Helper()
+	g := &gauge{cpu: "10m", memory: "1Mi"} // it asks for 100m and 64Mi
+	r, server := measuring(t, g)
+	defer r.stop()
+	server.Answer(metricsOfShop, g.pods("web-1"))
+	pod := web("web-1")
+	if kind != "Deployment" { // a kind that is not watched, or none
+		pod = owned("web-1", kind, name)
+	}
+	if kind == "Pod" {
+		pod.OwnerReferences = nil
+	}
+	server.Put(pod)
+	due := func() (cpu, memory bool) {
+		got, ok := r.Recommendation("shop", kind, name, "app")
+		require.True(t, ok)
+		return got.GetCpuChangeDue(), got.GetMemoryChangeDue()
+	}
+	for range 10 {
+		r.pass(time.Hour)
+	}
+	cpu, memory := due()
+	require.True(t, cpu && memory)
+	resized := pod.DeepCopy()
+	resized.Spec.Containers[0].Resources.Requests["cpu"] = resource.MustParse("80m")
+	resized.Spec.Containers[0].Resources.Requests["memory"] = resource.MustParse("50Mi")
+	resized.Spec.Containers[0].Resources.Limits["memory"] = resource.MustParse("50Mi")
+	server.Put(resized)
+	r.pass(10 * time.Minute)
+	cpu, memory = due()
+	assert.False(t, cpu || memory)
+	for range 7 {
+		r.pass(time.Hour)
+	}
+	cpu, memory = due()
+	assert.False(t, cpu, "for 24 h")
+	assert.True(t, memory, "after 6 h")
 }
 
 // While nothing is measured any more, nothing shrinks.

@@ -34,8 +34,8 @@ type measured struct {
 	// changed are the objects whose levels changed with the samples at hand; used
 	// again and again.
 	changed []ref
-	// fits are those of watched workloads, by the UID of the controller at the top;
-	// due are pods of workloads to be judged, used again and again.
+	// fits are those of workloads, by the UID of the controller at the top or of the bare
+	// pod; due are pods of workloads to be judged, used again and again.
 	fits map[string]*workloadFit
 	due  []*object.Pod
 	// ran are the pods of CronJobs that were measured last, which stand for them

@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/rightsizer/rightsizer/watcher/detect"
@@ -12,7 +13,12 @@ import (
 // what is told lasts for an hour, and a sample changes little.
 const judgeEvery = 5 * time.Minute
 
-// workloadFit is how well the containers of one watched workload fit.
+// sizesKept is for how long the sizes of what is not watched are remembered after the
+// last sample of it: nobody says when it is deleted.
+const sizesKept = time.Hour
+
+// workloadFit is how well the containers of one workload fit; of one that is not
+// watched, since when they have their sizes alone.
 type workloadFit struct {
 	judged time.Time
 	fits   []detect.Fit
@@ -46,6 +52,21 @@ func (f *workloadFit) note(container string, held object.Allotment, now time.Tim
 	f.sizes = append(f.sizes, sizeInForce{container: container, held: held})
 }
 
+// noteSizes takes what the containers of a pod have now.
+func (m *measured) noteSizes(uid string, pod *object.Pod, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.fits[uid]
+	if f == nil {
+		return
+	}
+	for i := range pod.Containers {
+		if c := counted(pod, pod.Containers[i].Name); c == &pod.Containers[i] {
+			f.note(c.Name, c.InForce(), now)
+		}
+	}
+}
+
 // sinceWhen tells a recommendation when the sizes of a container were changed last.
 func (m *measured) sinceWhen(uid, container string, in *recommend.Input) {
 	m.mu.Lock()
@@ -67,20 +88,16 @@ func (m *measured) sinceWhen(uid, container string, in *recommend.Input) {
 	}
 }
 
+// fitUID is what the sizes of a pod are remembered by: the UID of the controller at the
+// top, of a bare pod its own.
+func (w *Watcher) fitUID(pod *object.Pod) string { return cmp.Or(w.store.TopUID(pod), pod.UID) }
+
 // touch notes a pod whose workload is due to be judged, because a sample of it
 // arrived. Under the lock of the usage.
 func (w *Watcher) touch(pod *object.Pod, now time.Time) {
-	uid := w.store.TopUID(pod)
-	if uid == "" {
-		return
-	}
+	uid := w.fitUID(pod)
 	f := w.usage.fits[uid]
 	if f == nil {
-		// One that is not watched, or was deleted before its pods, would never be
-		// forgotten. The store lets go of it before forgetController is called.
-		if w.store.Controller(uid) == nil {
-			return
-		}
 		f = &workloadFit{}
 		w.usage.fits[uid] = f
 	}
@@ -99,8 +116,10 @@ func (w *Watcher) judge(pods []*object.Pod) []ref {
 	var out []ref
 	around := w.surroundings()
 	for _, pod := range pods {
-		c := w.store.Controller(w.store.TopUID(pod))
-		if c == nil {
+		uid := w.fitUID(pod)
+		c := w.store.Controller(uid)
+		if c == nil { // Nobody would take back what is told of it.
+			w.usage.noteSizes(uid, pod, w.opts.Clock.Now())
 			continue
 		}
 		key, ready := w.store.WorkloadReady(pod)
@@ -158,6 +177,17 @@ func (m *measured) fitsOf(uid string) []detect.Fit {
 		return append([]detect.Fit(nil), f.fits...)
 	}
 	return nil
+}
+
+// forgetFits drops those of what is not watched, or was deleted before its pods, and is
+// not measured any more. The store lets go of a controller before forgetController is
+// called. Under the lock of the usage.
+func (w *Watcher) forgetFits(now time.Time) {
+	for uid, f := range w.usage.fits {
+		if now.Sub(f.judged) >= sizesKept && w.store.Controller(uid) == nil {
+			delete(w.usage.fits, uid)
+		}
+	}
 }
 
 func (m *measured) forgetController(c *object.Controller) {

@@ -134,6 +134,7 @@ func (w *Watcher) recordMinute() {
 			nodes[name] = r
 		}
 	}
+	w.forgetFits(now)
 	w.usage.mu.Unlock()
 	w.addTargets(found)
 	w.usage.history.Record(now, func(m *history.Minute) {
