@@ -24,6 +24,7 @@ type measured struct {
 	history     *history.History
 	checkpoints checkpoints
 	past        past
+	room        room
 	constraints *constraints
 	// idle says that another replica measures; it is set under mu.
 	idle atomic.Bool

@@ -12,7 +12,7 @@ type usageSizes struct {
 	samples, skipped, rounds, failed, measured, held, bytes *prometheus.Desc
 	restored, corrupt, written, unwritten                   *prometheus.Desc
 	pastFailed, pastSamples                                 *prometheus.Desc
-	forgotten, renewed                                      *prometheus.Desc
+	forgotten, turnedAway, renewed                          *prometheus.Desc
 	series, seriesBytes, refused, reach, rewound            *prometheus.Desc
 }
 
@@ -30,6 +30,7 @@ func newUsageSizes(w *Watcher) *usageSizes {
 		held:        desc("sketches", "Containers of workloads of which sketches are held."),
 		bytes:       desc("sketch_bytes", "Memory that the sketches take."),
 		forgotten:   desc("sketches_forgotten_total", "Sketches forgotten for want of room."),
+		turnedAway:  desc("sketches_turned_away_total", "Samples and kills of containers of workloads for which there was no room."),
 		renewed:     desc("sketches_renewed_total", "Sketches that began anew because they were of a time to come: a clock had been ahead."),
 		restored:    desc("checkpoint_restored", "Containers of workloads that were restored at the start."),
 		corrupt:     desc("checkpoint_corrupt_total", "Shards that could not be restored."),
@@ -47,7 +48,7 @@ func newUsageSizes(w *Watcher) *usageSizes {
 
 // Describe implements prometheus.Collector.
 func (s *usageSizes) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{s.samples, s.skipped, s.rounds, s.failed, s.measured, s.held, s.bytes, s.forgotten, s.renewed, s.restored, s.corrupt, s.written, s.unwritten, s.pastFailed, s.pastSamples, s.series, s.seriesBytes, s.refused, s.rewound, s.reach} {
+	for _, d := range []*prometheus.Desc{s.samples, s.skipped, s.rounds, s.failed, s.measured, s.held, s.bytes, s.forgotten, s.turnedAway, s.renewed, s.restored, s.corrupt, s.written, s.unwritten, s.pastFailed, s.pastSamples, s.series, s.seriesBytes, s.refused, s.rewound, s.reach} {
 		ch <- d
 	}
 }
@@ -79,6 +80,7 @@ func (s *usageSizes) Collect(ch chan<- prometheus.Metric) {
 	gauge(s.held, float64(stats.Entries))
 	gauge(s.bytes, float64(stats.Bytes))
 	counter(s.forgotten, stats.Forgotten)
+	counter(s.turnedAway, stats.TurnedAway)
 	counter(s.renewed, stats.Renewed)
 	c := &s.w.usage.checkpoints
 	c.mu.Lock()

@@ -128,6 +128,25 @@ func (w *Watcher) roundOver(s *polled, r *source.Round) {
 	s.mu.Unlock()
 
 	w.tellSource(&s.mu, &s.state)
+	w.tellRoom(now)
+}
+
+// room is what health says of the room for sketches.
+type room struct {
+	mu   sync.Mutex
+	line line
+}
+
+// tellRoom notes whether there is room for all that is measured.
+func (w *Watcher) tellRoom(now time.Time) {
+	stats, r := w.usage.book.Stats(), &w.usage.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if stats.TurnedAt == 0 || now.Sub(time.Unix(stats.TurnedAt, 0)) > w.freshFor() {
+		r.line.set(now, healthOK, "")
+		return
+	}
+	r.line.set(now, healthDegraded, fmt.Sprintf("no room for all that is measured beside %d containers of workloads: raise --usage-sketch-bytes", stats.Entries))
 }
 
 // setUsageLines sets what health says of all that is asked about usage.
@@ -143,6 +162,9 @@ func (w *Watcher) setUsageLines(state rightsizerv1.HealthState, reason string) {
 		p.line.set(now, state, reason)
 		p.mu.Unlock()
 	}
+	w.usage.room.mu.Lock()
+	defer w.usage.room.mu.Unlock()
+	w.usage.room.line.set(now, healthOK, "")
 }
 
 // usageHealth lists the sources as `usage/NAME`, and the watches of what bounds
@@ -165,6 +187,9 @@ func (w *Watcher) usageHealth() []*rightsizerv1.ComponentHealth {
 		p.mu.Unlock()
 	}
 	if len(w.usage.sources) > 0 {
+		w.usage.room.mu.Lock()
+		out = append(out, w.usage.room.line.message("usage/sketches"))
+		w.usage.room.mu.Unlock()
 		for _, h := range w.usage.constraints.watches {
 			if h.missing() {
 				continue

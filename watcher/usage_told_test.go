@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/watcher"
 	"github.com/rightsizer/rightsizer/watcher/detect"
 )
@@ -97,6 +98,44 @@ func TestWhatKubeletsCountIsTold(t *testing.T) {
 			"RESOLVED pod.cpu_throttled", "RESOLVED pod.pressure.memory", "RESOLVED pod.pressure.cpu", "RESOLVED pod.pressure.io",
 			"POINT pod.process_oom_killed",
 		}, told())
+	})
+}
+
+// More than there is room for is said so; what has its place keeps it.
+func TestTooManyToMeasureIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gauge{cpu: "40m", memory: "20Mi"}
+		r, server := measuring(t, g)
+		r.stop()
+		var names []string
+		for i := range 90 {
+			pod := web(fmt.Sprintf("bare-%d", i))
+			pod.OwnerReferences = nil
+			server.Put(pod)
+			names = append(names, pod.Name)
+		}
+		server.Answer(metricsOfShop, g.pods(names...))
+		r = start(t, server, func(o *watcher.Options) {
+			o.Usage = watcher.UsageOptions{Sources: []string{watcher.SourceMetricsAPI}, Interval: 10 * time.Second, SketchBytes: 64 << 10}
+		})
+		defer r.stop()
+		r.pass(10 * time.Minute)
+		health := r.component("usage/sketches")
+		assert.Equal(t, rightsizerv1.HealthState_HEALTH_STATE_DEGRADED, health.GetState())
+		assert.Contains(t, health.GetReason(), "raise --usage-sketch-bytes")
+		measured := 0
+		for _, got := range r.Recommendations(nil) {
+			if got.GetDataSpan().AsDuration() > 9*time.Minute {
+				measured++
+			}
+		}
+		assert.Greater(t, measured, 50)
+		for _, name := range names[60:] {
+			server.Delete(web(name))
+		}
+		server.Answer(metricsOfShop, g.pods(names[:60]...))
+		r.pass(10 * time.Minute)
+		assert.Equal(t, rightsizerv1.HealthState_HEALTH_STATE_OK, r.component("usage/sketches").GetState())
 	})
 }
 

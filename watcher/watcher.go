@@ -123,6 +123,7 @@ func New(opts Options) (*Watcher, error) {
 		w.usage.checkpoints.namespace = opts.Usage.CheckpointNamespace
 	}
 	w.usage.checkpoints.line = line{state: healthStarting, since: opts.Clock.Now(), reason: "not read yet"}
+	w.usage.room.line = line{state: healthOK, since: opts.Clock.Now()}
 	w.usage.constraints = w.newConstraints()
 	w.usage.fits = make(map[string]*workloadFit)
 	w.usage.ran = make(map[object.WorkloadKey]*lastRun)

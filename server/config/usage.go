@@ -68,7 +68,7 @@ func usageSettings() []Setting {
 		size("usage-history-bytes", 6<<20, 64<<10, 1<<30, func(c *Config) *int64 { return &c.Usage.HistoryBytes },
 			"Memory for the history that QueryMetrics answers from; the more containers, the shorter it is."),
 		size("usage-sketch-bytes", 8<<20, 64<<10, 1<<30, func(c *Config) *int64 { return &c.Usage.SketchBytes },
-			"Memory for what recommendations are made from, about 1 KiB for a container of a workload; beyond it the one measured longest ago is forgotten. At most 32Mi with usage-checkpoints, which hold no more."),
+			"Memory for what recommendations are made from, about 1 KiB for a container of a workload; beyond it one that was not measured for an hour is forgotten, or the new one waits. At most 32Mi with usage-checkpoints, which hold no more."),
 		text("daemonset-node-label", "label", 317, func(c *Config) *string { return &c.Usage.DaemonSetNodeLabel },
 			"Label of nodes, such as node.kubernetes.io/instance-type, by whose values the pods of a DaemonSet are measured apart. Unset: all together."),
 		choice("usage-checkpoints", "auto", []string{"auto", "on", "off"}, func(c *Config) *string { return &c.Usage.Checkpoints },

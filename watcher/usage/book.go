@@ -37,8 +37,14 @@ const (
 // its sketch, the list's element, and the map's share with its load factor.
 const entryBytes = int64(unsafe.Sizeof(entry{})+unsafe.Sizeof(list.Element{})) + 2*(int64(unsafe.Sizeof(Key{}))+8)
 
+// coldAfter is how many seconds after its newest sample a sketch may be forgotten for
+// another: what is polled in a round is never far apart, and each would have to go for
+// the next.
+const coldAfter = 3600
+
 // Book is a bounded map of sketches. Past its bound the container that was
-// observed longest ago is forgotten first, and counted.
+// observed longest ago is forgotten first, and counted; while none is cold, what is new
+// is turned away, and counted.
 type Book struct {
 	mu        sync.RWMutex
 	maxBytes  int64
@@ -48,6 +54,8 @@ type Book struct {
 	forgotten uint64
 	refused   uint64
 	renewed   uint64
+	turned    uint64
+	turnedAt  int64
 }
 
 type entry struct {
@@ -147,14 +155,28 @@ func (b *Book) change(k Key, f func(*Sketch) bool) bool {
 		b.refused++
 		return false
 	}
-	b.entries[k] = b.order.PushFront(e)
-	b.bytes += entryBytes + k.textBytes()
+	if at := e.newest(); b.full(k) && of(b.order.Back()).newest() > at-coldAfter {
+		b.turned, b.turnedAt = b.turned+1, max(b.turnedAt, at)
+		return false
+	}
+	b.insert(e)
+	return true
+}
+
+// full says that one more has no room.
+func (b *Book) full(k Key) bool { return b.bytes+entryBytes+k.textBytes() > b.maxBytes }
+
+func (b *Book) insert(e *entry) {
+	b.entries[e.key] = b.order.PushFront(e)
+	b.bytes += entryBytes + e.key.textBytes()
 	for b.bytes > b.maxBytes {
 		b.remove(b.order.Back())
 		b.forgotten++
 	}
-	return true
 }
+
+// newest is the time of the newest sample or kill.
+func (e *entry) newest() int64 { return max(e.sketch.Last(), int64(e.sketch.oom.at[0])) }
 
 func of(e *list.Element) *entry {
 	return e.Value.(*entry) //nolint:forcetypeassert // the list holds nothing else
@@ -208,14 +230,20 @@ type BookStats struct {
 	// Entries held, and the bytes that they take.
 	Entries int
 	Bytes   int64
-	// Forgotten entries at the bound, samples refused, and entries renewed because
-	// they were of a time to come, since the start.
-	Forgotten, Refused, Renewed uint64
+	// Forgotten entries at the bound, samples refused, entries renewed because they
+	// were of a time to come, and samples and kills turned away for want of room, since
+	// the start.
+	Forgotten, Refused, Renewed, TurnedAway uint64
+	// TurnedAt is the time of the newest that was turned away; 0 is never.
+	TurnedAt int64
 }
 
 // Stats returns the counts.
 func (b *Book) Stats() BookStats {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	return BookStats{Entries: len(b.entries), Bytes: b.bytes, Forgotten: b.forgotten, Refused: b.refused, Renewed: b.renewed}
+	return BookStats{
+		Entries: len(b.entries), Bytes: b.bytes,
+		Forgotten: b.forgotten, Refused: b.refused, Renewed: b.renewed, TurnedAway: b.turned, TurnedAt: b.turnedAt,
+	}
 }

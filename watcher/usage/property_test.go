@@ -3,7 +3,9 @@ package usage_test
 import (
 	"bytes"
 	"math"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -90,9 +92,10 @@ func TestTheBookForgetsTheColdestAndCountsIt(t *testing.T) {
 	b, err := usage.NewBook(usage.BookOptions{MaxBytes: usage.MinBookBytes})
 	require.NoError(t, err)
 	hot := usage.Key{Container: "hot"}
-	for i := range 500 {
-		b.Observe(usage.Key{Container: "c", Name: string(rune('a' + i%26)), Namespace: string(rune('a' + i/26))}, usage.Sample{Time: start, CPUMillis: 1, MemoryBytes: 1})
-		b.Observe(hot, usage.Sample{Time: start, CPUMillis: 1, MemoryBytes: 1})
+	for i := range int64(500) {
+		at := start + i*3600
+		b.Observe(usage.Key{Container: "c", Name: strconv.FormatInt(i, 10)}, usage.Sample{Time: at, CPUMillis: 1, MemoryBytes: 1})
+		b.Observe(hot, usage.Sample{Time: at, CPUMillis: 1, MemoryBytes: 1})
 	}
 	stats := b.Stats()
 	assert.LessOrEqual(t, stats.Bytes, int64(usage.MinBookBytes))
@@ -103,6 +106,45 @@ func TestTheBookForgetsTheColdestAndCountsIt(t *testing.T) {
 	assert.False(t, b.Observe(usage.Key{}, usage.Sample{Time: start, CPUMillis: 1, MemoryBytes: 1}), "a key needs a container")
 	_, err = usage.NewBook(usage.BookOptions{MaxBytes: 1})
 	assert.ErrorContains(t, err, "MaxBytes is 1")
+}
+
+// Polled one after the other, more containers than there is room for would each be
+// forgotten just before its next sample: those that are held stay, and the others wait.
+func TestABookThatIsFullKeepsWhatItHas(t *testing.T) {
+	t.Parallel()
+	b, err := usage.NewBook(usage.BookOptions{MaxBytes: usage.MinBookBytes})
+	require.NoError(t, err)
+	key := func(i int64) usage.Key { return usage.Key{Name: strconv.FormatInt(1000+i, 10), Container: "app"} }
+	at, n := start, int64(100)
+	poll := func(from int64) {
+		at += 30
+		for i := from; i < n; i++ {
+			b.Observe(key(i), usage.Sample{Time: at, CPUMillis: 1, MemoryBytes: 1, Age: usage.Unknown})
+		}
+	}
+	for range 100 {
+		poll(0)
+	}
+	stats := b.Stats()
+	require.Less(t, int64(stats.Entries), n)
+	assert.Zero(t, stats.Forgotten)
+	assert.EqualValues(t, 100*(n-int64(stats.Entries)), stats.TurnedAway)
+	assert.Equal(t, at, stats.TurnedAt)
+	b.Range(func(k usage.Key, s *usage.Sketch) bool {
+		assert.Equal(t, 99*30*time.Second, s.Span(), k)
+		return true
+	})
+	assert.False(t, b.ObserveOOM(key(n), at, 1<<30))
+
+	for range 121 { // ten fall silent for an hour, and ten others take their places
+		poll(10)
+	}
+	_, held := b.Get(key(9))
+	assert.False(t, held)
+	_, held = b.Get(key(int64(stats.Entries) + 9))
+	assert.True(t, held)
+	assert.EqualValues(t, 10, b.Stats().Forgotten)
+	assert.Equal(t, stats.Entries, b.Stats().Entries)
 }
 
 func FuzzUnmarshal(f *testing.F) {

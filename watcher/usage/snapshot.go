@@ -92,13 +92,15 @@ func (b *Book) Restore(snapshot []byte) (int, error) {
 // restore merges an entry, unless all that are held and leave it no room are newer;
 // under the lock, the coldest entry last.
 func (b *Book) restore(e *entry) {
-	_, known := b.entries[e.key]
-	full := b.bytes+entryBytes+e.key.textBytes() > b.maxBytes
-	if !known && full && of(b.order.Back()).sketch.Last() >= e.sketch.Last() {
+	if held, known := b.entries[e.key]; known {
+		of(held).sketch.Merge(&e.sketch)
+		return
+	}
+	if b.full(e.key) && of(b.order.Back()).sketch.Last() >= e.sketch.Last() {
 		b.forgotten++
 		return
 	}
-	b.change(e.key, func(s *Sketch) bool { s.Merge(&e.sketch); return true })
+	b.insert(&entry{key: e.key, sketch: e.sketch})
 }
 
 // sort brings the entries in the order of their newest samples; under the lock.
