@@ -98,18 +98,22 @@ func quoteOrNone(text string) string {
 }
 
 // SumSavings adds up recommendations: all of them, each namespace, and each
-// workload, the largest saving first.
+// workload, the largest saving first. What is not ready, or is left to a VPA, counts as
+// it is now.
 func SumSavings(all []*rightsizerv1.Recommendation) (total *rightsizerv1.Savings, namespaces, workloads []*rightsizerv1.Savings) {
 	total = &rightsizerv1.Savings{Scope: "cluster"}
 	byNamespace, byWorkload := map[string]*rightsizerv1.Savings{}, map[string]*rightsizerv1.Savings{}
 	for _, r := range all {
-		w := r.GetWorkload()
+		w, then := r.GetWorkload(), r.GetRecommendedMonthlyCost()
+		if r.GetState() != states[Ready] || slices.Contains(r.GetBoundBy(), boundTexts[VPAPresent.index()]) {
+			then = r.GetCurrentMonthlyCost()
+		}
 		for _, s := range []*rightsizerv1.Savings{
 			total, scope(byNamespace, r.GetNamespace()),
 			scope(byWorkload, r.GetNamespace()+"/"+w.GetKind()+"/"+w.GetName()),
 		} {
 			s.CurrentMonthlyCost += r.GetCurrentMonthlyCost()
-			s.RecommendedMonthlyCost += r.GetRecommendedMonthlyCost()
+			s.RecommendedMonthlyCost += then
 			switch s.GetPriceSource() {
 			case "":
 				s.PriceSource = r.GetPriceSource()
@@ -131,7 +135,7 @@ func scope(in map[string]*rightsizerv1.Savings, name string) *rightsizerv1.Savin
 }
 
 func finish(s *rightsizerv1.Savings) {
-	s.Formula = fmt.Sprintf("sum over containers of (cores × price + GiB × price) × %d h × replicas: requested now $%.2f, as recommended $%.2f, saves $%.2f a month",
+	s.Formula = fmt.Sprintf("sum over containers of (cores × price + GiB × price) × %d h × replicas: requested now $%.2f, as recommended $%.2f, saves $%.2f a month; what is not ready, or is left to a VerticalPodAutoscaler, counts as it is",
 		HoursPerMonth, s.GetCurrentMonthlyCost(), s.GetRecommendedMonthlyCost(), s.GetCurrentMonthlyCost()-s.GetRecommendedMonthlyCost())
 }
 

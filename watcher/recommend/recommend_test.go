@@ -232,6 +232,28 @@ func TestSavingsAddUp(t *testing.T) {
 	assert.Equal(t, "shop/Deployment/web", workloads[0].GetScope())
 }
 
+// Nobody saves what is not known yet, or what a VPA decides on.
+func TestSavingsAreOfWhatStands(t *testing.T) {
+	t.Parallel()
+	price := recommend.PriceOf(&recommend.Price{CoreHour: 0.1, GiBHour: 0.01}, "", "")
+	for name, c := range map[string]struct {
+		hours int
+		later time.Duration
+		vpa   string
+		saves bool
+	}{
+		"ready": {hours: 48, saves: true}, "warming up": {hours: 1}, "stale": {hours: 48, later: 2 * time.Hour}, "VPA": {hours: 48, vpa: "web"},
+	} {
+		in := input(observed(c.hours, flat(100), flat(1<<30)))
+		in.Now = in.Now.Add(c.later)
+		in.Current.Requests, in.Context.VPA = object.Resources{CPUMillis: 2000, MemoryBytes: 4 << 30}, c.vpa
+		r := recommend.Recommend(in)
+		total, _, _ := recommend.SumSavings([]*rightsizerv1.Recommendation{r.Message(usage.Key{Container: "app"}, in, price)})
+		assert.InDelta(t, (2*0.1+4*0.01)*730, total.GetCurrentMonthlyCost(), 1e-9, name)
+		assert.Equal(t, c.saves, total.GetRecommendedMonthlyCost() < total.GetCurrentMonthlyCost(), name)
+	}
+}
+
 func TestPricesFollowFromTheNode(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ provider, instance, source string }{
