@@ -191,9 +191,10 @@ func newConvert() *cobra.Command {
 		Use: "convert --cpu FILE --memory FILE", Short: "Make the input of backtest from range exports of Prometheus", Args: noArgs,
 		Long: "Make the input of backtest, on standard output, from the answers of Prometheus to two range queries\n" +
 			"(GET /api/v1/query_range). CPU in cores, memory in bytes, for example:\n\n" +
-			"  sum by (namespace, pod, container) (rate(container_cpu_usage_seconds_total{container!=\"\"}[5m]))\n" +
-			"  max by (namespace, pod, container) (container_memory_working_set_bytes{container!=\"\"})\n\n" +
-			"Export one namespace at a time from a busy Prometheus, with a step of 5m.",
+			"  max by (namespace, pod, container) (sum without (cpu, id, image, name) (rate(container_cpu_usage_seconds_total{container!=\"\"}[5m])))\n" +
+			"  max by (namespace, pod, container) (max_over_time(container_memory_working_set_bytes{container!=\"\"}[5m]))\n\n" +
+			"Export one namespace at a time from a busy Prometheus, with a step of 5m: memory is the highest of each step,\n" +
+			"for an instant of every step misses the peaks that kill.",
 		Example: "  rightsizer backtest convert --cpu cpu.json --memory memory.json | rightsizer backtest --input -",
 	}
 	f := cmd.Flags()

@@ -39,3 +39,19 @@ func TestBacktest(t *testing.T) {
 		assert.Equal(t, exitUsage, code, errOut)
 	}
 }
+
+// The help exports what the README does: the highest memory of each step, and CPU not
+// added up over the jobs that scrape it.
+func TestTheHelpExportsWhatTheReadmeDoes(t *testing.T) {
+	code, help, _ := call(t, "backtest", "convert", "--help")
+	require.Zero(t, code)
+	readme, err := os.ReadFile("../../../watcher/recommend/README.md")
+	require.NoError(t, err)
+	for _, query := range []string{
+		`max by (namespace, pod, container) (sum without (cpu, id, image, name) (rate(container_cpu_usage_seconds_total{WHERE}[5m])))`,
+		`max by (namespace, pod, container) (max_over_time(container_memory_working_set_bytes{WHERE}[5m]))`,
+	} {
+		assert.Contains(t, help, strings.ReplaceAll(query, "WHERE", `container!=""`))
+		assert.Contains(t, string(readme), strings.ReplaceAll(query, "WHERE", `namespace="shop",container!=""`))
+	}
+}
