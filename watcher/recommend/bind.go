@@ -144,21 +144,26 @@ func (r *Result) clamp(amount, least, most int64, low, high Bounds) int64 {
 }
 
 // runtime keeps room for a heap whose size the program fixes: it takes it sooner
-// or later, whatever it took so far. A JVM needs about a quarter more than its
-// heap for metaspace, threads and code.
+// or later, whatever it took so far.
 func (r *Result) runtime(c *Context, memory int64) int64 {
-	if least := c.Runtime.JVMHeapBytes + c.Runtime.JVMHeapBytes/4; memory < least {
+	if least := c.Runtime.jvm(); memory < least {
 		memory = least
 		r.bound(JVMHeap, c.Runtime.JVMHeapBytes)
 	}
-	// GOMEMLIMIT is soft; a twentieth above it keeps the collector from running
-	// against the limit.
-	if least := c.Runtime.GoMemLimitBytes + c.Runtime.GoMemLimitBytes/20; memory < least {
+	if least := c.Runtime.golang(); memory < least {
 		memory = least
 		r.bound(GoMemLimit, c.Runtime.GoMemLimitBytes)
 	}
 	return memory
 }
+
+// jvm is what a JVM of that heap needs: about a quarter more for metaspace, threads and
+// code.
+func (t *Runtime) jvm() int64 { return t.JVMHeapBytes + t.JVMHeapBytes/4 }
+
+// golang is what GOMEMLIMIT needs, which is soft: a twentieth above it keeps the collector
+// from running against the limit.
+func (t *Runtime) golang() int64 { return t.GoMemLimitBytes + t.GoMemLimitBytes/20 }
 
 // share keeps an amount within what a container has and its share of what the
 // namespace has left for all containers of all replicas.

@@ -124,13 +124,17 @@ func (s *Settings) due(in *Input, r *Result) {
 	case s.CPU.shrinks(have, want):
 		r.ChangeCPU = settled(r.CPUState, in.CPUChanged, s.CPU.Hold)
 	}
-	raises := func(have, want int64) bool {
-		return want > have && min(float64(want), r.Memory.Need) > float64(have)*(1+s.Memory.Raise)
+	raises := func(have, want int64, need float64) bool {
+		return want > have && min(float64(want), need) > float64(have)*(1+s.Memory.Raise)
+	}
+	need := r.Memory.Need
+	if in.Current.Limits.MemoryBytes > 0 { // A heap that fills outgrows a request, and dies at a limit.
+		need = max(need, float64(max(in.Context.Runtime.jvm(), in.Context.Runtime.golang())))
 	}
 	have = max(in.Current.Requests.MemoryBytes, in.Current.Limits.MemoryBytes)
 	switch want := max(r.Requests.MemoryBytes, r.Limits.MemoryBytes); {
 	case r.MemoryState == NoData || want == 0:
-	case have == 0 || raises(have, want):
+	case have == 0 || raises(have, want, need):
 		r.ChangeMemory = r.MemoryState == Ready || r.Memory.OOMFloor > 0
 	case float64(want) < float64(have)*(1-s.Memory.Shrink):
 		hold := s.Memory.Hold
@@ -138,7 +142,7 @@ func (s *Settings) due(in *Input, r *Result) {
 			hold = s.Memory.OOMHold // the last change was its answer, a guess
 		}
 		r.ChangeMemory = settled(r.MemoryState, in.MemoryChanged, hold)
-	case raises(in.Current.Requests.MemoryBytes, r.Requests.MemoryBytes):
+	case raises(in.Current.Requests.MemoryBytes, r.Requests.MemoryBytes, r.Memory.Need):
 		r.ChangeMemory = r.MemoryState == Ready // The limit fits, and promises nothing.
 	}
 }

@@ -150,6 +150,29 @@ func TestARequestThatIsTooLowIsRaised(t *testing.T) {
 	assert.False(t, recommend.Recommend(in).ChangeMemory, "it warms up")
 }
 
+// A limit below the heap that a program fixes kills sooner or later, however little was
+// used so far.
+func TestALimitBelowTheHeapIsRaised(t *testing.T) {
+	t.Parallel()
+	in := input(observed(48, flat(100), flat(200<<20)))
+	for name, c := range map[string]struct {
+		runtime recommend.Runtime
+		limit   int64
+		due     bool
+	}{
+		"JVM":           {recommend.Runtime{JVMHeapBytes: 1 << 30}, 512 << 20, true},
+		"JVM, room":     {recommend.Runtime{JVMHeapBytes: 1 << 30}, 1280 << 20, false},
+		"Go":            {recommend.Runtime{GoMemLimitBytes: 1 << 30}, 512 << 20, true},
+		"Go, its limit": {recommend.Runtime{GoMemLimitBytes: 1 << 30}, 1 << 30, false},
+		"JVM, no limit": {recommend.Runtime{JVMHeapBytes: 1 << 30}, 0, false},
+		"neither":       {recommend.Runtime{}, 256 << 20, false},
+	} {
+		in.Current.Requests.MemoryBytes, in.Current.Limits.MemoryBytes = 240<<20, c.limit
+		in.Context.Runtime = c.runtime
+		assert.Equal(t, c.due, recommend.Recommend(in).ChangeMemory, name)
+	}
+}
+
 // memories draws the memory of some hours.
 func memories(t *rapid.T) []float64 {
 	return rapid.SliceOfN(rapid.Float64Range(1<<26, 1<<33), 6, 24*12).Draw(t, "memory")
