@@ -64,13 +64,13 @@ func (v *vpa) Size(_ int64, cpuMillis, memoryBytes float64) (cpu, memory float64
 
 // krr is the strategy "simple" of KRR: the 95th percentile of CPU and the highest
 // memory and 15 % of two weeks; with OOM data at least 25 % above the limit of a
-// kill. At least 10 millicores and 100 MiB.
+// kill in these two weeks. At least 10 millicores and 100 MiB.
 type krr struct {
-	cpu, sorted, memory []float64 // memory by day
-	day                 int64
-	killed              float64
-	withOOM             bool
-	multiplier          float64
+	cpu, sorted    []float64
+	memory, killed []float64 // by day
+	day            int64
+	withOOM        bool
+	multiplier     float64
 }
 
 const krrDays = 14
@@ -81,8 +81,8 @@ func newKRR(multiplier float64, withOOM bool) func() backtest.Sizer {
 
 func (k *krr) Observe(t int64, cpuMillis, memoryBytes float64) {
 	for day := t / 86400; k.day != day; {
-		if k.memory = append(k.memory, 0); len(k.memory) > krrDays {
-			k.memory = k.memory[1:]
+		if k.memory, k.killed = append(k.memory, 0), append(k.killed, 0); len(k.memory) > krrDays {
+			k.memory, k.killed = k.memory[1:], k.killed[1:]
 		}
 		if k.day == 0 {
 			k.day = day
@@ -109,7 +109,10 @@ func (k *krr) observeCPU(millis float64) {
 	}
 }
 
-func (k *krr) OOM(_ int64, limitBytes float64) { k.killed = max(k.killed, limitBytes) }
+func (k *krr) OOM(_ int64, limitBytes float64) {
+	last := len(k.killed) - 1
+	k.killed[last] = max(k.killed[last], limitBytes)
+}
 
 func (k *krr) Size(_ int64, cpuMillis, memoryBytes float64) (cpu, memory float64) {
 	if len(k.sorted) > 0 {
@@ -118,7 +121,7 @@ func (k *krr) Size(_ int64, cpuMillis, memoryBytes float64) (cpu, memory float64
 	if len(k.memory) > 0 {
 		memory = slices.Max(k.memory) * 1.15
 		if k.withOOM {
-			memory = max(memory, k.killed*1.25)
+			memory = max(memory, slices.Max(k.killed)*1.25)
 		}
 		memory = deadband(memoryBytes, max(100<<20, memory*k.multiplier))
 	}
