@@ -90,6 +90,9 @@ func (w *Watcher) takeOver(ctx context.Context) {
 		}
 	}
 	w.setUsageLines(healthStarting, "not asked yet")
+	w.usage.mu.Lock()
+	w.usage.began = w.opts.Clock.Now()
+	w.usage.mu.Unlock()
 	w.usage.idle.Store(false)
 }
 
@@ -117,6 +120,7 @@ func (w *Watcher) layDown() {
 	clear(m.nodes)
 	clear(m.fits)
 	clear(m.ran)
+	clear(m.silent)
 	m.mu.Unlock()
 	w.setUsageLines(healthOK, notLeading)
 	if c := &m.checkpoints; c.namespace != "" {

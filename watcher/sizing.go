@@ -199,6 +199,8 @@ func (w *Watcher) input(around *surroundings, s *sizeable, c *object.Container) 
 	around.limits.fill(&ctx, s.key, &others.Allotment)
 	sketch, groups := w.sketchOf(around, s, c.Name)
 	ctx.Groups = groups
+	silent := w.usage.silenceOf(s.key, c.Name)
+	ctx.SilentCPU, ctx.SilentMemory = silent.cpu, silent.memory
 	return &recommend.Input{Now: w.opts.Clock.Now(), Sketch: sketch, Current: c.InForce(), Context: ctx}
 }
 

@@ -140,6 +140,39 @@ func TestNothingShrinksWhileASourceIsDown(t *testing.T) {
 	})
 }
 
+// Nor while nothing is heard of one replica: it may be the busy one. What is heard of
+// the others still raises.
+func TestNothingShrinksWhileAReplicaIsSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gauge{cpu: "10m", memory: "1Mi"} // it asks for 100m and 64Mi
+		r, server := measuring(t, g, "web-1", "web-2")
+		defer r.stop()
+		recommended := func(after time.Duration) *rightsizerv1.Recommendation {
+			r.pass(after)
+			got, ok := r.Recommendation("shop", "Deployment", "web", "app")
+			require.True(t, ok)
+			require.Equal(t, rightsizerv1.RecommendationState_RECOMMENDATION_STATE_READY, got.GetState())
+			return got
+		}
+		got := recommended(10 * time.Hour)
+		require.True(t, got.GetCpuChangeDue() && got.GetMemoryChangeDue())
+		server.Answer(metricsOfShop, g.pods("web-1"))
+		got = recommended(50 * time.Minute)
+		assert.True(t, got.GetCpuChangeDue(), "not yet")
+		got = recommended(20 * time.Minute)
+		assert.False(t, got.GetCpuChangeDue() || got.GetMemoryChangeDue())
+		assert.Contains(t, got.GetBoundBy(), "cpu: stale data, not below 100m")
+		assert.Contains(t, got.GetBoundBy(), "memory: stale data, not below 64.0 MiB")
+		g.set("300m", "1Mi")
+		got = recommended(5 * time.Hour)
+		assert.True(t, got.GetCpuChangeDue())
+		assert.Greater(t, got.GetTargetRequests().GetCpuMillis(), int64(300))
+		server.Delete(web("web-2"))
+		got = recommended(2 * time.Minute)
+		assert.True(t, got.GetMemoryChangeDue(), "it is gone")
+	})
+}
+
 func TestWhyThereIsNoRecommendation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, shop(web("web-1")))

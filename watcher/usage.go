@@ -39,6 +39,10 @@ type measured struct {
 	// pod; due are pods of workloads to be judged, used again and again.
 	fits map[string]*workloadFit
 	due  []*object.Pod
+	// silent are the containers of which not all replicas are measured, as of the last
+	// minute; began is when this replica of the operator began to measure.
+	silent map[usage.Key]silence
+	began  time.Time
 	// ran are the pods of CronJobs that were measured last, which stand for them
 	// while they have none.
 	ran map[object.WorkloadKey]*lastRun

@@ -64,6 +64,7 @@ func (w *Watcher) keepHistory(ctx context.Context) {
 			return
 		case <-ticker.C():
 			if w.Synced() && !w.usage.idle.Load() {
+				w.findSilent(w.opts.Clock.Now())
 				w.recordMinute()
 			}
 		}

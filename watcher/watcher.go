@@ -127,6 +127,7 @@ func New(opts Options) (*Watcher, error) {
 	w.usage.constraints = w.newConstraints()
 	w.usage.fits = make(map[string]*workloadFit)
 	w.usage.ran = make(map[object.WorkloadKey]*lastRun)
+	w.usage.silent, w.usage.began = make(map[usage.Key]silence), opts.Clock.Now()
 	w.usage.pods, w.usage.nodes = make(map[string]*podUse), make(map[string]*use)
 	if w.usage.book, err = usage.NewBook(usage.BookOptions{MaxBytes: opts.Usage.SketchBytes}); err != nil {
 		return nil, fmt.Errorf("watcher: %w", err)

@@ -46,7 +46,7 @@ func (r *Result) bindCPU(s *Settings, in *Input) {
 	if r.CPU.Level >= usage.CPUToldApart {
 		want = r.least(want, have, UncountedCPU)
 	}
-	if r.CPUState == Stale {
+	if r.CPUState == Stale || c.SilentCPU {
 		want = r.least(want, have, StaleCPU)
 	}
 	if c.HPACPU && have > 0 {
@@ -86,7 +86,7 @@ func (r *Result) bindMemory(s *Settings, in *Input) {
 	want = r.clamp(want, c.LimitRange.Min.MemoryBytes, c.LimitRange.Max.MemoryBytes, LimitRangeMinMemory, LimitRangeMaxMemory)
 	want = r.clamp(want, 0, c.Node.MemoryBytes, 0, NodeMemory)
 	limit := r.share(in, quota.MemoryLimits, quota.Limits.MemoryBytes, have.Limits.MemoryBytes, want, QuotaLimitsMemory)
-	if r.MemoryState == Stale {
+	if r.MemoryState == Stale || c.SilentMemory {
 		limit = r.least(limit, max(have.Requests.MemoryBytes, have.Limits.MemoryBytes), StaleMemory)
 	}
 	request := limit

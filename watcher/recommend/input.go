@@ -49,6 +49,9 @@ type Context struct {
 	// under way and for what is neither: between runs, what was measured stays what
 	// is known. RunBegan is when the newest attempt began that has come to its end.
 	RunEnded, RunBegan time.Time
+	// SilentCPU and SilentMemory say that of a replica that runs nothing was measured
+	// for longer than StaleAfter: what is known is of the others alone.
+	SilentCPU, SilentMemory bool
 	// LimitRange of the namespace for containers, the strictest of all.
 	LimitRange LimitRange
 	// Quota that is left in the namespace.

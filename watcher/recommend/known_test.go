@@ -192,3 +192,20 @@ func TestASilentGroupIsNotForgotten(t *testing.T) {
 	assert.True(t, r.ChangeCPU && r.ChangeMemory)
 	assert.Less(t, r.Limits.MemoryBytes, int64(200<<20))
 }
+
+// What is not heard of one replica holds what it is silent about.
+func TestASilentReplicaHoldsWhatItHas(t *testing.T) {
+	t.Parallel()
+	in := input(observed(48, flat(100), flat(100<<20)))
+	in.Current = large
+	in.Context.SilentCPU = true
+	r := recommend.Recommend(in)
+	assert.Equal(t, []bool{false, true}, []bool{r.ChangeCPU, r.ChangeMemory})
+	assert.True(t, r.Bound.Has(recommend.StaleCPU))
+	in.Context.SilentCPU, in.Context.SilentMemory = false, true
+	r = recommend.Recommend(in)
+	assert.Equal(t, []bool{true, false}, []bool{r.ChangeCPU, r.ChangeMemory})
+	assert.True(t, r.Bound.Has(recommend.StaleMemory))
+	in.Current.Requests.MemoryBytes, in.Current.Limits.MemoryBytes = 50<<20, 50<<20
+	assert.True(t, recommend.Recommend(in).ChangeMemory, "a raise")
+}
