@@ -182,13 +182,30 @@ func of(values []float64, factor float64) *usage.Sketch {
 	return observed(len(values), func(h int) float64 { return factor * values[h] / (1 << 22) }, func(h int) float64 { return factor * values[h] })
 }
 
+// Twice the use is twice the size, and so with every power of two: sketches round them
+// alike.
 func TestTwiceTheUseIsTwiceTheSize(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		values := memories(t)
-		one, two := recommend.Recommend(input(of(values, 1))), recommend.Recommend(input(of(values, 2)))
-		assert.InEpsilon(t, 2*one.Memory.Raw, two.Memory.Raw, 1e-9)
-		assert.InEpsilon(t, 2*one.CPU.Raw, two.CPU.Raw, 1e-3)
+		values, factor := memories(t), math.Exp2(float64(rapid.IntRange(-3, 4).Draw(t, "exponent")))
+		one, more := recommend.Recommend(input(of(values, 1))), recommend.Recommend(input(of(values, factor)))
+		assert.InEpsilon(t, factor*one.Memory.Raw, more.Memory.Raw, 1e-9)
+		assert.InEpsilon(t, factor*one.CPU.Raw, more.CPU.Raw, 1e-3)
+	})
+}
+
+// With any other factor the terms are that much larger, but for the rounding of sketches;
+// the level is one of those seen, and rounding may make another of two the cheaper one.
+func TestTheTermsScaleWithTheUse(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		values, factor := memories(t), rapid.Float64Range(0.5, 8).Draw(t, "factor")
+		one, more := recommend.Recommend(input(of(values, 1))), recommend.Recommend(input(of(values, factor)))
+		assert.InEpsilon(t, factor*one.Memory.Highest, more.Memory.Highest, 1.0/64)
+		assert.InEpsilon(t, factor*one.Memory.Typical, more.Memory.Typical, 1.0/64)
+		assert.InEpsilon(t, factor*one.CPU.Raw, more.CPU.Raw, 1.0/4, "a bucket")
+		even := recommend.Recommend(input(of([]float64{values[0], values[0]}, factor)))
+		assert.InEpsilon(t, factor*recommend.Recommend(input(of([]float64{values[0], values[0]}, 1))).Memory.Raw, even.Memory.Raw, 1.0/64)
 	})
 }
 
