@@ -264,6 +264,28 @@ func TestWhatSurroundsAContainerBoundsIt(t *testing.T) {
 	}
 }
 
+// The cap is on what is ours to decide: a LimitRange's least has the last word, for less
+// is refused, and what stays as it is is not cut to the cap.
+func TestTheCapGivesWayToWhatIsNotOurs(t *testing.T) {
+	t.Parallel()
+	s := recommend.DefaultSettings()
+	s.Cap = object.Resources{CPUMillis: 500, MemoryBytes: 512 << 20}
+	for name, c := range map[string]struct {
+		change func(*recommend.Input)
+		want   object.Resources
+	}{
+		"nothing else": {func(*recommend.Input) {}, s.Cap},
+		"LimitRange":   {context(func(c *recommend.Context) { c.LimitRange.Min = object.Resources{CPUMillis: 700, MemoryBytes: 1 << 30} }), object.Resources{CPUMillis: 700, MemoryBytes: 1 << 30}},
+		"HPA":          {context(func(c *recommend.Context) { c.HPACPU, c.HPAMemory = true, true }), object.Resources{CPUMillis: 900, MemoryBytes: 2 << 30}},
+		"stale":        {func(in *recommend.Input) { in.Now = in.Now.Add(2 * time.Hour) }, object.Resources{CPUMillis: 900, MemoryBytes: 2 << 30}},
+	} {
+		in := input(observed(48, flat(1000), flat(1<<30)))
+		in.Current.Requests = object.Resources{CPUMillis: 900, MemoryBytes: 2 << 30}
+		c.change(in)
+		assert.Equal(t, c.want, s.Recommend(in).Requests, name)
+	}
+}
+
 // What a VPA sizes is recommended, and not said to be due.
 func TestWhatAVPASizesIsLeftToIt(t *testing.T) {
 	t.Parallel()

@@ -9,7 +9,9 @@ import (
 // Settings are the numbers of the method. DefaultSettings are those of the
 // product; README.md says how they were found.
 type Settings struct {
-	// Floor is the least that is ever proposed, Cap the most; 0 caps nothing.
+	// Floor is the least that is proposed, Cap the most, of what is ours to decide: a
+	// size that the cluster refuses or that others keep is not, see the order of the
+	// Bounds. 0 caps nothing.
 	Floor, Cap object.Resources
 	Memory     MemorySettings
 	CPU        CPUSettings
