@@ -79,8 +79,8 @@ func phaseLabel(p rightsizerv1.Phase) string {
 
 // sizes collects what is held at the moment of a scrape.
 type sizes struct {
-	w                           *Watcher
-	objects, problems, unlisted *prometheus.Desc
+	w                                           *Watcher
+	objects, problems, unlisted, notes, dropped *prometheus.Desc
 }
 
 func newSizes(w *Watcher) *sizes {
@@ -92,14 +92,18 @@ func newSizes(w *Watcher) *sizes {
 			"Causes visible now, those without a life included.", nil, nil),
 		unlisted: prometheus.NewDesc("rightsizer_watcher_problems_unlisted",
 			"Causes visible now that the bound keeps out of the list.", nil, nil),
+		notes: prometheus.NewDesc("rightsizer_watcher_notes",
+			"Notes held of what Kubernetes Events said.", nil, nil),
+		dropped: prometheus.NewDesc("rightsizer_watcher_notes_dropped_total",
+			"Notes that left for want of room, by the bound: of all, or of one object.", []string{"bound"}, nil),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (s *sizes) Describe(ch chan<- *prometheus.Desc) {
-	ch <- s.objects
-	ch <- s.problems
-	ch <- s.unlisted
+	for _, d := range []*prometheus.Desc{s.objects, s.problems, s.unlisted, s.notes, s.dropped} {
+		ch <- d
+	}
 }
 
 // Collect implements prometheus.Collector.
@@ -117,7 +121,12 @@ func (s *sizes) Collect(ch chan<- prometheus.Metric) {
 	}
 	s.w.mu.Lock()
 	visible, unlisted := s.w.tracker.Len(), s.w.tracker.Unlisted()
+	notes, dropped := s.w.notes.Len(), s.w.notes.Dropped()
 	s.w.mu.Unlock()
 	gauge(s.problems, visible)
 	gauge(s.unlisted, unlisted)
+	gauge(s.notes, notes)
+	for bound, n := range map[string]uint64{"all": dropped.All, "object": dropped.Object} {
+		ch <- prometheus.MustNewConstMetric(s.dropped, prometheus.CounterValue, float64(n), bound)
+	}
 }

@@ -115,8 +115,8 @@ func New(opts Options) (*Watcher, error) {
 		deadlines: newDeadlines(),
 		machines:  make(map[string]*detect.Machine),
 		problems:  line{state: healthOK, since: opts.Clock.Now()},
-		notes:     track.NewNotes(),
 	}
+	w.notes = track.NewNotes(w.tracker.Open)
 	w.tuned.Store(&Tuning{Thresholds: opts.Thresholds, Price: opts.Usage.Price})
 	w.converter.NodeGroupLabel = opts.Usage.DaemonSetNodeLabel
 	if len(opts.Usage.Sources) > 0 {

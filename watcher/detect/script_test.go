@@ -47,7 +47,8 @@ type script struct {
 
 func newScript(t *testing.T) *script {
 	t.Helper()
-	return &script{t: t, notes: track.NewNotes(), tracker: track.New(100), seen: map[string]bool{}}
+	tracker := track.New(100)
+	return &script{t: t, notes: track.NewNotes(tracker.Open), tracker: tracker, seen: map[string]bool{}}
 }
 
 func kubeEvent(t *testing.T, text string) detect.Note {

@@ -348,6 +348,12 @@ func add[K comparable](counts map[K]Count, key K, severity rightsizerv1.Severity
 	counts[key] = c
 }
 
+// Open says that a problem of the object goes on.
+func (t *Tracker) Open(uid string) bool {
+	s := t.subjects[uid]
+	return s != nil && slices.ContainsFunc(s.problems, func(p problem) bool { return !p.point })
+}
+
 // Has says whether the object has or had anything visible.
 func (t *Tracker) Has(uid string) bool {
 	_, ok := t.subjects[uid]

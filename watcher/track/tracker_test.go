@@ -249,35 +249,3 @@ func TestCounts(t *testing.T) {
 	assert.Equal(t, want, workloads[object.WorkloadKey{Namespace: "ns", Kind: "Deployment", Name: "web"}])
 	assert.Equal(t, want, nodes["n1"])
 }
-
-// What Kubernetes Events said is merged by cause, bounded, and forgotten with
-// the object.
-func TestNotes(t *testing.T) {
-	notes := track.NewNotes()
-	say := func(uid, part string, first, last int64, count int32) {
-		notes.Add(uid, &detect.Note{Topic: "t", Part: part, First: first, Last: last, Count: count, Row: 1, Since: last})
-	}
-	say("a", "app", 10, 10, 1)
-	say("a", "app", 10, 20, 2)
-	say("a", "app", 15, 30, 1) // another object of the same series
-	require.Len(t, notes.Of("a"), 1)
-	assert.Equal(t, &detect.Note{Topic: "t", Part: "app", First: 10, Last: 30, Count: 3, Row: 3, Since: 10}, notes.Of("a").Find("t", "app"))
-	say("a", "app", 40, 40, 1)
-	assert.Equal(t, int64(10), notes.Of("a").Find("t", "app").First, "the same row in other words")
-	say("a", "app", 4000, 4000, 1)
-	assert.Equal(t, int64(4000), notes.Of("a").Find("t", "app").First, "another series")
-	for i := range 100 {
-		say("a", strconv.Itoa(i), int64(5000+i), int64(5000+i), 1)
-	}
-	assert.Len(t, notes.Of("a"), 32)
-	assert.Nil(t, notes.Of("a").Find("t", "app"), "the one that was silent longest left")
-	for i := range 3 * track.MaxNotes {
-		say(fmt.Sprint("uid", i), "", 1, 1, 1)
-	}
-	assert.LessOrEqual(t, notes.Len(), track.MaxNotes)
-	assert.Empty(t, notes.Of("a"))
-	last := fmt.Sprint("uid", 3*track.MaxNotes-1)
-	assert.Len(t, notes.Of(last), 1)
-	notes.Forget(last)
-	assert.Empty(t, notes.Of(last))
-}
