@@ -2,6 +2,7 @@ package convert
 
 import (
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -246,12 +247,30 @@ func (c *Converter) state(s *corev1.ContainerState) object.State {
 		out := object.State{Kind: object.Waiting, Reason: c.text(s.Waiting.Reason, maxReason)}
 		switch out.Reason {
 		case "", "ContainerCreating", "PodInitializing", "CrashLoopBackOff":
+		case "ErrImagePull", "RegistryUnavailable", "ImagePullBackOff":
+			out.Message = ends(pullCause(s.Waiting.Message), maxCause)
 		default:
 			out.Message = Text(s.Waiting.Message, maxEvidence)
 		}
 		return out
 	}
 	return object.State{}
+}
+
+// pullCause is the message of a failed pull without what a kubelet puts before it
+// while it holds back the next: `Back-off pulling image "web": ErrImagePull: ...`,
+// so that both say the same. Kubelets before 1.32 repeat no cause.
+//
+// Source: imageManager.pullImage in kubelet.
+func pullCause(message string) string {
+	if rest, ok := strings.CutPrefix(message, object.PullHeldBack); ok {
+		if _, said, ok := strings.Cut(rest, `": `); ok {
+			if _, cause, ok := strings.Cut(said, ": "); ok {
+				return cause
+			}
+		}
+	}
+	return message
 }
 
 func (c *Converter) terminated(t *corev1.ContainerStateTerminated) *object.Terminated {

@@ -2,6 +2,7 @@ package convert
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"unicode"
@@ -27,6 +28,7 @@ const (
 	maxTaintKey  = 317 // a prefix of 253, a slash, a name of 63
 	maxEvidence  = 512
 	maxVerdict   = 2048
+	maxCause     = 400 // as much as a sentence quotes
 )
 
 // Text makes s fit for a message: valid UTF-8, no control or invisible
@@ -52,6 +54,22 @@ func Text(s string, limit int) string {
 		cut--
 	}
 	return s[:cut]
+}
+
+// ends is Text that loses the middle of what is too long, where errors that wrap
+// each other have the cause last.
+func ends(s string, limit int) string {
+	const gap = " … "
+	s = Text(s, math.MaxInt)
+	if len(s) <= limit {
+		return s
+	}
+	head := Text(s, limit/3)
+	from := len(s) - (limit - len(head) - len(gap))
+	for !utf8.RuneStart(s[from]) {
+		from++
+	}
+	return head + gap + s[from:]
 }
 
 // hostile characters can move a cursor, hide or reorder text.

@@ -73,7 +73,7 @@ func keepToldSince(prev, cur *object.Pod) {
 }
 
 func keepPullCause(prev *object.Pod, c *object.Container) {
-	if strings.Contains(c.State.Message, pullCauseMark) {
+	if c.State.Message != "" && !strings.HasPrefix(c.State.Message, object.PullHeldBack) {
 		return
 	}
 	before := prev.Container(c.Kind, c.Name)

@@ -73,7 +73,7 @@ func pullCause(s *object.State) string {
 			"insufficient_scope",
 		}},
 		{"unavailable", []string{
-			"toomanyrequests", "too many requests", "rate limit", "timeout", "timed out", "deadline exceeded",
+			"registry is unavailable", "toomanyrequests", "too many requests", "rate limit", "timeout", "timed out", "deadline exceeded",
 			"connection refused", "connection reset", "no such host", "dial tcp", "tls handshake", "x509:", "server misbehaving",
 			"500 internal", "502 bad", "503 service", "504 gateway", "unexpected eof", "no route to host", "network is unreachable",
 		}},
@@ -90,9 +90,6 @@ func pullCause(s *object.State) string {
 
 func imagePull(in *PodInput, c *object.Container, kind string) Finding {
 	words := c.State.Message
-	if _, after, ok := strings.Cut(words, pullCauseMark); ok {
-		words = after
-	}
 	severity := downOr(in, errored)
 	if c.Kind == rightsizerv1.ContainerKind_CONTAINER_KIND_EPHEMERAL {
 		severity = warning

@@ -28,10 +28,6 @@ const (
 	reasonErrImageNeverPull   = "ErrImageNeverPull"
 )
 
-// pullCauseMark stands before the cause in the message of a back-off, from
-// Kubernetes 1.32 on.
-const pullCauseMark = ": ErrImagePull: "
-
 // downOr is critical where the workload serves and has no ready pod left.
 func downOr(in *PodInput, otherwise rightsizerv1.Severity) rightsizerv1.Severity {
 	if in.Workload.down() {

@@ -189,6 +189,9 @@ func (c *Container) InForce() Allotment {
 	return Allotment{Requests: c.Requests, Limits: c.Limits}
 }
 
+// PullHeldBack begins what a kubelet says while it holds back a pull.
+const PullHeldBack = "Back-off pulling image "
+
 // StateKind is which of the three states a container is in.
 type StateKind uint8
 
@@ -207,7 +210,9 @@ type State struct {
 	// Reason of Waiting, for example CrashLoopBackOff.
 	Reason string
 	// Message of Waiting, where the reason is none of the ordinary ones of a
-	// start; cut at 512 bytes.
+	// start; cut at 512 bytes. That of a failed pull is the cause alone, with its
+	// middle cut out beyond 400 bytes; where it begins with PullHeldBack, the
+	// kubelet said none.
 	Message string
 	// StartedAt of Running.
 	StartedAt int64
