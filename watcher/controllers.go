@@ -83,7 +83,7 @@ func (w *Watcher) dropController(resource string, last *object.Controller) {
 	}
 	w.lookAtController(resource, before, last, true, false)
 	w.store.DeleteController(last.UID)
-	w.forget(last.UID)
+	w.forget(ref{last.Kind, last.Key, last.UID})
 	w.usage.forgetController(last)
 }
 
@@ -100,17 +100,12 @@ func (w *Watcher) lookAtController(resource string, before, c *object.Controller
 	})
 }
 
-// againController looks at a controller that did not change; false where it is
-// not known.
-func (w *Watcher) againController(r ref) bool {
+// againController looks at a controller that did not change.
+func (w *Watcher) againController(r ref) {
 	c := w.store.Controller(r.uid)
-	if c == nil {
-		return false
-	}
 	for _, res := range resources() {
 		if res.kind == c.Kind {
 			w.lookAtController(res.name, c, c, false, false)
 		}
 	}
-	return true
 }

@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/rightsizer/rightsizer/watcher/detect"
-	"github.com/rightsizer/rightsizer/watcher/object"
 )
 
 // watchKubeEvents reads what Kubernetes Events warned of and then follows them,
@@ -133,23 +132,47 @@ func (w *Watcher) readKubeEvent(e *corev1.Event) (out evidence, ok bool) {
 // says that it may have been heard before. Under the lock.
 func (w *Watcher) takeEvidence(e *evidence, known bool) (about ref, ok bool) {
 	about = e.about
-	if m := w.machines[about.key.Name]; about.kind == kindNode && m != nil {
-		about.key, about.uid = object.Key{Name: m.Name}, m.UID // See object.KubeEvent.
+	if about.kind == kindNode {
+		if !speaksOfNodes(about.key.Namespace) {
+			return about, false
+		}
+		about.key.Namespace = ""
+		if m := w.machines[about.key.Name]; m != nil {
+			about.uid = m.UID // See object.KubeEvent.
+		}
 	}
 	if about.uid == "" {
 		return about, false
 	}
-	if topic, follows := e.note.Follows(); follows && w.notes.Of(about.uid).Find(topic, "") == nil {
+	if topic, follows := e.note.Follows(); follows && w.notes.Of(about).Find(topic, "") == nil {
 		return about, false
 	}
 	if known {
-		if n := w.notes.Of(about.uid).Find(e.note.Topic, e.note.Part); n != nil && n.Last >= e.note.Last {
+		if n := w.notes.Of(about).Find(e.note.Topic, e.note.Part); n != nil && n.Last >= e.note.Last {
 			return about, false
 		}
 	}
 	// The object may be known only later: the watches are not in order with each
 	// other.
-	w.notes.Of(about.uid).Renew(&e.note, w.atStart)
-	w.notes.Add(about.uid, &e.note)
+	w.notes.Of(about).Renew(&e.note, w.atStart)
+	w.notes.Add(about, &e.note)
 	return about, true
+}
+
+// speaksOfNodes says that those who write Events in a namespace are believed about
+// nodes. The API server lets anybody name a node who may write Events anywhere.
+// Kubelets name no namespace, with which the Event is in default; the node problem
+// detector may be told one.
+func speaksOfNodes(namespace string) bool {
+	switch namespace {
+	case "", metav1.NamespaceDefault, metav1.NamespaceSystem:
+		return true
+	}
+	return false
+}
+
+// goesOn says that something goes on with the object that an Event names, which
+// is what it says it is; under the lock.
+func (w *Watcher) goesOn(r ref) bool {
+	return w.tracker.Open(r.uid) && w.knows(r)
 }

@@ -104,7 +104,7 @@ func (w *Watcher) layDown() {
 	m.mu.Lock()
 	m.idle.Store(true)
 	for uid, p := range m.pods {
-		told = append(told, ref{"Pod", p.key, uid})
+		told = append(told, ref{kindPod, p.key, uid})
 	}
 	for name := range m.nodes {
 		if n := w.store.Node(name); n != nil {

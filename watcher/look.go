@@ -39,7 +39,7 @@ func look[O any](w *Watcher, g *glance[O]) {
 		}
 	}()
 	g.in.Cluster = w.ident.clusterID()
-	g.in.Evidence = w.notes.Of(g.ref.uid)
+	g.in.Evidence = w.notes.Of(g.ref)
 	g.in.Thresholds = *w.thresholds()
 	g.in.Now = w.opts.Clock.Now()
 	w.findings = w.findings[:0]
@@ -129,34 +129,43 @@ func (w *Watcher) publish(events []*rightsizerv1.Event) {
 }
 
 // again looks at an object that did not change: time passed, or evidence came;
-// under the lock. One that is not known (any more) is left alone.
+// under the lock. One that is not known (any more), or whose UID is made up, is
+// left alone, and so is what that UID belongs to.
 func (w *Watcher) again(r ref) {
-	known := false
-	switch r.kind {
-	case "Pod":
-		known = w.againPod(r)
-	case kindNode:
-		if m := w.machines[r.key.Name]; m != nil && m.UID == r.uid {
-			w.lookAtNode(m.Node, false, false)
-			known = true
-		}
-	case kindIncidents:
+	switch {
+	case r.kind == kindIncidents:
 		w.passIncidents()
-		known = true
-	case kindAutoscaler:
-		known = w.autoscalers.again(r)
-	case kindBudget:
-		known = w.budgets.again(r)
+	case r.kind == kindAutoscaler:
+		w.autoscalers.again(r)
+	case r.kind == kindBudget:
+		w.budgets.again(r)
+	case !w.knows(r):
+	case r.kind == kindPod:
+		pod := w.store.Pod(r.key)
+		w.lookAtPod(pod, pod, false, false)
+	case r.kind == kindNode:
+		w.lookAtNode(w.machines[r.key.Name].Node, false, false)
 	default:
-		known = w.againController(r)
-	}
-	if !known {
-		w.deadlines.remove(r.uid)
+		w.againController(r)
 	}
 }
 
+// knows says that a pod, a node or a controller is there by kind, name and UID.
+func (w *Watcher) knows(r ref) bool {
+	switch r.kind {
+	case kindPod:
+		pod := w.store.Pod(r.key)
+		return pod != nil && pod.UID == r.uid
+	case kindNode:
+		m := w.machines[r.key.Name]
+		return m != nil && m.UID == r.uid
+	}
+	c := w.store.Controller(r.uid)
+	return c != nil && c.Kind == r.kind && c.Key == r.key
+}
+
 // forget drops what is remembered of an object that is gone; under the lock.
-func (w *Watcher) forget(uid string) {
-	w.deadlines.remove(uid)
-	w.notes.Forget(uid)
+func (w *Watcher) forget(r ref) {
+	w.deadlines.remove(r.uid)
+	w.notes.Forget(r)
 }

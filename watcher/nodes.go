@@ -85,7 +85,8 @@ func (w *Watcher) putNode(n *object.Node, atStart bool) {
 		}
 	}
 	if before == nil {
-		w.notes.Move(n.Name, n.UID, n.CreateTime) // Kubelets name it so.
+		named := ref{kindNode, object.Key{Name: n.Name}, n.Name} // Kubelets name it so.
+		w.notes.Move(named, ref{kindNode, named.key, n.UID}, n.CreateTime)
 	}
 	detect.AdvanceNode(before, n, atStart, w.thresholds().NodeStartGrace, w.opts.Clock.Now())
 	w.store.PutNode(n)
@@ -97,7 +98,7 @@ func (w *Watcher) dropNode(last *object.Node) {
 	w.store.DeleteNode(last.Name)
 	w.lookAtNode(last, true, false)
 	delete(w.machines, last.Name)
-	w.forget(last.UID)
+	w.forget(ref{kindNode, object.Key{Name: last.Name}, last.UID})
 	w.usage.forgetNode(last.Name)
 }
 

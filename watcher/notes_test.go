@@ -8,7 +8,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	clocktesting "k8s.io/utils/clock/testing"
 
@@ -59,4 +62,87 @@ func TestWhatGoesOnOutlastsWhatElseIsSaid(t *testing.T) {
 	assert.InDelta(t, track.MaxNotes, got["rightsizer_watcher_notes{}"], 0)
 	assert.InDelta(t, 1, got["rightsizer_watcher_notes_dropped_total{all}"], 0)
 	assert.Contains(t, got, "rightsizer_watcher_notes_dropped_total{object}")
+}
+
+// about is an Event that its writer puts into a namespace of his, about whatever
+// he likes.
+func about(name, namespace string, object corev1.ObjectReference, reason, message string) *corev1.Event {
+	e := warned(name, "", reason, message, 5, time.Unix(1_800_000_000, 0), time.Unix(1_800_000_000, 0))
+	e.Namespace, object.Namespace = namespace, namespace
+	e.InvolvedObject = object
+	return e
+}
+
+// Who may write Events in one namespace says nothing of pods in another, though he
+// knows their UIDs, be it before or after they are known.
+func TestAnEventSpeaksForItsNamespaceAlone(t *testing.T) {
+	clock := clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0))
+	f, out, _ := fed(t, clock, unready("web-a"))
+	for _, pod := range []string{"web-a", "web-b"} {
+		uid := types.UID("uid-" + pod)
+		for i, object := range []corev1.ObjectReference{
+			{Kind: "Pod", Name: pod, UID: uid}, {Kind: "Pod", Name: "nobody", UID: uid}, {Kind: "Job", Name: "nobody", UID: uid},
+		} {
+			require.NoError(t, f.Change("events", watch.Added, about(fmt.Sprint(pod, i), "elsewhere", object, "NetworkNotReady", "made up")))
+		}
+		require.NoError(t, f.Change("pods", watch.Modified, unready(pod)))
+	}
+	require.Empty(t, out.told("pod."))
+	known := about("true", "shop", corev1.ObjectReference{Kind: "Pod", Name: "web-c", UID: "uid-web-c"}, "NetworkNotReady", "true")
+	require.NoError(t, f.Change("events", watch.Added, known))
+	require.NoError(t, f.Change("pods", watch.Added, unready("web-c")))
+	require.Len(t, out.told("pod.network_failed"), 1, "the Event came before the pod")
+}
+
+// Of nodes those are heard alone who write where kubelets and the node problem
+// detector do.
+func TestWhoSpeaksOfNodes(t *testing.T) {
+	clock := clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0))
+	f, out, _ := fed(t, clock)
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-1", UID: "uid-node-1"}}
+	say := func(namespace string, pid int) {
+		require.NoError(t, f.Change("events", watch.Added, about(fmt.Sprint(namespace, pid), namespace,
+			corev1.ObjectReference{Kind: "Node", Name: "node-1", UID: "node-1"}, "OOMKilling", fmt.Sprintf("Killed process %d (java)", pid))))
+	}
+	say("elsewhere", 1)
+	say("kube-system", 2)
+	require.NoError(t, f.Change("nodes", watch.Added, node))
+	require.Len(t, out.told("node.system_oom"), 1)
+	say("elsewhere", 3)
+	require.Len(t, out.told("node.system_oom"), 1)
+	say("", 4) // In default: the API server has it so.
+	require.Len(t, out.told("node.system_oom"), 2)
+}
+
+// What is made up neither takes the time of anything else away nor the room of
+// what goes on.
+func TestMadeUpEventsDisturbNobody(t *testing.T) {
+	began := time.Unix(1_800_000_000, 0)
+	clock := clocktesting.NewFakeClock(began)
+	f, out, _ := fed(t, clock, unready("web-a"))
+	require.NoError(t, f.Change("events", watch.Added, warned("probe", "web-a", "Unhealthy", "Readiness probe failed: refused", 3, began, began)))
+	require.Len(t, out.told("pod.probe_failed"), 1)
+	stuck := web("web-b")
+	stuck.Spec.NodeName, stuck.Status = "", corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{
+		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable,
+		Message: "0/1 nodes are available: 1 Insufficient cpu.", LastTransitionTime: metav1.NewTime(began),
+	}}}
+	require.NoError(t, f.Change("pods", watch.Added, stuck))
+	first, some := f.Deadline()
+	require.True(t, some)
+	for i := range 2 * track.MaxNotes {
+		uid := types.UID("uid-web-a") // Something goes on there.
+		if i < 2 {
+			uid = []types.UID{"uid-web-b", "incidents"}[i]
+		}
+		require.NoError(t, f.Change("events", watch.Added,
+			about("made-up", "elsewhere", corev1.ObjectReference{Kind: "Pod", Name: fmt.Sprint("p", i), UID: uid}, "FailedMount", "made up")))
+	}
+	still, _ := f.Deadline()
+	assert.Equal(t, first, still)
+	clock.Step(10 * time.Second)
+	f.PassTime()
+	assert.Len(t, out.told("pod.unschedulable"), 1)
+	require.NoError(t, f.Change("pods", watch.Modified, unready("web-a")))
+	assert.Len(t, out.told("pod.probe_failed"), 1)
 }

@@ -54,13 +54,13 @@ func (w *Watcher) takeOld(old *oldEvidence, again bool) {
 		return cmp.Or(cmp.Compare(a.note.First, b.note.First), cmp.Compare(a.note.Last, b.note.Last), a.about.key.Compare(b.about.key))
 	})
 	var about []ref
-	seen := make(map[string]bool)
+	seen := make(map[ref]bool)
 	w.mu.Lock()
 	w.atStart = !again
 	for i := range old.found {
 		r, ok := w.takeEvidence(&old.found[i], again)
-		if ok && !seen[r.uid] {
-			seen[r.uid] = true
+		if ok && !seen[r] {
+			seen[r] = true
 			about = append(about, r)
 		}
 	}

@@ -125,7 +125,7 @@ func (w *Watcher) dropPod(before, last *object.Pod) {
 // may also be the first, and forgets it; under the lock.
 func (w *Watcher) lookAtLast(before, last *object.Pod) {
 	w.lookAtPod(before, last, true, false)
-	w.forget(last.UID)
+	w.forget(ref{kindPod, last.Key, last.UID})
 	w.usage.forgetPod(last, w.opts.Clock.Now())
 }
 
@@ -135,7 +135,7 @@ func (w *Watcher) lookAtPod(before, pod *object.Pod, gone, atStart bool) {
 	// The same one again and again: most looks at a pod find nothing.
 	g := &w.podGlance
 	*g = glance[object.Pod]{
-		resource: podsResource, ref: ref{"Pod", pod.Key, pod.UID},
+		resource: podsResource, ref: ref{kindPod, pod.Key, pod.UID},
 		detectors: w.opts.Detectors.Pods, subject: detect.PodSubject, atStart: atStart,
 		in: detect.PodInput{
 			Prev: before, Cur: pod, Gone: gone, Use: w.usage.podLevels(pod.UID),
@@ -144,14 +144,4 @@ func (w *Watcher) lookAtPod(before, pod *object.Pod, gone, atStart bool) {
 	}
 	look(w, g)
 	*g = glance[object.Pod]{} // It must not hold what is gone.
-}
-
-// againPod looks at a pod that did not change; false where it is not known.
-func (w *Watcher) againPod(r ref) bool {
-	pod := w.store.Pod(r.key)
-	if pod == nil || pod.UID != r.uid {
-		return false
-	}
-	w.lookAtPod(pod, pod, false, false)
-	return true
 }

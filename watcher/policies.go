@@ -112,7 +112,7 @@ func (p *policies[O]) drop(o *O) {
 	key, uid := p.ident(o)
 	p.look(o, o, true, false)
 	delete(p.held, key)
-	p.w.forget(uid)
+	p.w.forget(ref{p.kind, key, uid})
 }
 
 func (p *policies[O]) look(before, o *O, gone, atStart bool) {
@@ -123,15 +123,13 @@ func (p *policies[O]) look(before, o *O, gone, atStart bool) {
 	})
 }
 
-// again looks at an object that did not change; false where it is not known.
-func (p *policies[O]) again(r ref) bool {
+// again looks at an object that did not change, if it is known.
+func (p *policies[O]) again(r ref) {
 	o := p.held[r.key]
 	if o == nil {
-		return false
+		return
 	}
-	if _, uid := p.ident(o); uid != r.uid {
-		return false
+	if _, uid := p.ident(o); uid == r.uid {
+		p.look(o, o, false, false)
 	}
-	p.look(o, o, false, false)
-	return true
 }

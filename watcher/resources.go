@@ -105,9 +105,12 @@ const (
 	budgetsResource     = "poddisruptionbudgets"
 )
 
-// kindNode is the one kind of object that Kubernetes Events name by other than
-// its UID.
-const kindNode = "Node"
+const (
+	kindPod = "Pod"
+	// kindNode is the one kind of object that Kubernetes Events name by other than
+	// its UID.
+	kindNode = "Node"
+)
 
 // kubeEvents are watched without a store, see kubeevents.go.
 func kubeEvents() *resource {

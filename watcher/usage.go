@@ -150,7 +150,7 @@ func (w *Watcher) takeSample(s *polled, sample *meter.Sample, now time.Time, tal
 		w.usage.ran[key] = &lastRun{pod: pod, uid: w.store.TopUID(pod)}
 	}
 	if w.advance(u, c, &reading) {
-		w.usage.changed = append(w.usage.changed, ref{"Pod", pod.Key, pod.UID})
+		w.usage.changed = append(w.usage.changed, ref{kindPod, pod.Key, pod.UID})
 	}
 	return true
 }

@@ -61,7 +61,7 @@ type Watcher struct {
 	budgets     *policies[object.Budget]
 	incidents   incidents
 	deadlines   deadlines
-	notes       *track.Notes
+	notes       *track.Notes[ref]
 	// atStart says that what is noted and looked at was found at start.
 	atStart   bool
 	findings  []detect.Finding      // used again and again
@@ -116,7 +116,7 @@ func New(opts Options) (*Watcher, error) {
 		machines:  make(map[string]*detect.Machine),
 		problems:  line{state: healthOK, since: opts.Clock.Now()},
 	}
-	w.notes = track.NewNotes(w.tracker.Open)
+	w.notes = track.NewNotes(w.goesOn)
 	w.tuned.Store(&Tuning{Thresholds: opts.Thresholds, Price: opts.Usage.Price})
 	w.converter.NodeGroupLabel = opts.Usage.DaemonSetNodeLabel
 	if len(opts.Usage.Sources) > 0 {

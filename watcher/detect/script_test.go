@@ -38,7 +38,7 @@ type step struct {
 // script is a pod's life as the watcher sees it: notes, advance, detect, track.
 type script struct {
 	t       *testing.T
-	notes   *track.Notes
+	notes   *track.Notes[string]
 	tracker *track.Tracker
 	last    *object.Pod
 	seen    map[string]bool // event ids

@@ -17,21 +17,23 @@ const (
 	maxObjectNotes = 32
 )
 
-// Notes remembers what Kubernetes Events said, by the UID of the object. Not
-// safe for concurrent use.
-type Notes struct {
-	open    func(uid string) bool
-	objects map[string]*noted
+// Notes remembers what Kubernetes Events said, by the object that they name. O is
+// all that they name it by, not its UID alone: whoever may write an Event writes
+// any UID, but only the namespace that he may write in. Not safe for concurrent
+// use.
+type Notes[O comparable] struct {
+	open    func(O) bool
+	objects map[O]*noted[O]
 	heard   *list.List // of *noted; front was silent longest
 	held    int
 	dropped Dropped
 }
 
 // noted are the notes of one object.
-type noted struct {
-	uid   string
-	notes detect.Evidence
-	place *list.Element
+type noted[O comparable] struct {
+	object O
+	notes  detect.Evidence
+	place  *list.Element
 }
 
 // Dropped counts the notes that left for want of room, by the bound that they
@@ -42,76 +44,76 @@ type Dropped struct {
 
 // NewNotes returns an empty memory. What it holds of objects with a problem that
 // goes on (open) leaves last: without it the problem would seem to be over.
-func NewNotes(open func(uid string) bool) *Notes {
-	return &Notes{open: open, objects: make(map[string]*noted), heard: list.New()}
+func NewNotes[O comparable](open func(O) bool) *Notes[O] {
+	return &Notes[O]{open: open, objects: make(map[O]*noted[O]), heard: list.New()}
 }
 
 // Of returns the notes of an object, valid until the next call of Add.
-func (n *Notes) Of(uid string) detect.Evidence {
-	if o := n.objects[uid]; o != nil {
+func (n *Notes[O]) Of(object O) detect.Evidence {
+	if o := n.objects[object]; o != nil {
 		return o.notes
 	}
 	return nil
 }
 
 // Len is how many notes are held.
-func (n *Notes) Len() int { return n.held }
+func (n *Notes[O]) Len() int { return n.held }
 
 // Dropped is what left for want of room so far.
-func (n *Notes) Dropped() Dropped { return n.dropped }
+func (n *Notes[O]) Dropped() Dropped { return n.dropped }
 
 // Add remembers a note, merged with what is known.
-func (n *Notes) Add(uid string, note *detect.Note) {
-	if known := n.Of(uid).Find(note.Topic, note.Part); known != nil {
-		n.hear(uid)
+func (n *Notes[O]) Add(object O, note *detect.Note) {
+	if known := n.Of(object).Find(note.Topic, note.Part); known != nil {
+		n.hear(object)
 		known.Merge(note)
 		return
 	}
 	switch {
-	case len(n.Of(uid)) >= maxObjectNotes:
-		n.drop(n.objects[uid])
+	case len(n.Of(object)) >= maxObjectNotes:
+		n.drop(n.objects[object])
 		n.dropped.Object++
 	case n.held >= MaxNotes:
 		n.drop(n.silent())
 		n.dropped.All++
 	}
-	o := n.hear(uid)
+	o := n.hear(object)
 	o.notes = append(o.notes, *note)
 	n.held++
 }
 
 // hear is what is remembered of an object that was spoken of right now.
-func (n *Notes) hear(uid string) *noted {
-	o := n.objects[uid]
+func (n *Notes[O]) hear(object O) *noted[O] {
+	o := n.objects[object]
 	if o == nil {
-		o = &noted{uid: uid}
+		o = &noted[O]{object: object}
 		o.place = n.heard.PushBack(o)
-		n.objects[uid] = o
+		n.objects[object] = o
 	}
 	n.heard.MoveToBack(o.place)
 	return o
 }
 
-// Move files under its UID what was said of an object since it was made, under
-// its name, before it was known.
-func (n *Notes) Move(name, uid string, made int64) {
-	if name == uid {
+// Move files under what it is what was said of an object since it was made, under
+// another name, before it was known.
+func (n *Notes[O]) Move(from, to O, made int64) {
+	if from == to {
 		return
 	}
-	notes := n.Of(name)
-	n.Forget(name)
+	notes := n.Of(from)
+	n.Forget(from)
 	for i := range notes {
 		if notes[i].Last >= made {
-			n.Add(uid, &notes[i])
+			n.Add(to, &notes[i])
 		}
 	}
 }
 
 // Forget drops what is known of an object that is gone.
-func (n *Notes) Forget(uid string) {
-	if o := n.objects[uid]; o != nil {
+func (n *Notes[O]) Forget(object O) {
+	if o := n.objects[object]; o != nil {
 		n.heard.Remove(o.place)
-		delete(n.objects, uid)
+		delete(n.objects, object)
 		n.held -= len(o.notes)
 	}
 }
@@ -119,20 +121,20 @@ func (n *Notes) Forget(uid string) {
 // silent is the object to lose a note: the one that was silent longest of those
 // with nothing open, or of all. The others have their turn after the rest, so that
 // they are not asked about again each time.
-func (n *Notes) silent() *noted {
+func (n *Notes[O]) silent() *noted[O] {
 	for range n.heard.Len() {
-		o, _ := n.heard.Front().Value.(*noted)
-		if !n.open(o.uid) {
+		o, _ := n.heard.Front().Value.(*noted[O])
+		if !n.open(o.object) {
 			return o
 		}
 		n.heard.MoveToBack(o.place)
 	}
-	o, _ := n.heard.Front().Value.(*noted)
+	o, _ := n.heard.Front().Value.(*noted[O])
 	return o
 }
 
 // drop forgets the note of an object that was silent longest.
-func (n *Notes) drop(o *noted) {
+func (n *Notes[O]) drop(o *noted[O]) {
 	oldest := 0
 	for i := range o.notes {
 		if o.notes[i].Last < o.notes[oldest].Last {
@@ -142,6 +144,6 @@ func (n *Notes) drop(o *noted) {
 	o.notes = slices.Delete(o.notes, oldest, oldest+1)
 	n.held--
 	if len(o.notes) == 0 {
-		n.Forget(o.uid)
+		n.Forget(o.object)
 	}
 }

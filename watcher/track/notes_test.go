@@ -46,7 +46,7 @@ func TestNotes(t *testing.T) {
 }
 
 // hear has something said of an object at a moment.
-func hear(notes *track.Notes, uid string, at int) {
+func hear(notes *track.Notes[string], uid string, at int) {
 	notes.Add(uid, &detect.Note{Topic: "t", First: int64(at), Last: int64(at), Count: 1, Row: 1, Since: int64(at)})
 }
 
