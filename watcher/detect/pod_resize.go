@@ -28,7 +28,7 @@ func (Resize) Docs() []Doc {
 		doc("deferred", "warning", "condition PodResizePending, reason Deferred: no room now", over),
 		doc("infeasible", "error", "condition PodResizePending, reason Infeasible: never on this node", over),
 		doc("failed", "error", "condition PodResizeInProgress, reason Error", over),
-		doc("completed", "info", "the change from PodResizeInProgress to neither condition, or of what is in force to what is wanted, as it is seen", point),
+		doc("completed", "info", "the change from PodResizeInProgress, without an error and for this generation, to neither condition, or of what is in force to what is wanted, as it is seen", point),
 	}
 }
 
@@ -57,17 +57,27 @@ func (Resize) Detect(in *PodInput, out []Finding) []Finding {
 		}
 	}
 	if pending == nil && progress == nil && in.Prev != nil && in.Prev.UID == in.Cur.UID {
-		_, before := resizing(in.Prev)
-		if before == nil && actuated(in) {
-			before = &object.Condition{}
-		}
-		if before != nil {
-			f := resize(in, "completed", before, "Pod "+in.Cur.Name+" was resized in place")
+		if done := carriedOut(in); done != nil {
+			f := resize(in, "completed", done, "Pod "+in.Cur.Name+" was resized in place")
 			f.Point, f.Severity, f.Occurred = true, info, 0
 			out = append(out, f)
 		}
 	}
 	return out
+}
+
+// carriedOut is the condition of a resize that is done; nil where none is. That it
+// shows no more is not enough of one that failed, or was of another generation: it
+// may have been taken back.
+func carriedOut(in *PodInput) *object.Condition {
+	_, before := resizing(in.Prev)
+	if before != nil && before.Reason != "Error" && (before.Generation == 0 || before.Generation == in.Cur.Generation) {
+		return before
+	}
+	if actuated(in) {
+		return &object.Condition{}
+	}
+	return nil
 }
 
 // actuated says that what is in force became what is wanted. Where a container

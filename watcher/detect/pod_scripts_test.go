@@ -92,6 +92,9 @@ status:
   containerStatuses: [{name: app, ready: true, state: {running: {startedAt: "2026-11-23T11:00:00Z"}}, resources: {limits: {memory: %s}, requests: {memory: %s}}}]
 `, strings.ReplaceAll(condition, "GEN", strconv.Itoa(generation)), limit, limit)
 	}
+	tookBack := func(generation int, condition string) string {
+		return strings.ReplaceAll(resizing(generation, condition, "128Mi"), "256Mi", "128Mi")
+	}
 	out := map[string][]step{
 		"a short wait for a node is no event": {
 			{at: "12:00:02", pod: unscheduledPod(noCPU)},
@@ -230,6 +233,19 @@ status:
 			{at: "12:00:05", pod: resizing(2, `{type: PodScheduled, status: "True"}`, "128Mi")},
 			{at: "12:00:06", pod: resizing(2, `{type: PodScheduled, status: "True"}`, "256Mi"), want: []string{"POINT pod.resize.completed"}, said: []string{"was resized in place, app from 128 MiB to 256 MiB of memory"}},
 			{at: "12:00:07", pod: resizing(2, `{type: PodScheduled, status: "True"}`, "256Mi")},
+		},
+		"a resize that fails and is taken back": {
+			{at: "12:00:05", pod: resizing(1, `{type: PodResizeInProgress, status: "True", reason: Error, observedGeneration: GEN}`, "128Mi"), want: []string{"POINT pod.resize.started", "OPENED pod.resize.failed"}},
+			{at: "12:00:30", pod: tookBack(1, `{type: PodResizeInProgress, status: "True", reason: Error, observedGeneration: GEN}`)},
+			{at: "12:00:31", pod: tookBack(2, `{type: PodScheduled, status: "True"}`), want: []string{"RESOLVED pod.resize.failed"}},
+		},
+		"a resize that fails and is taken back, by a kubelet before 1.34": {
+			{at: "12:00:05", pod: resizing(2, `{type: PodResizeInProgress, status: "True", reason: Error}`, "128Mi"), want: []string{"POINT pod.resize.started", "OPENED pod.resize.failed"}},
+			{at: "12:00:31", pod: tookBack(2, `{type: PodScheduled, status: "True"}`), want: []string{"RESOLVED pod.resize.failed"}},
+		},
+		"a resize that is taken back under way": {
+			{at: "12:00:05", pod: resizing(1, `{type: PodResizeInProgress, status: "True", observedGeneration: GEN}`, "128Mi"), want: []string{"POINT pod.resize.started"}},
+			{at: "12:00:06", pod: tookBack(2, `{type: PodScheduled, status: "True"}`)},
 		},
 		"a resize": {
 			{at: "12:00:05", pod: resizing(2, `{type: PodResizePending, status: "True", reason: Deferred, observedGeneration: GEN, message: "Node didn't have enough resource: memory, requested: 268435456, used: 7516192768, capacity: 7634681856"}`, "128Mi"), want: []string{"OPENED pod.resize.deferred"}, said: []string{"waits for room on its node, app from 128 MiB to 256 MiB of memory: Node didn't"}},
