@@ -124,8 +124,9 @@ func leadingCount(s string) (int32, string, bool) {
 	return int32(n), strings.TrimSpace(rest), true
 }
 
-// causeOf sorts the words of the scheduler's plugins. Volumes come first: one
-// of their reasons speaks of affinity.
+// causeOf sorts the words of the scheduler's plugins. What names a taint or a
+// resource comes first, for the name may be any; then volumes: one of their reasons
+// speaks of affinity.
 func causeOf(text string) cause {
 	text = strings.ToLower(text)
 	has := func(words ...string) bool {
@@ -137,6 +138,10 @@ func causeOf(text string) cause {
 		return false
 	}
 	switch {
+	case has("had untolerated taint", "had taint"):
+		return causeTaint
+	case strings.HasPrefix(text, "insufficient "):
+		return causeResources
 	case has("volume", "pvc(s)", "free storage", "no available disk", "readwriteoncepod"):
 		return causeVolume
 	case has("free ports"):
@@ -168,11 +173,14 @@ func (v *verdict) main() cause {
 			left[r.cause] += n
 		}
 	}
-	best := causeOther
+	best := cause("")
 	for _, c := range causes() {
 		if left[c] > left[best] {
 			best = c
 		}
+	}
+	if best == "" {
+		return causeOther
 	}
 	return best
 }

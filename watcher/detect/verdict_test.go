@@ -68,6 +68,30 @@ func TestParseVerdict(t *testing.T) {
 			}, ""},
 			causeTaint,
 		},
+		"what is known wins over what is not": {
+			"0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't satisfy plugin(s) [X].",
+			verdict{2, []reason{{causeResources, "Insufficient cpu", 1}, {causeOther, "node(s) didn't satisfy plugin(s) [X]", 1}}, ""},
+			causeResources,
+		},
+		"but not over what leaves out more": {
+			"0/3 nodes are available: 1 node(s) were unschedulable, 2 node(s) didn't satisfy plugin(s) [X].",
+			verdict{3, []reason{{causeTaint, "node(s) were unschedulable", 1}, {causeOther, "node(s) didn't satisfy plugin(s) [X]", 2}}, ""},
+			causeOther,
+		},
+		"names that speak of volumes": {
+			"0/4 nodes are available: 1 node(s) had taint {pvc(s): x}, that the pod didn't tolerate, 1 node(s) had untolerated taint {volume-tests: }, 2 Insufficient example.com/volumes.",
+			verdict{4, []reason{
+				{causeTaint, "node(s) had taint {pvc(s): x}, that the pod didn't tolerate", 1},
+				{causeTaint, "node(s) had untolerated taint {volume-tests: }", 1},
+				{causeResources, "Insufficient example.com/volumes", 2},
+			}, ""},
+			causeResources,
+		},
+		"a claim that speaks of taints": {
+			`0/3 nodes are available: persistentvolumeclaim "insufficient-taint" not found.`,
+			verdict{3, []reason{{causeVolume, `persistentvolumeclaim "insufficient-taint" not found`, 0}}, ""},
+			causeVolume,
+		},
 		"another scheduler": {
 			"queue is full", verdict{0, []reason{{causeOther, "queue is full", 0}}, ""}, causeOther,
 		},
