@@ -83,6 +83,14 @@ func (w *Watcher) Incidents() []*rightsizerv1.Incident {
 	return w.incidents.Incidents()
 }
 
+// IncidentOf is the id of the incident that a problem is in now, listed among its
+// members or not, and the namespace of the problem; empty for none.
+func (w *Watcher) IncidentOf(problem string) (id, namespace string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.incidents.Find(problem)
+}
+
 func (w *Watcher) incidentsHealth() *rightsizerv1.ComponentHealth {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -91,8 +91,9 @@ func (c *fakeCluster) Workloads() []*rightsizerv1.Workload {
 		{Namespace: "bank", Ref: &rightsizerv1.WorkloadRef{Kind: "Deployment", Name: "vault"}},
 	}
 }
-func (c *fakeCluster) Problems() []*rightsizerv1.Event     { return nil }
-func (c *fakeCluster) Incidents() []*rightsizerv1.Incident { return nil }
+func (c *fakeCluster) Problems() []*rightsizerv1.Event                { return nil }
+func (c *fakeCluster) Incidents() []*rightsizerv1.Incident            { return nil }
+func (c *fakeCluster) IncidentOf(string) (incident, namespace string) { return "", "" }
 func (c *fakeCluster) Workload(string, string, string) (*rightsizerv1.GetWorkloadResponse, bool) {
 	return nil, false
 }

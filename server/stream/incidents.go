@@ -19,6 +19,9 @@ import (
 // changes what it returns.
 type Incidents interface {
 	Incidents() []*rightsizerv1.Incident
+	// IncidentOf is the id of the incident that a problem is in now, which may be
+	// too large to list it, and the namespace of the problem; empty for none.
+	IncidentOf(problem string) (id, namespace string)
 }
 
 // ListIncidents implements EventServiceHandler. The cursor of its pages is the
@@ -45,10 +48,11 @@ func (s *Service) ListIncidents(ctx context.Context, req *rightsizerv1.ListIncid
 		return resp, nil
 	}
 	seen := bus.Compile(nil, scope)
+	having := s.hub.having(req.GetProblemIds(), seen)
 	var found []*rightsizerv1.Incident
 	for _, in := range s.hub.opts.Incidents.Incidents() {
 		in = visible(in, seen)
-		if in == nil || !wanted(in, req) || cursor != "" && after.compare(placeOf(in)) >= 0 {
+		if in == nil || !wanted(in, req, having) || cursor != "" && after.compare(placeOf(in)) >= 0 {
 			continue
 		}
 		found = append(found, in)
@@ -78,8 +82,21 @@ func (h *Hub) openIncidents() []*rightsizerv1.Incident {
 	return open
 }
 
-// wanted says whether an incident is one of those that the request asks for.
-func wanted(in *rightsizerv1.Incident, req *rightsizerv1.ListIncidentsRequest) bool {
+// having are the incidents of problems that a caller may see.
+func (h *Hub) having(problems []string, seen *bus.Filter) []string {
+	var out []string
+	for _, problem := range problems {
+		id, namespace := h.opts.Incidents.IncidentOf(problem)
+		if id != "" && seen.MatchesEvent(&rightsizerv1.Event{Namespace: namespace}) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// wanted says whether an incident is one of those that the request asks for;
+// having are those that have its problems now, listed or not.
+func wanted(in *rightsizerv1.Incident, req *rightsizerv1.ListIncidentsRequest, having []string) bool {
 	if state := req.GetState(); state != rightsizerv1.IncidentState_INCIDENT_STATE_UNSPECIFIED && in.GetState() != state {
 		return false
 	}
@@ -89,7 +106,7 @@ func wanted(in *rightsizerv1.Incident, req *rightsizerv1.ListIncidentsRequest) b
 	if len(req.GetIds()) > 0 && !slices.Contains(req.GetIds(), in.GetId()) {
 		return false
 	}
-	if len(req.GetProblemIds()) > 0 && !slices.ContainsFunc(in.GetMembers(), func(m *rightsizerv1.IncidentMember) bool {
+	if len(req.GetProblemIds()) > 0 && !slices.Contains(having, in.GetId()) && !slices.ContainsFunc(in.GetMembers(), func(m *rightsizerv1.IncidentMember) bool {
 		return slices.Contains(req.GetProblemIds(), m.GetProblemId())
 	}) {
 		return false

@@ -24,6 +24,19 @@ type incidents []*rightsizerv1.Incident
 
 func (in incidents) Incidents() []*rightsizerv1.Incident { return in }
 
+func (in incidents) IncidentOf(string) (id, namespace string) { return "", "" }
+
+// crowded is a list whose incidents have members that they do not list: by problem,
+// the incident and the namespace.
+type crowded struct {
+	incidents
+	unlisted map[string][2]string
+}
+
+func (c crowded) IncidentOf(problem string) (id, namespace string) {
+	return c.unlisted[problem][0], c.unlisted[problem][1]
+}
+
 // incident changed n seconds after some moment and has a member in each of some
 // namespaces, the first of which is the root.
 func incident(n int, severity rightsizerv1.Severity, state rightsizerv1.IncidentState, namespaces ...string) *rightsizerv1.Incident {
@@ -87,6 +100,33 @@ func TestListIncidents(t *testing.T) {
 
 	_, err := s.events().ListIncidents(t.Context(), &rightsizerv1.ListIncidentsRequest{Cluster: "another"})
 	assert.Equal(t, connect.CodeNotFound, connect.CodeOf(err))
+}
+
+// An incident is found by a problem that it has no room to list, by who may see
+// that problem.
+func TestListIncidentsByAProblemThatIsNotListed(t *testing.T) {
+	list := incidents{incident(1, warning, isOpen, "shop", "bank"), incident(2, warning, isOpen, "shop", "bank")}
+	shop, bank, gone := strings.Repeat("a", 32), strings.Repeat("b", 32), strings.Repeat("c", 32)
+	s := start(t, bus.Options{}, stream.Options{Scope: sees("shop"), Incidents: crowded{list, map[string][2]string{
+		shop: {list[0].GetId(), "shop"}, bank: {list[1].GetId(), "bank"}, gone: {strings.Repeat("d", 32), "shop"},
+	}}})
+	for _, c := range []struct {
+		problems []string
+		allowed  bool
+		want     string
+	}{
+		{[]string{shop}, false, "1"},
+		{[]string{bank}, false, "2"},
+		{[]string{bank, shop}, false, "21"},
+		{[]string{gone}, false, ""},
+		{[]string{shop}, true, "1"},
+		{[]string{bank}, true, ""},
+		{[]string{bank, list[0].GetMembers()[1].GetProblemId()}, true, ""},
+	} {
+		resp, err := s.events().ListIncidents(t.Context(), &rightsizerv1.ListIncidentsRequest{ProblemIds: c.problems, AllowedOnly: c.allowed})
+		require.NoError(t, err)
+		assert.Equal(t, c.want, ids(resp), "%v", c)
+	}
 }
 
 func TestListIncidentsByPages(t *testing.T) {

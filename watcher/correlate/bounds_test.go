@@ -125,6 +125,42 @@ func TestMembersBeyondTheBoundAreCounted(t *testing.T) {
 	assert.Less(t, len(c.all), 40, "a large incident is not told for each of its members")
 }
 
+// Who may read one namespace alone finds an incident by what is listed of it there,
+// and whether that goes on.
+func TestEachNamespaceIsListed(t *testing.T) {
+	lost := func(namespace, name string) *rightsizerv1.Event {
+		return event(clock(5, 0), point, "pod.evicted", "Pod", namespace, name, "", []change{on("n1"), evictedFor("taint")})
+	}
+	c := correlator(t, correlate.Options{}).see(node(clock(0, 0), opened, "node.not_ready", "n1"))
+	for n := range 300 {
+		c.see(lost("shop", strconv.Itoa(n)))
+	}
+	for n := range 100 {
+		c.see(lost(fmt.Sprint("team-", n), fmt.Sprint("web-", n)), lost(fmt.Sprint("team-", n), fmt.Sprint("api-", n)))
+	}
+	for n := range 300 {
+		c.see(event(clock(6, 0), opened, "pod.crash_loop", "Pod", "shop", fmt.Sprint("loop-", n), "", []change{on("n1")}))
+	}
+	c.see(event(clock(6, 1), opened, "pod.crash_loop", "Pod", "team-7", "last", "", []change{on("n1")}))
+	in := c.only()
+	require.Len(t, in.GetMembers(), 256)
+	assert.Equal(t, int32(802), in.GetMemberCount())
+	listed := make(map[string]rightsizerv1.Phase)
+	for _, m := range in.GetMembers() {
+		listed[m.GetNamespace()] = m.GetPhase()
+	}
+	assert.Len(t, listed, 102, "the node, shop and the teams")
+	assert.Equal(t, opened, listed["team-7"], "what goes on there")
+	assert.Equal(t, "node.not_ready n1", rootOf(in))
+
+	unlisted := lost("shop", "299").GetProblemId()
+	incident, namespace := c.Find(unlisted)
+	assert.Equal(t, in.GetId(), incident)
+	assert.Equal(t, "shop", namespace)
+	incident, _ = c.Find("no such problem")
+	assert.Empty(t, incident)
+}
+
 // A kill a minute for a day is one incident of bounded size.
 func TestALongStormIsBounded(t *testing.T) {
 	c := correlator(t, correlate.Options{})

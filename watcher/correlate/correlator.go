@@ -79,11 +79,18 @@ func (c *Correlator) Observe(ev *rightsizerv1.Event, now time.Time) []*rightsize
 // is not listed, since nothing in it is more than info or there was no room; empty
 // where the problem is not remembered.
 func (c *Correlator) IncidentOf(problem string) string {
+	id, _ := c.Find(problem)
+	return id
+}
+
+// Find is IncidentOf with the namespace of the problem, which the incident may not
+// list.
+func (c *Correlator) Find(problem string) (id, namespace string) {
 	p := c.problems[problem]
 	if p == nil || p.incident == nil {
-		return ""
+		return "", ""
 	}
-	return p.incident.id
+	return p.incident.id, p.namespace
 }
 
 // admit makes the problem of a first event; nil where it is not remembered.

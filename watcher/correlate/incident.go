@@ -103,20 +103,29 @@ func (i *incident) total() int { return len(i.members) + i.forgotten }
 
 func (i *incident) worthy() bool { return i.worst >= rightsizerv1.Severity_SEVERITY_WARNING }
 
-// pick is what the message lists: all, or beyond its bound the root, what goes
-// on, and of the rest the oldest.
+// pick is what the message lists: all, or beyond its bound the root, one of each
+// namespace, since who may read that alone finds the incident by it, what goes on,
+// and of the rest the oldest.
 func (i *incident) pick() []*problem {
 	if len(i.members) <= maxMembers {
 		return i.members
+	}
+	first := make(map[string]*problem) // by namespace
+	for _, p := range i.members {
+		if f := first[p.namespace]; f == nil || p.going() && !f.going() {
+			first[p.namespace] = p
+		}
 	}
 	class := func(p *problem) int {
 		switch {
 		case p == i.root:
 			return 0
-		case p.going():
+		case p == first[p.namespace]:
 			return 1
+		case p.going():
+			return 2
 		}
-		return 2
+		return 3
 	}
 	out := slices.Clone(i.members)
 	slices.SortFunc(out, func(a, b *problem) int { return cmp.Or(cmp.Compare(class(a), class(b)), older(a, b)) })
