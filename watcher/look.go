@@ -141,8 +141,9 @@ func (w *Watcher) again(r ref) {
 		w.budgets.again(r)
 	case !w.knows(r):
 	case r.kind == kindPod:
-		pod := w.store.Pod(r.key)
-		w.lookAtPod(pod, pod, false, false)
+		if pod := w.store.Pod(r.key); !w.awaits(pod) {
+			w.lookAtPod(pod, pod, false, false)
+		}
 	case r.kind == kindNode:
 		w.lookAtNode(w.machines[r.key.Name].Node, false, false)
 	default:

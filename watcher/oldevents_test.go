@@ -3,6 +3,7 @@ package watcher_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/watcher"
 	"github.com/rightsizer/rightsizer/watcher/watchertest"
 )
 
@@ -143,5 +146,43 @@ func TestANodesEventsMayComeBeforeTheNode(t *testing.T) {
 		synctest.Wait()
 		require.Len(t, r.out.told("node.system_oom"), 1)
 		assert.Equal(t, int64(4711), r.out.events[len(r.out.events)-1].GetSystemOom().GetPid())
+	})
+}
+
+// interrupted does something at the first event.
+type interrupted struct {
+	*recorder
+	first sync.Once
+	by    func()
+}
+
+func (i *interrupted) Publish(e *rightsizerv1.Event) {
+	i.first.Do(i.by)
+	i.recorder.Publish(e)
+}
+
+// What an Event is about in the middle of the first list of pods is found at start
+// all the same.
+func TestAnEventInTheMiddleOfTheFirstList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := shop()
+		const pods = 300
+		name := func(i int) string { return fmt.Sprintf("web-%03d", i) }
+		for i := range pods {
+			server.Put(end(web(name(i)), "OOMKilled", 137, time.Second))
+		}
+		out := &interrupted{recorder: &recorder{t: t}, by: func() {
+			for i := range 20 {
+				last := name(pods - 1 - i)
+				server.Put(warned(last, last, "Unhealthy", "Readiness probe failed: refused", 1, time.Now(), time.Now()))
+			}
+		}}
+		r := start(t, server, func(o *watcher.Options) { o.Publisher = out })
+		defer r.stop()
+		kills := out.take()
+		require.Len(t, kills, pods)
+		for _, e := range kills {
+			assert.True(t, e.GetFoundAtStart(), e.GetObject().GetName())
+		}
 	})
 }

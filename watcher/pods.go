@@ -72,6 +72,7 @@ func (s podSink) replace(objs []any, kept map[object.Key]bool, again bool) {
 	for i, pod := range pods {
 		s.w.storePod(before[i], pod)
 	}
+	s.w.unseen = pods
 	s.w.mu.Unlock()
 	for _, pod := range lost {
 		s.w.mu.Lock()
@@ -81,14 +82,23 @@ func (s podSink) replace(objs []any, kept map[object.Key]bool, again bool) {
 	}
 	for i, pod := range pods {
 		s.w.mu.Lock()
+		s.w.unseen = pods[i+1:]
 		s.w.lookAtPod(before[i], pod, false, !again)
 		s.w.mu.Unlock()
 	}
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
+	s.w.unseen = nil                      // Even an empty slice would hold what is in its array.
 	for _, m := range s.w.nodesByName() { // Now with their load.
 		s.w.lookAtNode(m.Node, false, !again)
 	}
+}
+
+// awaits says that a pod of a list is about to be looked at, as what it is there: new,
+// or found at start. Whatever is said of it meanwhile is heard then. Under the lock.
+func (w *Watcher) awaits(pod *object.Pod) bool {
+	_, found := slices.BinarySearchFunc(w.unseen, pod.Key, func(p *object.Pod, key object.Key) int { return p.Key.Compare(key) })
+	return found
 }
 
 // putPod stores a pod, with what is remembered of its former self; under the

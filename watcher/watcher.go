@@ -63,7 +63,9 @@ type Watcher struct {
 	deadlines   deadlines
 	notes       *track.Notes[ref]
 	// atStart says that what is noted and looked at was found at start.
-	atStart   bool
+	atStart bool
+	// unseen are the pods of a list that are stored and not looked at yet, by key.
+	unseen    []*object.Pod
 	findings  []detect.Finding      // used again and again
 	events    []*rightsizerv1.Event // used again and again
 	podGlance glance[object.Pod]    // used again and again
