@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -90,7 +91,7 @@ func TestTheConfigurationIsFollowed(t *testing.T) {
 		metric(c, "rightsizer_config_restart_pending 2")
 	}, 10*time.Second, 20*time.Millisecond)
 	changed := o.events("system.config_changed")[0]
-	require.NoError(t, protovalidate.Validate(changed))
+	inTaxonomy(t, changed)
 	assert.Equal(t, "The configuration changed: requests-per-second: 50 → 7, exhaustion-after: 1m → 2m, log-level: info → warn. "+
 		"Waiting for a restart: cluster-name, ring-entries: 4096 → 1024", changed.GetMessage())
 	assert.Equal(t, int64(slog.LevelWarn), level.Load())
@@ -106,7 +107,7 @@ func TestTheConfigurationIsFollowed(t *testing.T) {
 		assert.Len(c, o.events("system.config_refused"), 1)
 		metric(c, "rightsizer_config_refused 1")
 	}, 10*time.Second, 20*time.Millisecond)
-	require.NoError(t, protovalidate.Validate(o.events("system.config_refused")[0]))
+	inTaxonomy(t, o.events("system.config_refused")[0])
 	health = o.settingsHealth()[0]
 	require.NoError(t, protovalidate.Validate(health))
 	assert.Equal(t, rightsizerv1.HealthState_HEALTH_STATE_DEGRADED, health.GetState())
@@ -195,4 +196,16 @@ func TestNoFileNothingToFollow(t *testing.T) {
 	assert.Empty(t, o.settingsHealth())
 	_, text := get(t, o.url("http", KeyOps)+"/metrics")
 	assert.NotContains(t, text, "rightsizer_config_refused")
+}
+
+// inTaxonomy holds an event that happened at one moment against the schema and the
+// table of types.
+func inTaxonomy(t *testing.T, e *rightsizerv1.Event) {
+	t.Helper()
+	require.NoError(t, protovalidate.Validate(e))
+	assert.Equal(t, rightsizerv1.Phase_PHASE_POINT, e.GetPhase())
+	text, err := os.ReadFile("../../watcher/README.md")
+	require.NoError(t, err)
+	severity := strings.ToLower(strings.TrimPrefix(e.GetSeverity().String(), "SEVERITY_"))
+	assert.Contains(t, string(text), "| `"+e.GetType()+"` | "+severity+" | ")
 }
