@@ -17,13 +17,14 @@ afterEach(() => {
 
 type Answer = { state: HealthState; reason?: string; component?: string; open?: boolean } | Code;
 
-function show(first: Answer) {
+function show(first: Answer, latency = 0) {
   let answer = first;
   let asked = 0;
   const transport = createRouterTransport(({ service }) => {
     service(ClusterService, {
-      getHealth() {
+      async getHealth() {
         asked++;
+        if (latency > 0) await new Promise((done) => setTimeout(done, latency));
         if (typeof answer === "number") throw new ConnectError("no", answer);
         const { state, reason = "", component = "kubernetes", open = false } = answer;
         return { state, open, components: [{ component, state, reason }] };
@@ -103,10 +104,17 @@ test("a proxy that knows no operator for a moment is no operator without health"
   expect(screen.queryByRole("alert")).toBeNull();
 });
 
-test("no answer at all is no connection, not an empty page", async () => {
-  show(Code.Unavailable);
-  await settle(10);
-  expect(screen.getByRole("alert").textContent).toContain("No connection to the operator");
+test("no answer at all is no connection, not an empty page, however often it is asked", async () => {
+  const server = show(Code.Unavailable, 100);
+  await settle(150);
+  const alert = screen.getByRole("alert");
+  expect(alert.textContent).toContain("No connection to the operator");
+  for (let step = 0; step < 40; step++) {
+    await settle(50);
+    expect(screen.getByRole("alert")).toBe(alert);
+    expect(screen.queryByText("the view")).toBeNull();
+  }
+  expect(server.asked()).toBeGreaterThan(1);
 });
 
 test("progress is read where it is written", () => {
