@@ -34,7 +34,10 @@ function show(first: Answer, latency = 0) {
   render(
     <TransportProvider transport={transport}>
       <QueryClientProvider client={newQueryClient()}>
-        <HealthGate>the view</HealthGate>
+        <HealthGate>
+          <p>the view</p>
+          <input aria-label="Reason" />
+        </HealthGate>
       </QueryClientProvider>
     </TransportProvider>,
   );
@@ -61,6 +64,25 @@ test("until the cluster is there, the page shows why, asks every second, then go
   server.set({ state: HealthState.OK });
   await settle(1100);
   expect(screen.getByText("the view")).toBeTruthy();
+});
+
+test("a view that was shown keeps what is in it while the operator starts anew", async () => {
+  const server = show({ state: HealthState.OK });
+  await settle(10);
+  const field = screen.getByLabelText<HTMLInputElement>("Reason");
+  field.value = "typed";
+  server.set(Code.Unavailable);
+  await settle(6000);
+  server.set({ state: HealthState.STARTING, reason });
+  await settle(1100);
+  expect(screen.getByRole("status").textContent).toContain("The operator is starting");
+  expect(screen.getByText(reason)).toBeTruthy();
+  expect(screen.queryByRole("progressbar")).toBeNull();
+  expect(screen.getByLabelText("Reason")).toBe(field);
+  server.set({ state: HealthState.OK });
+  await settle(1100);
+  expect(screen.queryByRole("status")).toBeNull();
+  expect(screen.getByLabelText<HTMLInputElement>("Reason").value).toBe("typed");
 });
 
 test("a part that starts beside a working cluster hinders no view", async () => {

@@ -1,15 +1,18 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { ComponentHealth } from "@rightsizer/api/cluster";
 import { useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useRef } from "react";
 import { failure } from "../api/failure";
 import { FailureNotice } from "../ui/failure-notice";
 import { ErrorIcon, WarningIcon } from "../ui/icons";
+import { Untrusted } from "../ui/untrusted";
 import { When } from "../ui/when";
 import { StartingPanel } from "./starting-panel";
 import { startingPart, useHealth } from "./use-health";
 
 // HealthGate shows what concerns every view: that the API is open, that the
-// operator is out of reach, and, in the view's place, that it is starting.
+// operator is out of reach, and that it is starting: in the view's place where there
+// was none yet, else beside it, since its rows and what is being typed in it would go.
 export function HealthGate({ children }: { children: ReactNode }) {
   const health = useHealth();
   const starting = startingPart(health.answer);
@@ -26,6 +29,8 @@ export function HealthGate({ children }: { children: ReactNode }) {
   // Health is answered before anything else is: none is no connection, whatever a
   // proxy in between calls it.
   const away = health.failure?.passing ? failure("unreachable", health.failure.detail) : undefined;
+  const shown = useRef(false);
+  shown.current ||= health.answer ? !starting : Boolean(health.failure && !away);
   if (away && !health.answer) return <FailureNotice failure={away} retry={health.ask} />;
 
   return (
@@ -40,12 +45,28 @@ export function HealthGate({ children }: { children: ReactNode }) {
           </span>
         </p>
       )}
-      {starting && health.answer ? (
+      {starting && shown.current && <StartingBanner part={starting} />}
+      {starting && health.answer && !shown.current ? (
         <StartingPanel part={starting} components={health.answer.components} />
       ) : (
         children
       )}
     </>
+  );
+}
+
+// The words are heard once; the reason, which counts up, is for the eye.
+function StartingBanner({ part }: { part: ComponentHealth }) {
+  return (
+    <div className="flex gap-2 rounded-md bg-warning-fill px-3 py-2 text-warning">
+      <WarningIcon className="mt-0.5 size-4" />
+      <p className="min-w-0 break-words">
+        <span role="status">
+          The operator is starting. What you see is from before; the page goes on by itself.
+        </span>{" "}
+        <Untrusted text={part.reason} />
+      </p>
+    </div>
   );
 }
 
