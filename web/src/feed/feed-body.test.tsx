@@ -7,8 +7,8 @@ import type { FeedFilter } from "./filter";
 
 afterEach(cleanup);
 
-function show(connection: Connection, loaded: boolean, filter: FeedFilter = {}) {
-  render(
+function body(connection: Connection, loaded: boolean, filter: FeedFilter = {}) {
+  return (
     <FeedBody
       grid={{ current: null }}
       state={{ ...emptyFeed, connection, loaded }}
@@ -25,8 +25,12 @@ function show(connection: Connection, loaded: boolean, filter: FeedFilter = {}) 
       }}
       retry={vi.fn()}
       clear={vi.fn()}
-    />,
+    />
   );
+}
+
+function says(connection: Connection, loaded: boolean, filter?: FeedFilter) {
+  render(body(connection, loaded, filter));
   return screen.queryByRole("heading")?.textContent ?? screen.getByRole("status").textContent;
 }
 
@@ -51,9 +55,20 @@ test.each<[string, Connection, boolean, FeedFilter | undefined, string]>([
     { namespace: "a" },
     "No connection to the operator",
   ],
-  ["reconnecting", { state: "connecting", attempt: 2 }, true, {}, "Reconnecting"],
+  ["it rested", { state: "connecting", attempt: 0 }, true, {}, "Reconnecting"],
   ["denied", denied, false, {}, "You may not see this"],
   ["denied later", denied, true, {}, "You may not see this"],
-])("without rows: %s", (_, connection, loaded, filter, says) => {
-  expect(show(connection, loaded, filter)).toBe(says);
+])("without rows: %s", (_, connection, loaded, filter, words) => {
+  expect(says(connection, loaded, filter)).toBe(words);
+});
+
+test.each([true, false])("an outage is told once, not at each attempt (loaded: %s)", (loaded) => {
+  const { rerender } = render(body(waiting, loaded));
+  const alert = screen.getByRole("alert");
+  for (const attempt of [2, 3]) {
+    rerender(body({ state: "connecting", attempt, failure: failure("unreachable") }, loaded));
+    expect(screen.getByRole("alert")).toBe(alert);
+    rerender(body({ ...waiting, attempt, failure: failure("unreachable") }, loaded));
+    expect(screen.getByRole("alert")).toBe(alert);
+  }
 });

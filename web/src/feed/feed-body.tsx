@@ -21,11 +21,13 @@ interface Props {
 // that matches, nothing at all. Each is its own answer.
 export function FeedBody({ state, rows, filter, selection, grid, retry, clear }: Props) {
   const { connection } = state;
+  // An outage is one answer, however often the operator is asked anew meanwhile.
+  const why = "failure" in connection ? connection.failure : undefined;
   if (rows.length > 0) return <EventList rows={rows} selection={selection} grid={grid} />;
   return (
     <div className="panel flex min-w-0 flex-1 flex-col">
-      {connection.state === "stopped" || connection.state === "waiting" ? (
-        <FailureNotice failure={connection.failure} retry={retry} />
+      {why ? (
+        <FailureNotice failure={why} retry={retry} />
       ) : !state.loaded ? (
         <SkeletonRows what="events" rows={10} />
       ) : connection.state !== "live" ? (
