@@ -3,6 +3,7 @@ import { useMedia } from "../ui/use-media";
 import type { Row } from "./feed-state";
 import { type FeedFilter, fault, type ServerField, severityNames } from "./filter";
 import { FilterField } from "./filter-field";
+import { TextField } from "./text-field";
 
 interface Props {
   filter: FeedFilter;
@@ -67,19 +68,7 @@ export const FilterBar = memo(function FilterBar(props: Props) {
           ))}
         </select>
       </div>
-      <div className="flex min-w-0 flex-col gap-0.5">
-        <label htmlFor={`${id}-text`} className="text-xs text-soft">
-          Text <kbd className="rounded border border-line px-1 max-md:hidden">/</kbd>
-        </label>
-        <input
-          id={`${id}-text`}
-          type="search"
-          className="field"
-          placeholder="in the rows below"
-          value={filter.text ?? ""}
-          onChange={(change) => set("text", change.target.value)}
-        />
-      </div>
+      <TextField value={filter.text ?? ""} onChange={(value) => set("text", value)} />
       <button
         type="button"
         className="field mt-[1.15rem] disabled:opacity-50"
