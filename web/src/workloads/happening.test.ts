@@ -6,6 +6,7 @@ const { OPENED, UPDATED, RESOLVED, POINT } = Phase;
 
 test.each([
   ["pod.oom_killed", POINT, "oom"],
+  ["pod.process_oom_killed", POINT, "oom"],
   ["node.system_oom", POINT, "oom"],
   ["pod.crash_loop", OPENED, "oom"],
   ["pod.crash_loop", UPDATED, "oom"],

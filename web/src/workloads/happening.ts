@@ -9,13 +9,15 @@ export type Happening = { key: string; time: Timestamp; kind: MarkKind | undefin
   | { event?: never; remediation: Remediation }
 );
 
+// Of a process too, whose container lives on.
+const oom = ["pod.oom_killed", "pod.process_oom_killed", "pod.crash_loop", "node.system_oom"];
+
 // Which mark an event makes in the plots; most make none, and neither does the end
 // of a problem.
 export function markOf({ type, phase }: Pick<Event, "type" | "phase">): MarkKind | undefined {
   if (phase === Phase.RESOLVED) return undefined;
   // A crash loop is updated by each further crash.
-  if (type === "pod.oom_killed" || type === "pod.crash_loop" || type === "node.system_oom")
-    return "oom";
+  if (oom.includes(type)) return "oom";
   if (phase === Phase.UPDATED) return undefined;
   if (type.startsWith("pod.resize.")) return "resize";
   if (/\.(scaled|rollout_started|rolled)$/.test(type)) return "deploy";
