@@ -1,4 +1,5 @@
 import { Link } from "@tanstack/react-router";
+import { NotCounted } from "../remediations/not-counted";
 import { Later, later, useIdle } from "../ui/later";
 import { navigation } from "./navigation";
 
@@ -29,7 +30,7 @@ export function SideNav({ open }: { open: boolean }) {
                     <Icon />
                     {name}
                     {to === "/approvals" && idle && (
-                      <Later frame={() => null}>
+                      <Later frame={(_, again) => <NotCounted again={again} />}>
                         <WaitingBadge />
                       </Later>
                     )}

@@ -105,6 +105,27 @@ test("a part that cannot be loaded takes nothing along, and comes when it can be
   expect(await screen.findByText("the records")).toBeTruthy();
 });
 
+test("a part may be tried again by itself, in the place of a notice", async () => {
+  const { network, load } = chunk();
+  const Part = later(load, "View");
+  let tryOnce = () => {};
+  const frame = (_: ReactNode, again: () => void) => {
+    tryOnce = again;
+    return <p>not known</p>;
+  };
+  await show(
+    <Later frame={frame}>
+      <Part />
+    </Later>,
+  );
+  expect(await screen.findByText("not known")).toBeTruthy();
+  await act(async () => tryOnce());
+  expect(screen.getByText("not known")).toBeTruthy();
+  network.up = true;
+  await act(async () => tryOnce());
+  expect(await screen.findByText("the records")).toBeTruthy();
+});
+
 test("a bug in a part is not taken for one that did not come", async () => {
   render(
     <Later>

@@ -82,7 +82,8 @@ function wait(tell: () => void): () => void {
 interface Props {
   children: ReactNode;
   fallback?: ReactNode;
-  frame?: (notice: ReactNode) => ReactNode; // around what is said where it did not come
+  // Around what is said where it did not come, or in its place what tries again by itself.
+  frame?: (notice: ReactNode, again: () => void) => ReactNode;
 }
 
 // Later shows a part as soon as it is there; one that breaks takes nothing else along.
@@ -93,12 +94,24 @@ export class Later extends Component<Props, { fault: { error: unknown } | undefi
     return { fault: { error } };
   }
 
+  reset = () => this.setState({ fault: undefined });
+
+  again = async () => {
+    const { fault } = this.state;
+    if (fault && (await mended(fault.error))) this.reset();
+  };
+
   override render() {
     const { children, fallback, frame = (notice) => notice } = this.props;
     const { fault } = this.state;
     if (!fault) return <Suspense fallback={fallback}>{children}</Suspense>;
-    return frame(<Broken error={fault.error} reset={() => this.setState({ fault: undefined })} />);
+    return frame(<Broken error={fault.error} reset={this.reset} />, this.again);
   }
+}
+
+// mended says whether it is worth showing again; of a bug nobody knows.
+async function mended(error: unknown): Promise<boolean> {
+  return !(error instanceof NotLoaded) || error.again();
 }
 
 // Broken stands in the place of a view, or of a part of it, that did not come or has
@@ -106,7 +119,7 @@ export class Later extends Component<Props, { fault: { error: unknown } | undefi
 export function Broken({ error, reset }: { error: unknown; reset: () => void }) {
   const [tried, setTried] = useState(0);
   async function again() {
-    if (!(error instanceof NotLoaded) || (await error.again())) reset();
+    if (await mended(error)) reset();
     else setTried(Date.now());
   }
   const what =
