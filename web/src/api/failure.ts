@@ -102,6 +102,10 @@ export function failure(kind: FailureKind, detail = ""): Failure {
   return worded(kind, detail, awaited.includes(kind) ? "The page keeps trying." : "");
 }
 
+export function isUnsure(reason: unknown): boolean {
+  return unsure.includes(explain(reason).kind);
+}
+
 export function explain(reason: unknown): Failure {
   const [kind, detail] = sortOf(reason);
   return failure(kind, detail);

@@ -87,18 +87,34 @@ test("what was dry-run is asked for as it was, once, with a reason", async () =>
   expect(asked[1]?.requestId).not.toBe("");
 });
 
-test("asked again after a failure it has the same key", async () => {
+test("what may be asked for already keeps its key and its text", async () => {
   let failures = 1;
   const asked = show((request) => {
     if (!request.validateOnly && failures-- > 0) throw new ConnectError("no", Code.Unavailable);
     return waits(request);
   });
   fireEvent.click(await screen.findByRole("button", { name: "Dry run this" }));
+  const reason = await screen.findByLabelText<HTMLTextAreaElement>(/Reason/);
+  expect(reason.readOnly).toBe(false);
   fireEvent.click(await screen.findByRole("button", { name: "Ask for it" }));
   await screen.findByRole("alert");
+  // The server refuses another text under the same key.
+  expect(reason.readOnly).toBe(true);
+  expect(screen.getByLabelText(/as it was sent/)).toBe(reason);
   fireEvent.click(screen.getByRole("button", { name: "Ask for it" }));
   await screen.findByRole("link", { name: "See what becomes of it" });
   expect(asked[1]?.requestId).toBe(asked[2]?.requestId);
+});
+
+test("what was refused may be asked for with another text", async () => {
+  show((request) => {
+    if (!request.validateOnly) throw new ConnectError("no", Code.FailedPrecondition);
+    return waits(request);
+  });
+  fireEvent.click(await screen.findByRole("button", { name: "Dry run this" }));
+  fireEvent.click(await screen.findByRole("button", { name: "Ask for it" }));
+  await screen.findByRole("alert");
+  expect(screen.getByLabelText<HTMLTextAreaElement>(/Reason/).readOnly).toBe(false);
 });
 
 test("where it is shown only, nothing can be asked for", async () => {

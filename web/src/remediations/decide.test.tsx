@@ -153,7 +153,7 @@ test("a cause that joins meanwhile does not get in the way", async () => {
   expect(approved[0]?.requestId).toBe(approved[1]?.requestId);
 });
 
-test("that a decision may have been made all the same is said", async () => {
+test("that a decision may have been made all the same is said, and its text stays", async () => {
   show(waiting(), waiting(), Code.DeadlineExceeded);
   open("Approve");
   const yes = inDialog("Approve");
@@ -161,6 +161,7 @@ test("that a decision may have been made all the same is said", async () => {
   const alert = await screen.findByRole("alert");
   expect(alert.textContent).toContain("Whether it was done is not known");
   expect(alert.textContent).not.toContain("keeps trying");
+  expect(screen.getByLabelText<HTMLTextAreaElement>(/as it was sent/).readOnly).toBe(true);
 });
 
 test.each([

@@ -1,7 +1,7 @@
 import type { Remediation } from "@rightsizer/api/remediation";
 import { useRef, useState } from "react";
 import { flushSync } from "react-dom";
-import { explainOnce } from "../api/failure";
+import { explainOnce, isUnsure } from "../api/failure";
 import { FailureNotice } from "../ui/failure-notice";
 import { Modal } from "../ui/modal";
 import { type Decision, DecisionForm } from "./decision-form";
@@ -75,6 +75,8 @@ function DecisionDialog({ decision, remediation, pods, close, decided }: DialogP
   // What was looked at as the dialog opened is what is decided on.
   const [seen] = useState(remediation);
   const mutation = useDecide(decision, seen);
+  // Tried again it is done once, if it is the same to the letter.
+  const [sent, setSent] = useState(false);
 
   async function send(reason: string) {
     await mutation.mutateAsync(reason).then(
@@ -82,7 +84,7 @@ function DecisionDialog({ decision, remediation, pods, close, decided }: DialogP
         flushSync(close);
         decided();
       },
-      () => undefined, // shown below
+      (fault) => isUnsure(fault) && setSent(true), // shown below
     );
     changed();
   }
@@ -95,6 +97,7 @@ function DecisionDialog({ decision, remediation, pods, close, decided }: DialogP
         remediation={seen}
         pods={pods}
         busy={mutation.isPending}
+        sent={sent}
         send={(reason) => void send(reason)}
         close={close}
       />

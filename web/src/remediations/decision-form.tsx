@@ -15,6 +15,7 @@ interface Props {
   remediation: Remediation;
   pods: number | undefined;
   busy: boolean;
+  sent: boolean; // whether it may be made already, with the text that was given
   send: (reason: string) => void;
   close: () => void;
 }
@@ -26,7 +27,7 @@ const buttons: Record<Decision, string> = {
   rollback: "Roll back",
 };
 
-export function DecisionForm({ decision, remediation, pods, busy, send, close }: Props) {
+export function DecisionForm({ decision, remediation, pods, busy, sent, send, close }: Props) {
   const id = useId();
   const [reason, setReason] = useState("");
   const [typed, setTyped] = useState("");
@@ -34,6 +35,7 @@ export function DecisionForm({ decision, remediation, pods, busy, send, close }:
   // Saying no is never dangerous; doing something may be.
   const typing = (decision === "approve" || decision === "rollback") && needsTyping(remediation);
   const wantsReason = decision === "reject";
+  const hint = sent ? " (as it was sent)" : wantsReason ? "" : " (may be left out)";
   const ready = (!typing || typed === target) && (!wantsReason || reason.trim() !== "") && !busy;
 
   function submit(event: FormEvent) {
@@ -83,14 +85,13 @@ export function DecisionForm({ decision, remediation, pods, busy, send, close }:
         </div>
       )}
       <div className="flex flex-col gap-1">
-        <label htmlFor={`${id}-reason`}>
-          Reason, for the audit{wantsReason ? "" : " (may be left out)"}
-        </label>
+        <label htmlFor={`${id}-reason`}>Reason, for the audit{hint}</label>
         <textarea
           id={`${id}-reason`}
           className="field"
           rows={2}
           maxLength={250}
+          readOnly={sent || busy}
           value={reason}
           onChange={(change) => setReason(change.target.value)}
         />
