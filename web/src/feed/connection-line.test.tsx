@@ -57,5 +57,21 @@ test("says what became of the gap", () => {
       retry={vi.fn()}
     />,
   );
-  expect(screen.getByRole("status").textContent).toContain("at most 1,204 events lost");
+  expect(screen.getByRole("status").textContent).toContain("Live, with losses");
+  expect(screen.getByText("at most 1,204 events lost")).toBeTruthy();
+});
+
+test("a reader that falls behind hears of it once, not of each loss", () => {
+  const line = (count: bigint) => (
+    <ConnectionLine
+      connection={{ state: "live" }}
+      note={{ kind: "lost", count, bound: LossBound.EXACT }}
+      retry={vi.fn()}
+    />
+  );
+  const { rerender } = render(line(3n));
+  const said = screen.getByRole("status").textContent;
+  rerender(line(40n));
+  expect(screen.getByRole("status").textContent).toBe(said);
+  expect(screen.getByText("40 events lost")).toBeTruthy();
 });

@@ -25,18 +25,20 @@ export function lostText(lost: bigint, bound: LossBound): string {
 }
 
 // How the stream is doing. What a screen reader hears is one element that stays,
-// and changes with the state only: the seconds that count down are for the eye, and
-// an outage is one state, however often the operator is asked anew.
+// and changes with the state only: the seconds that count down and how much was lost
+// are for the eye, and an outage, or one loss after another, is one state.
 export function ConnectionLine({ connection, note, retry }: Props) {
   const now = useNow(500, connection.state === "waiting");
   const told = useForAWhile(connection.state === "live" ? note : undefined);
   const { Icon, className, text, again } = look(connection, told);
+  const lost = told?.kind === "lost" && lostText(told.count, told.bound);
   const detail = connection.state === "waiting" ? connection.failure.detail : "";
   return (
     <div className={`flex flex-wrap items-center gap-2 ${className}`}>
       <p role="status" className="flex items-center gap-2">
         <Icon /> {text}
       </p>
+      {lost && <span>{lost}</span>}
       {connection.state === "waiting" && (
         <span aria-hidden="true" className="tabular-nums">
           in {Math.max(0, Math.ceil((connection.retryAt - now) / 1000))} s
@@ -98,7 +100,7 @@ function noteText(note: Note): string {
     case "resumed":
       return "resumed without loss";
     case "lost":
-      return lostText(note.count, note.bound);
+      return "with losses";
     case "reset":
       return "started afresh: what came between is not known";
   }
