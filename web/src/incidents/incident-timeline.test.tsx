@@ -110,7 +110,20 @@ test("of too many the root and the newest are kept, and the rest counted", async
     () => ({}),
     () => ({ events: many }),
   );
-  expect(await screen.findByText(/^10 more events left out/)).toBeTruthy();
+  expect(
+    await screen.findByText("10 more events left out: shown are how it began and the newest."),
+  ).toBeTruthy();
+});
+
+test("the first of what was looked at is not said to be how it began", async () => {
+  const many = Array.from({ length: eventCap + 1 }, (_, i) => event(i + 2, "p"));
+  show(
+    () => ({}),
+    () => ({ events: many, nextPageToken: "on" }),
+  );
+  expect(
+    await screen.findByText(/left out: shown are the first of those looked at and the newest\.$/),
+  ).toBeTruthy();
 });
 
 test("what was done early stays among however many events", async () => {

@@ -65,7 +65,9 @@ export function IncidentTimeline({ incident }: { incident: Incident }) {
       />
       {left > 0 && (
         <p role="status" className="text-soft">
-          {plural(left, "more event")} left out: shown are how it began and the newest.
+          {plural(left, "more event")} left out: shown are{" "}
+          {happened.cut || onNodes.cut ? "the first of those looked at" : "how it began"} and the
+          newest.
         </p>
       )}
       {isPending(happened) ? (

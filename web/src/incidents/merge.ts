@@ -17,7 +17,8 @@ export interface Course {
 
 // merge puts an incident's events and what was done to its workloads since it
 // began in one order of time, the oldest first. Of too many events it keeps how its
-// root began, and the newest; of what was done, which is seldom, everything.
+// root began, as far as it was given that, and the newest; of what was done, which is
+// seldom, everything.
 export function merge(
   incident: Incident,
   events: readonly Event[],
