@@ -2,7 +2,7 @@ import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import { TransportProvider, useQuery } from "@connectrpc/connect-query";
 import { ClusterService } from "@rightsizer/api/cluster_service";
 import { keepPreviousData, QueryClientProvider } from "@tanstack/react-query";
-import { act, cleanup, render, screen } from "@testing-library/react";
+import { act, cleanup, fireEvent, render, screen } from "@testing-library/react";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Loaded } from "../ui/loaded";
 import { newQueryClient } from "./queries";
@@ -67,6 +67,12 @@ test("that there is no answer stays said while it is asked again", async () => {
   }
   expect(asked.length).toBeGreaterThan(1);
   expect(document.activeElement).toBe(button);
+  await settle(latency);
+  fireEvent.click(button);
+  await settle(latency / 2);
+  expect(button.textContent).toBe("Trying");
+  await settle(latency);
+  expect(button.textContent).toBe("Try again");
   denied.clear();
   await settle(2000 + latency);
   expect(screen.queryByRole("alert")).toBeNull();

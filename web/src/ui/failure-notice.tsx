@@ -1,10 +1,11 @@
+import { useState } from "react";
 import type { Failure } from "../api/failure";
 import { ErrorIcon, InfoIcon } from "./icons";
 import { Untrusted } from "./untrusted";
 
 interface Props {
   failure: Failure;
-  retry?: () => void;
+  retry?: () => unknown; // a promise where it lasts
   reload?: boolean; // whether a reload of the page may help
 }
 
@@ -12,6 +13,13 @@ interface Props {
 // does not offer is no alarm.
 export function FailureNotice({ failure, retry, reload = false }: Props) {
   const calm = failure.kind === "absent";
+  const [trying, setTrying] = useState(false);
+  // The notice may stay as it is: that something was done shows on the button.
+  async function again() {
+    setTrying(true);
+    await retry?.();
+    setTrying(false);
+  }
   return (
     <div
       role={calm ? "status" : "alert"}
@@ -32,8 +40,8 @@ export function FailureNotice({ failure, retry, reload = false }: Props) {
         )}
         <div className="mt-3 flex flex-wrap gap-2 empty:hidden">
           {retry && !calm && (
-            <button type="button" className="field" onClick={retry}>
-              Try again
+            <button type="button" className="field" onClick={() => void again()}>
+              {trying ? "Trying" : "Try again"}
             </button>
           )}
           {reload && (

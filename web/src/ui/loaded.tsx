@@ -27,7 +27,7 @@ export function Loaded<Data>({ query, what, rows = 12, skeleton, children }: Pro
   // That it is gone is an answer too, and the latest.
   if (data === undefined || failure?.kind === "missing")
     return failure ? (
-      <FailureNotice failure={failure} retry={() => void refetch()} />
+      <FailureNotice failure={failure} retry={() => refetch()} />
     ) : (
       (skeleton ?? <SkeletonRows what={what} rows={rows} />)
     );
