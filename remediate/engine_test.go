@@ -50,6 +50,7 @@ type world struct {
 	reads    int // of the audit
 	frozen   string
 	measured bool // whether usage is
+	samples  int64
 	notices  []announce.Notice
 	calls    []made // of webhooks
 	answers  func(purpose action.Purpose, hook string) (action.Answer, error)
@@ -244,7 +245,7 @@ func (w *world) called() []made {
 
 // Usage implements remediate.Usage.
 func (o *operator) Usage(_, _, _, _ string) (remediate.Measured, bool) {
-	return remediate.Measured{Usage: guard.Usage{Time: time.Now()}}, o.w.measured
+	return remediate.Measured{Usage: guard.Usage{Time: time.Now(), MemorySamples: o.w.samples}}, o.w.measured
 }
 
 func (o *operator) ClusterID() string { return "cluster" }

@@ -155,10 +155,11 @@ func (e *Engine) carryOut(ctx context.Context, r *v1alpha1.Remediation, s *seen,
 		return e.held(ctx, r, held, err)
 	}
 	if anyApplied(r) {
-		more, err := e.others(ctx, a, subject, r)
+		more, left, err := e.others(ctx, a, subject, r)
 		if err != nil {
 			return outcome{}, err
 		}
+		r.Status.Targets = append(r.Status.Targets, left...)
 		if len(more) > 0 {
 			if r, err = e.intend(ctx, r, s, more); err != nil {
 				return outcome{}, err
@@ -321,53 +322,6 @@ func (e *Engine) result(r *v1alpha1.Remediation, i int, result v1alpha1.TargetRe
 	t.Result, t.Message = result, plan.Cut(message, 1024)
 	e.stamp(t)
 	return r
-}
-
-// others lists intents for the objects that have none yet, within the bounds.
-func (e *Engine) others(ctx context.Context, a action.Action, subject *action.Subject, r *v1alpha1.Remediation) ([]v1alpha1.Target, error) {
-	objects, err := a.Targets(ctx, subject)
-	if err != nil {
-		return nil, err
-	}
-	have := map[string]bool{}
-	for i := range r.Status.Targets {
-		have[r.Status.Targets[i].UID] = true
-	}
-	var out []v1alpha1.Target
-	for _, o := range objects {
-		if have[o.UID] {
-			continue
-		}
-		if len(have) >= v1alpha1.MaxTargets {
-			e.metrics.dropped.WithLabelValues("target").Inc()
-			break
-		}
-		have[o.UID] = true
-		intent, err := a.Preconditions(ctx, subject, o)
-		switch {
-		case err != nil && action.Known(err):
-			continue
-		case err != nil:
-			return nil, err
-		}
-		e.stamp(intent)
-		out = append(out, *intent)
-	}
-	return out, nil
-}
-
-// intend records further intents, with the results so far, and their audit record.
-func (e *Engine) intend(ctx context.Context, r *v1alpha1.Remediation, s *seen, more []v1alpha1.Target) (next *v1alpha1.Remediation, err error) {
-	step := e.traceStep(ctx, r, tracing.Intent, &more[0])
-	defer func() { step.End(e.now(), err, attribute.Int("rightsizer.targets", len(more))) }()
-	if err := e.record(ctx, r, v1alpha1.StateExecuting, e.opts.Identity, fmt.Sprintf("%d more pods of the workload", len(more)), evidence(s, more...)); err != nil {
-		return nil, err
-	}
-	results := r.Status.Targets
-	return e.write(ctx, r, func(status *v1alpha1.RemediationStatus) error {
-		status.Targets = append(results, more...)
-		return nil
-	})
 }
 
 // took measures how long the first effect took that nobody had to approve.

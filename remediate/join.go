@@ -122,34 +122,3 @@ func hasCause(r *v1alpha1.Remediation, id string) bool {
 	}
 	return false
 }
-
-// extend gives pods that came later what an open decision gives: a replica that was
-// killed, or a new one.
-func (e *Engine) extend(ctx context.Context, r *v1alpha1.Remediation, s *seen) {
-	if r.Status.State != v1alpha1.StateVerifying || e.opts.Policies.Frozen() != "" {
-		return
-	}
-	a, ok := e.opts.Actions.Get(r.Spec.Action.Kind)
-	if !ok {
-		return
-	}
-	if begun, err := e.vouched(ctx, originOf(r), v1alpha1.StateExecuting); err != nil || !begun {
-		return // its verification says so
-	}
-	subject := e.subject(r, s)
-	more, err := e.others(ctx, a, subject, r)
-	if err == nil && len(more) > 0 {
-		if r, err = e.intend(ctx, r, s, more); err == nil {
-			var done *v1alpha1.Remediation
-			if done, _, err = e.effects(ctx, r, s, a, subject, true); err == nil {
-				_, err = e.write(ctx, r, func(status *v1alpha1.RemediationStatus) error {
-					status.Targets = done.Status.Targets
-					return nil
-				})
-			}
-		}
-	}
-	if err != nil {
-		e.waiting.look(workloadOf(r))
-	}
-}

@@ -168,25 +168,29 @@ func (e *Engine) renew(ctx context.Context, key workloadKey) time.Duration {
 	return wake.soonest
 }
 
-// needs is a pod that began with a size that the cured ones had: where it is another
-// one, somebody has decided anew, and the cure is over. One that was given the cure
-// and has it no more is left as it is: somebody wants that.
+// needs is a pod that the cure is for: one that began with a size that the cured ones
+// had. Where it is another one, somebody has decided anew, and the cure is over. One
+// that was given the cure and has it no more is left as it is: somebody wants that.
 func needs(pods []corev1.Pod, c *cure) *corev1.Pod {
 	for i := range pods {
 		pod := &pods[i]
-		if pod.DeletionTimestamp != nil || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed ||
-			slices.Contains(c.given, string(pod.UID)) {
+		if pod.DeletionTimestamp != nil || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
 			continue
 		}
 		size, ok := action.SizeOf(pod, c.container)
 		// One that was there already is left alone where it would be restarted: it
 		// has not been killed.
 		old := pod.CreationTimestamp.Time.Before(c.finished) && action.WouldRestart(pod, c.container, c.size)
-		if ok && slices.Contains(c.led, size) && size.Limits.MemoryBytes <= c.size.Limits.MemoryBytes && size != c.size && !old {
+		if ok && c.isFor(string(pod.UID), size) && !old {
 			return pod
 		}
 	}
 	return nil
+}
+
+// isFor says whether a cure is for a pod of such a size.
+func (c *cure) isFor(uid string, size policy.Size) bool {
+	return !slices.Contains(c.given, uid) && slices.Contains(c.led, size) && size != c.size && size.Limits.MemoryBytes <= c.size.Limits.MemoryBytes
 }
 
 func (e *Engine) renewOne(ctx context.Context, key workloadKey, s *seen, c *cure, pod *corev1.Pod) time.Duration {

@@ -30,9 +30,13 @@ func (e *Engine) reconsider(ctx context.Context, r *v1alpha1.Remediation, i int,
 	case err != nil:
 		return r, 0, err
 	}
+	if why := beyond(&r.Status.Targets[0], intent); why != "" { // somebody gave it more meanwhile
+		return e.result(r, i, v1alpha1.TargetFailed, why), 0, nil
+	}
 	own := *s
-	if own.draft == nil {
-		own.draft = draftOf(r, intent)
+	own.draft = draftOf(r, intent)
+	if s.draft != nil {
+		own.draft.Owner, own.draft.Notes = s.draft.Owner, s.draft.Notes
 	}
 	facts, err := e.facts(ctx, r, &own)
 	if err != nil {
