@@ -24,6 +24,6 @@
 //
 // Workloads that wait are kept by name, each once, MaxWaiting of them; causes of
 // one workload MaxCauses. What is beyond is dropped, counted and told in Health;
-// it comes back when the cluster shows it again. Remediations are kept seven days,
-// 500 in a namespace; then new ones are refused.
+// it comes back when the cluster shows it again. Remediations are kept seven days, and
+// as long as new pods need their cure, 500 in a namespace; then new ones are refused.
 package remediate

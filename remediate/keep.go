@@ -29,7 +29,7 @@ func (e *Engine) keepInTemplate(ctx context.Context, key workloadKey, s *seen, c
 	at := row{c.uid, c.container, kind}
 	open, _ := e.book.row(at)
 	if !ok || c.persistence != v1alpha1.PersistTemplate || !c.proven || open != nil || !policy.Acts(s.policy.ModeFor(kind)) ||
-		e.book.keeps(at, c.size, e.now().Add(-keepAgain)) {
+		e.book.keeps(at, c.size, e.now().Add(-keepAgain)) || e.full(key, c.container) {
 		return 0
 	}
 	want := v1alpha1.RemediationAction{Kind: kind, Parameters: map[string]v1alpha1.ParameterValue{

@@ -194,8 +194,8 @@ func (c *cure) isFor(uid string, size policy.Size) bool {
 }
 
 func (e *Engine) renewOne(ctx context.Context, key workloadKey, s *seen, c *cure, pod *corev1.Pod) time.Duration {
-	if !policy.Acts(s.policy.ModeFor(v1alpha1.ActionResizeInPlace)) {
-		return 0
+	if !policy.Acts(s.policy.ModeFor(v1alpha1.ActionResizeInPlace)) || e.full(key, c.container) {
+		return 0 // it comes again with the next look
 	}
 	want := *c.want.DeepCopy()
 	if want.Parameters == nil {
@@ -240,6 +240,16 @@ func (e *Engine) renewOne(ctx context.Context, key workloadKey, s *seen, c *cure
 		return after
 	}
 	return e.drive(ctx, made, &own)
+}
+
+// full says whether a namespace has no room for another decision, and tells so once in
+// a while: before anything is asked of the API server for it.
+func (e *Engine) full(key workloadKey, container string) bool {
+	if e.book.inNamespace(key.namespace) < MaxPerNamespace {
+		return false
+	}
+	e.refuse(key, container, "full", fmt.Sprintf("%v: %d", errFull, MaxPerNamespace))
+	return true
 }
 
 // inherits returns the decision that one follows whose approval stands for it: the

@@ -3,6 +3,7 @@ package remediate_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,8 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/remediate"
+	"github.com/rightsizer/rightsizer/remediate/kube"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
 
@@ -233,5 +237,103 @@ func TestARecordIsKeptAsLongAsItsCureLasts(t *testing.T) {
 		w.changed(func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Resources.Limits = memoryOf("128Mi") })
 		time.Sleep(21 * time.Minute)
 		assert.Empty(t, w.api.Remediations("shop"), "somebody else has decided since")
+	})
+}
+
+// Under an autoscaler each wave of new pods makes a decision of its own. Only what new
+// pods still need of them outlives its week: a namespace never fills up with them.
+func TestWavesOfNewPodsDoNotFillANamespace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		w.spec.Cooldowns.Raise = v1alpha1.Of(time.Second)
+		o := w.start("one", nil)
+		defer o.stop()
+		require.True(t, until(w.every(2, 103)))
+		o.events <- w.kill("web-0", 103)
+		require.True(t, until(w.every(2, 206)), w.story())
+		require.True(t, until(w.ended))
+		w.mu.Lock()
+		w.problems = nil
+		w.mu.Unlock()
+		w.api.ChangePod("shop", "web-1", limited("64Mi")) // by somebody's hand
+		const day = 4                                     // waves
+		for wave := range 12 * day {
+			w.changed(func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(3)) })
+			o.events <- w.started()
+			require.True(t, until(func() bool { return slices.Equal(w.three(), []int64{206, 64, 206}) }), "wave %d: %v", wave, w.three())
+			w.changed(func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(2)) })
+			require.True(t, until(w.ended))
+			w.goOn(24 * time.Hour / day)
+		}
+		time.Sleep(11 * time.Minute) // it tidies every ten
+		assert.LessOrEqual(t, len(w.api.Remediations("shop")), 1+7*day, "what gave it to pods that are there, and a week of waves")
+		w.goOn(30 * 24 * time.Hour)
+		time.Sleep(11 * time.Minute)
+		assert.Len(t, w.api.Remediations("shop"), 2, "the last wave's led from where new pods begin: %s", w.story())
+		w.changed(func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(3)) })
+		o.events <- w.started()
+		require.True(t, until(func() bool { return slices.Equal(w.three(), []int64{206, 64, 206}) }), "%v", w.three())
+		w.kept()
+	})
+}
+
+// goOn lets the world's clock go ahead.
+func (w *world) goOn(by time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.later += by
+}
+
+// three are the limits of all pods, however high their numbers.
+func (w *world) three() (out []int64) {
+	for n := range 200 {
+		out = append(out, w.limits(fmt.Sprintf("web-%d", n))...)
+	}
+	return out
+}
+
+// Where a namespace is full, a cure for new pods waits for room, and that is told: not
+// with each look at them.
+func TestAFullNamespaceIsToldOnceInAWhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		o := w.start("one", nil)
+		defer o.stop()
+		require.True(t, until(w.ended))
+		client, err := kube.New(w.api.Client().Config())
+		require.NoError(t, err)
+		for n := len(w.api.Remediations("shop")); n < remediate.MaxPerNamespace; n++ {
+			r := &v1alpha1.Remediation{}
+			r.Namespace, r.Name = "shop", fmt.Sprintf("filler-%d", n)
+			r.Spec.Workload.Kind, r.Spec.Workload.Name, r.Spec.Workload.UID = "Deployment", "other", "uid-other"
+			_, err := client.CreateRemediation(t.Context(), r, false)
+			require.NoError(t, err)
+			w.api.ChangeRemediation("shop", r.Name, func(s *v1alpha1.RemediationStatus) {
+				s.State, s.FinishTime = v1alpha1.StateCancelled, new(metav1.NowMicro())
+			})
+		}
+		time.Sleep(time.Second) // it has seen them
+		w.changed(func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(2)) })
+		o.events <- w.started()
+		time.Sleep(time.Minute)
+		before := o.client.Asked()
+		time.Sleep(time.Hour)
+		assert.Less(t, o.client.Asked()-before, 200, "looks at workload and pods, three requests a minute, and no dry run")
+		told := 0
+		w.mu.Lock()
+		for _, n := range w.notices {
+			if n.Reason == "RemediationRefused" && strings.Contains(n.Note, "(full)") {
+				told++
+			}
+		}
+		w.mu.Unlock()
+		assert.Positive(t, told)
+		assert.LessOrEqual(t, told, 8)
+		assert.Equal(t, []int64{103, 64}, w.all())
+
+		w.goOn(8 * 24 * time.Hour)
+		require.True(t, until(w.every(2, 103)), "there is room again: %v", w.all())
 	})
 }

@@ -13,6 +13,7 @@ import (
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/remediate/action"
+	"github.com/rightsizer/rightsizer/remediate/policy"
 )
 
 const (
@@ -52,7 +53,7 @@ func (e *Engine) retire(ctx context.Context) {
 	for _, ev := range e.opts.Cluster.Problems() {
 		visible[ev.GetProblemId()] = true
 	}
-	lasting := map[workloadKey]bool{}
+	lasting := map[workloadKey]map[objectKey]bool{}
 	for _, h := range e.book.old(e.now().Add(-KeepFinished), visible) {
 		if h.cure != nil && e.lasts(ctx, h, lasting) {
 			continue
@@ -66,26 +67,73 @@ func (e *Engine) retire(ctx context.Context) {
 	}
 }
 
-// lasts says whether new pods still begin with a size that led to a cure, so that it
-// has to be kept. What nobody can say is kept. known is what was found before.
-func (e *Engine) lasts(ctx context.Context, h *held, known map[workloadKey]bool) bool {
-	if last, ok := known[h.workload]; ok {
-		return last
+// lasts says whether a decision has to be kept for its cure. What nobody can say is
+// kept. known is what was found before.
+func (e *Engine) lasts(ctx context.Context, h *held, known map[workloadKey]map[objectKey]bool) bool {
+	needed, ok := known[h.workload]
+	if !ok {
+		var err error
+		if needed, err = e.needed(ctx, h.workload); err != nil {
+			return true
+		}
+		known[h.workload] = needed
 	}
-	w, err := e.client.Workload(ctx, h.workload.namespace, h.workload.kind, h.workload.name)
+	return needed[h.key]
+}
+
+// needed lists the decisions of a workload whose cures its new pods still need.
+func (e *Engine) needed(ctx context.Context, key workloadKey) (map[objectKey]bool, error) {
+	w, err := e.client.Workload(ctx, key.namespace, key.kind, key.name)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	pods, err := action.Pods(ctx, e.client, w)
 	if err != nil {
-		return !apierrors.IsNotFound(err)
+		return nil, err
 	}
-	last := false
-	for _, c := range e.book.cures(h.workload) {
+	there := map[string]bool{}
+	for i := range pods {
+		there[string(pods[i].UID)] = true
+	}
+	out := map[objectKey]bool{}
+	for _, c := range e.book.cures(key) {
 		if c.uid != w.UID || w.Template == nil {
 			continue
 		}
-		size, ok := action.SizeOfTemplate(w.Template, c.container)
-		last = last || ok && slices.Contains(c.led, size)
+		if begins, ok := action.SizeOfTemplate(w.Template, c.container); ok && slices.Contains(c.led, begins) {
+			e.book.leadTo(c, key, begins, there, out)
+		}
 	}
-	known[h.workload] = last
-	return last
+	return out, nil
+}
+
+// leadTo adds the decisions that a cure rests on: the one that gave it last, the last
+// that led from the size that new pods begin with, and those that gave it to pods that
+// are there, since what somebody takes back of it is left as it is. Each wave of new
+// pods makes one more; they go with their pods.
+func (b *book) leadTo(c *cure, key workloadKey, begins policy.Size, there map[string]bool, needed map[objectKey]bool) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	needed[c.decision] = true
+	var from *cure
+	for _, h := range b.items {
+		o := h.cure
+		if o == nil || h.workload != key || o.uid != c.uid || o.container != c.container {
+			continue
+		}
+		if o.before == begins && (from == nil || o.finished.After(from.finished)) {
+			from = o
+		}
+		if o.size == c.size && slices.ContainsFunc(o.given, func(uid string) bool { return there[uid] }) {
+			needed[o.decision] = true
+		}
+	}
+	if from != nil {
+		needed[from.decision] = true
+	}
 }
 
 // old lists what ended before, and has no visible cause.
