@@ -2,6 +2,8 @@ package guard
 
 import (
 	"slices"
+
+	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
 
 // breaker: where actions did not do what they were for, a person approves the
@@ -15,7 +17,7 @@ func breaker(f *Facts) Verdict {
 		if !p.done() {
 			continue
 		}
-		if p.Finished.After(since) {
+		if p.Finished.After(since) && !step(f, p) {
 			done++
 			if p.failed() {
 				failed++
@@ -49,4 +51,21 @@ func breaker(f *Facts) Verdict {
 		v = approve("%s: a person should look", why)
 	}
 	return v.with("failed_in_a_row", row).of(cluster, "failed_in_cluster", failed).of(cluster, "done_in_cluster", done).with("within", f.Limits.BreakerWithin)
+}
+
+// step says that an action ended for a larger one of its kind: memory that was raised,
+// was not enough, and may be raised once more. That is how a need of several times the
+// limit is found, and says nothing of the cluster; only the last raise can fail.
+func step(f *Facts, p *Past) bool {
+	if p.State != v1alpha1.StateEscalated || p.Memory != Raise || !p.Killed {
+		return false
+	}
+	raises, since := 0, p.Started.Add(-f.Limits.LeakWithin)
+	for i := range f.History {
+		q := &f.History[i]
+		if q.WorkloadUID == p.WorkloadUID && q.Container == p.Container && !q.Started.After(p.Started) && q.GaveMemory(since) {
+			raises++
+		}
+	}
+	return raises < f.Limits.LeakRaises
 }

@@ -146,7 +146,8 @@ type Limits struct {
 	LeakWithin time.Duration
 	// BreakerWorkload verifications of one workload that failed one after the
 	// other, the last within BreakerWithin, or BreakerCluster of the cluster
-	// within BreakerWithin and more than half of all, open the circuit breaker.
+	// within BreakerWithin and more than half of all, open the circuit breaker. Of
+	// the cluster's, raises of memory that led to a larger one are left out.
 	BreakerWorkload int
 	BreakerCluster  int
 	BreakerWithin   time.Duration

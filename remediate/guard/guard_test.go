@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -90,6 +91,50 @@ func past(began time.Duration, change func(*guard.Past)) guard.Past {
 
 // other is one for another workload and container of another namespace.
 func other(p *guard.Past) { p.Namespace, p.WorkloadUID, p.Container = "bank", "u-other", "else" }
+
+// raising are so many workloads, each given memory so often and killed again each
+// time, all within the last hour.
+func raising(workloads, steps int) (out []guard.Past) {
+	for n := range workloads {
+		for step := range steps {
+			out = append(out, past(time.Duration(50-10*step)*time.Minute, func(p *guard.Past) {
+				other(p)
+				p.Name, p.WorkloadUID = fmt.Sprintf("r-%d-%d", n, step), fmt.Sprintf("u-%d", n)
+				p.State, p.OOM, p.Memory, p.Killed = v1alpha1.StateEscalated, true, guard.Raise, true
+			}))
+		}
+	}
+	return out
+}
+
+// Raising step by step what is killed again is how it is meant to go: any number of
+// workloads that need more than one step leave the breaker closed.
+func TestRaisingStepByStepIsNoFailure(t *testing.T) {
+	t.Parallel()
+	for steps := range 3 {
+		f := raise()
+		f.History = raising(20, steps)
+		r := guard.Ask(f)
+		assert.Equal(t, guard.Pass, r.Outcome(), "%d steps: %s", steps, r.Decisive())
+	}
+	f := raise()
+	f.History = raising(20, 1)
+	for i := range f.History { // not ready, or not in force: not for want of memory
+		f.History[i].Killed = false
+	}
+	assert.Equal(t, "breaker", guard.Ask(f).Decisive().Guard)
+}
+
+// What a Remediation says of it: that it was killed again is in its verification.
+func TestAKillSinceIsReadFromTheVerification(t *testing.T) {
+	t.Parallel()
+	r := &v1alpha1.Remediation{}
+	assert.False(t, guard.FromRemediation(r).Killed)
+	r.Status.Verification = &v1alpha1.VerificationEvidence{OOMKills: new(int32(0))}
+	assert.False(t, guard.FromRemediation(r).Killed)
+	r.Status.Verification.OOMKills = new(int32(1))
+	assert.True(t, guard.FromRemediation(r).Killed)
+}
 
 func TestNothingIsInTheWay(t *testing.T) {
 	t.Parallel()
@@ -183,6 +228,18 @@ func TestEachGuardAlone(t *testing.T) {
 				f.History = append(f.History, past(d, func(p *guard.Past) { p.State = v1alpha1.StateRolledBack }))
 			}
 		}, outcome: guard.Approve, reason: "for this workload failed"},
+		{guard: "breaker", name: "five that were given memory as often as may be", facts: raise, change: func(f *guard.Facts) {
+			f.History = append(f.History, raising(5, 3)...)
+		}, outcome: guard.Approve, reason: "in the cluster failed"},
+		{guard: "breaker", name: "most of the cluster's, beside those that were given more", facts: raise, change: func(f *guard.Facts) {
+			f.History = append(f.History, raising(6, 1)...)
+			for i := range 5 {
+				f.History = append(f.History, past(time.Duration(20+i)*time.Minute, func(p *guard.Past) {
+					other(p)
+					p.State = v1alpha1.StateFailed
+				}))
+			}
+		}, outcome: guard.Approve, reason: "in the cluster failed"},
 		{guard: "breaker", name: "most of the cluster's", facts: raise, change: func(f *guard.Facts) {
 			for i := range 7 {
 				f.History = append(f.History, past(time.Duration(20+i)*time.Minute, func(p *guard.Past) {

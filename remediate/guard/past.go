@@ -22,6 +22,8 @@ type Past struct {
 	// Disruptive and Disruptions: whether, and how many pods, it disrupted.
 	Disruptive  bool
 	Disruptions int32
+	// Killed says that a container was OOM-killed since it had its effect.
+	Killed bool
 	// CPU and Memory say where it moved the container's, Replicas where it moved
 	// the workload's.
 	CPU, Memory, Replicas Direction
@@ -49,6 +51,9 @@ func FromRemediation(r *v1alpha1.Remediation) Past {
 	}
 	if t := r.Status.FinishTime; t != nil {
 		p.Finished = t.Time
+	}
+	if v := r.Status.Verification; v != nil && v.OOMKills != nil {
+		p.Killed = *v.OOMKills > 0
 	}
 	if len(r.Status.Targets) > 0 {
 		d := Decision{Current: size(r.Status.Targets[0].Before), Desired: size(r.Status.Targets[0].Desired)}
