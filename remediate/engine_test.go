@@ -135,10 +135,12 @@ type policies struct{ w *world }
 
 func (p policies) Set() (*policy.Set, error) {
 	in := &v1alpha1.RightSizerPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "default", Generation: 1, UID: "uid-policy"}}
-	in.Spec.PolicySpec = p.w.spec
+	p.w.mu.Lock()
+	in.Spec.PolicySpec = *p.w.spec.DeepCopy()
+	p.w.mu.Unlock()
 	if p.w.wide {
 		all := &v1alpha1.ClusterRightSizerPolicy{ObjectMeta: metav1.ObjectMeta{Name: "all", Generation: 1, UID: "uid-all"}}
-		all.Spec.PolicySpec = p.w.spec
+		all.Spec.PolicySpec = in.Spec.PolicySpec
 		return policy.NewSet("rightsizer", []*policy.Policy{policy.FromCluster(all)}), nil
 	}
 	return policy.NewSet("rightsizer", []*policy.Policy{policy.FromNamespaced(in)}), nil

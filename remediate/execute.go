@@ -155,18 +155,21 @@ func (e *Engine) carryOut(ctx context.Context, r *v1alpha1.Remediation, s *seen,
 		return e.held(ctx, r, held, err)
 	}
 	if anyApplied(r) {
-		more, left, err := e.others(ctx, a, subject, r)
+		rest, err := e.others(ctx, a, subject, r, s)
 		if err != nil {
 			return outcome{}, err
 		}
-		r.Status.Targets = append(r.Status.Targets, left...)
-		if len(more) > 0 {
-			if r, err = e.intend(ctx, r, s, more); err != nil {
+		r.Status.Targets = append(r.Status.Targets, rest.left...)
+		if len(rest.more) > 0 {
+			if r, err = e.intend(ctx, r, s, rest.more); err != nil {
 				return outcome{}, err
 			}
 			if r, held, err = e.effects(ctx, r, s, a, subject, true); err != nil || held > 0 {
 				return e.held(ctx, r, held, err)
 			}
+		}
+		if rest.held > 0 && !expired(r, e.now()) {
+			return e.holdBack(ctx, r, "waits: "+rest.why, rest.held)
 		}
 	}
 	if !anyApplied(r) {

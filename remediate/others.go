@@ -2,27 +2,42 @@ package remediate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/rightsizer/rightsizer/remediate/action"
+	"github.com/rightsizer/rightsizer/remediate/guard"
+	"github.com/rightsizer/rightsizer/remediate/plan"
+	"github.com/rightsizer/rightsizer/remediate/policy"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 	"github.com/rightsizer/rightsizer/remediate/tracing"
 )
 
-// others lists intents for the objects that have none yet, within the bounds, and
-// those that are left as they are, each with why.
-func (e *Engine) others(ctx context.Context, a action.Action, subject *action.Subject, r *v1alpha1.Remediation) (more, left []v1alpha1.Target, err error) {
+// rest is what is to become of the objects of a decision that it has not come to yet.
+type rest struct {
+	more []v1alpha1.Target // intents that the guards let through
+	left []v1alpha1.Target // what is left as it is, each with why
+	// held is when to look again at what has to wait, with why; 0 where nothing has.
+	held time.Duration
+	why  string
+}
+
+// others asks the guards about each object that has no intent yet, within the bounds.
+func (e *Engine) others(ctx context.Context, a action.Action, subject *action.Subject, r *v1alpha1.Remediation, s *seen) (rest, error) {
+	out := rest{}
 	objects, err := a.Targets(ctx, subject)
 	if err != nil {
-		return nil, nil, err
+		return out, err
 	}
 	have := map[string]bool{}
 	for i := range r.Status.Targets {
 		have[r.Status.Targets[i].UID] = true
 	}
+	asked := map[change]guard.Result{} // of pods that are alike once
 	for _, o := range objects {
 		if have[o.UID] {
 			continue
@@ -36,7 +51,7 @@ func (e *Engine) others(ctx context.Context, a action.Action, subject *action.Su
 		case err != nil && action.Known(err):
 			continue
 		case err != nil:
-			return nil, nil, err
+			return out, err
 		}
 		if !e.book.meant(r, intent) {
 			continue
@@ -44,13 +59,44 @@ func (e *Engine) others(ctx context.Context, a action.Action, subject *action.Su
 		have[o.UID] = true
 		e.stamp(intent)
 		if why := beyond(&r.Status.Targets[0], intent); why != "" {
-			intent.Result, intent.Message = v1alpha1.TargetFailed, why
-			left = append(left, *intent)
+			out.leave(intent, why)
 			continue
 		}
-		more = append(more, *intent)
+		verdict, ok := asked[changeOf(intent)]
+		if !ok {
+			if verdict, err = e.judge(ctx, r, s, intent); err != nil {
+				return out, err
+			}
+			asked[changeOf(intent)] = verdict
+		}
+		switch d := verdict.Decisive(); verdict.Outcome() {
+		case guard.Pass:
+			out.more = append(out.more, *intent)
+		case guard.Wait:
+			out.held, out.why = e.until(verdict), d.Guard+": "+d.Reason
+		default:
+			out.leave(intent, d.String())
+		}
 	}
-	return more, left, nil
+	return out, nil
+}
+
+func (o *rest) leave(t *v1alpha1.Target, why string) {
+	t.Result, t.Message = v1alpha1.TargetFailed, plan.Cut(why, 1024)
+	o.left = append(o.left, *t)
+}
+
+// change is what guards look at of an effect on a pod.
+type change struct {
+	from, to        policy.Size
+	restarts, ready int32
+}
+
+func changeOf(t *v1alpha1.Target) change {
+	c := change{}
+	c.from, c.to = action.SizesOf(t)
+	c.restarts, c.ready = action.Disrupts(t)
+	return c
 }
 
 // beyond is why an effect takes more away than the first one of its decision, which
@@ -113,20 +159,51 @@ func (e *Engine) extend(ctx context.Context, r *v1alpha1.Remediation, s *seen) {
 	if begun, err := e.vouched(ctx, originOf(r), v1alpha1.StateExecuting); err != nil || !begun {
 		return // its verification says so
 	}
-	subject := e.subject(r, s)
-	more, _, err := e.others(ctx, a, subject, r)
-	if err == nil && len(more) > 0 {
-		if r, err = e.intend(ctx, r, s, more); err == nil {
-			var done *v1alpha1.Remediation
-			if done, _, err = e.effects(ctx, r, s, a, subject, true); err == nil {
-				_, err = e.write(ctx, r, func(status *v1alpha1.RemediationStatus) error {
-					status.Targets = done.Status.Targets
-					return nil
-				})
-			}
+	key, subject := workloadOf(r), e.subject(r, s)
+	rest, err := e.others(ctx, a, subject, r, s)
+	if err == nil && len(rest.more) > 0 {
+		if r, err = e.intend(ctx, r, s, rest.more); err == nil {
+			done, _, failure := e.effects(ctx, r, s, a, subject, true)
+			_, err = e.keepResults(ctx, done)
+			err = errors.Join(failure, err)
 		}
 	}
-	if err != nil {
-		e.waiting.look(workloadOf(r))
+	switch {
+	case err != nil: // what was intended is read back as it is verified
+		e.waiting.lookAfter(key, retrySoon)
+	case rest.held > 0:
+		e.waiting.lookAfter(key, rest.held)
 	}
+}
+
+// settle goes on with what was intended for later pods, and was interrupted: as while
+// it is carried out, that is read back first.
+func (e *Engine) settle(ctx context.Context, r *v1alpha1.Remediation, s *seen, a action.Action) (*v1alpha1.Remediation, error) {
+	open := intended(r)
+	if open == 0 || e.resting.left(objectKey{r.Namespace, r.Name}, e.now()) > 0 {
+		return r, nil
+	}
+	next, _, err := e.effects(ctx, r, s, a, e.subject(r, s), false)
+	if intended(next) == open {
+		return next, err
+	}
+	kept, failure := e.keepResults(ctx, next)
+	return kept, errors.Join(err, failure)
+}
+
+// keepResults writes what became of effects, also where those after them failed.
+func (e *Engine) keepResults(ctx context.Context, r *v1alpha1.Remediation) (*v1alpha1.Remediation, error) {
+	return e.write(ctx, r, func(*v1alpha1.RemediationStatus) error { return nil })
+}
+
+// intended is how many effects are intended of which nobody has noted whether they
+// were made.
+func intended(r *v1alpha1.Remediation) int {
+	n := 0
+	for i := range r.Status.Targets {
+		if r.Status.Targets[i].Result == v1alpha1.TargetIntended {
+			n++
+		}
+	}
+	return n
 }

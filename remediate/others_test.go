@@ -64,7 +64,9 @@ func TestNoOtherPodIsLoweredByMoreThanWasJudged(t *testing.T) {
 				w.api.ChangePod("shop", "web-1", limited(c.other))
 				o := w.start("one", nil)
 				defer o.stop()
-				_, err := o.ask(inPlaceTo(c.ask))
+				wish := inPlaceTo(c.ask)
+				wish.Action.Parameters = map[string]string{"pod": "web-0"}
+				_, err := o.ask(wish)
 				require.NoError(t, err)
 				r := w.settled()
 				assert.Equal(t, v1alpha1.StateSucceeded, r.Status.State, r.Status.Message)

@@ -33,16 +33,10 @@ func (e *Engine) reconsider(ctx context.Context, r *v1alpha1.Remediation, i int,
 	if why := beyond(&r.Status.Targets[0], intent); why != "" { // somebody gave it more meanwhile
 		return e.result(r, i, v1alpha1.TargetFailed, why), 0, nil
 	}
-	own := *s
-	own.draft = draftOf(r, intent)
-	if s.draft != nil {
-		own.draft.Owner, own.draft.Notes = s.draft.Owner, s.draft.Notes
-	}
-	facts, err := e.facts(ctx, r, &own)
+	verdict, err := e.judge(ctx, r, s, intent)
 	if err != nil {
 		return r, 0, err
 	}
-	verdict := guard.Ask(facts)
 	outcome := verdict.Outcome()
 	if outcome == guard.Approve { // what was begun was let through or approved
 		begun, err := e.vouched(ctx, originOf(r), v1alpha1.StateExecuting)
@@ -62,7 +56,9 @@ func (e *Engine) reconsider(ctx context.Context, r *v1alpha1.Remediation, i int,
 		return e.result(r, i, v1alpha1.TargetFailed, d.String()), 0, nil
 	}
 	e.stamp(intent)
-	if err := e.record(ctx, r, v1alpha1.StateExecuting, e.opts.Identity, "looked at again before the effect", evidence(&own, *intent)); err != nil {
+	again := *s
+	again.verdict = verdict
+	if err := e.record(ctx, r, v1alpha1.StateExecuting, e.opts.Identity, "looked at again before the effect", evidence(&again, *intent)); err != nil {
 		return r, 0, err
 	}
 	results := r.Status.Targets
@@ -75,6 +71,21 @@ func (e *Engine) reconsider(ctx context.Context, r *v1alpha1.Remediation, i int,
 		return r, 0, err
 	}
 	return next, 0, nil
+}
+
+// judge asks the guards about one effect of what was begun.
+func (e *Engine) judge(ctx context.Context, r *v1alpha1.Remediation, s *seen, intent *v1alpha1.Target) (guard.Result, error) {
+	own := *s
+	own.draft = draftOf(r, intent)
+	if s.draft != nil {
+		own.draft.Owner = s.draft.Owner
+	}
+	facts, err := e.facts(ctx, r, &own)
+	if err != nil {
+		return guard.Result{}, err
+	}
+	s.measured = own.measured
+	return guard.Ask(facts), nil
 }
 
 // draftOf is what guards look at of an effect that was decided on earlier.

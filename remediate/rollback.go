@@ -64,6 +64,17 @@ func (e *Engine) rollBack(ctx context.Context, r *v1alpha1.Remediation, s *seen,
 	failed := ""
 	for i := range r.Status.Targets {
 		t := &r.Status.Targets[i]
+		if t.Result == v1alpha1.TargetIntended { // and interrupted
+			made, err := a.ReadBack(ctx, subject, t)
+			switch {
+			case err != nil && !action.Known(err):
+				return outcome{}, err
+			case err == nil && made:
+				e.result(r, i, v1alpha1.TargetApplied, "found in the live object after an interruption")
+			default:
+				e.result(r, i, v1alpha1.TargetFailed, "it was not made before all was to be taken back")
+			}
+		}
 		if t.Result != v1alpha1.TargetApplied && t.Result != v1alpha1.TargetConfirmed {
 			continue
 		}

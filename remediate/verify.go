@@ -35,6 +35,7 @@ type verification struct {
 	change bool // the status is to be written
 
 	settled, gone, open int
+	intended            int    // what nobody knows to be made
 	lost, undone        string // why something is gone, or is not as it was left
 	note                string // what is to be known of what has settled
 	// stuck is the first of what is open, or the first that never settles where it
@@ -73,11 +74,6 @@ func (e *Engine) verifying(ctx context.Context, r *v1alpha1.Remediation) (outcom
 	if err != nil {
 		return outcome{}, err
 	}
-	v := &verification{e: e, r: r.DeepCopy(), s: s, a: a, now: e.now(), ready: true}
-	if r.Spec.Verification != nil {
-		v.terms = *r.Spec.Verification
-	}
-	v.terms.SetDefaults()
 	switch why, forged, err := e.wanted(ctx, r); {
 	case err != nil:
 		return outcome{}, err
@@ -86,6 +82,14 @@ func (e *Engine) verifying(ctx context.Context, r *v1alpha1.Remediation) (outcom
 	case why != "":
 		return e.rollBack(ctx, r, s, why)
 	}
+	if r, err = e.settle(ctx, r, s, a); err != nil {
+		return outcome{}, err
+	}
+	v := &verification{e: e, r: r.DeepCopy(), s: s, a: a, now: e.now(), ready: true}
+	if r.Spec.Verification != nil {
+		v.terms = *r.Spec.Verification
+	}
+	v.terms.SetDefaults()
 	if err := v.look(ctx); err != nil {
 		return outcome{}, err
 	}
@@ -110,6 +114,7 @@ func handedOut(r *v1alpha1.Remediation) string {
 func (v *verification) look(ctx context.Context) error {
 	subject := v.e.subject(v.r, v.s)
 	since := v.since()
+	v.intended = intended(v.r)
 	for i := range v.r.Status.Targets {
 		t := &v.r.Status.Targets[i]
 		if t.Result != v1alpha1.TargetApplied && t.Result != v1alpha1.TargetConfirmed {
@@ -218,7 +223,7 @@ func (v *verification) judge(ctx context.Context) (outcome, error) {
 	switch {
 	case v.undone != "":
 		return v.escalate(ctx, ev, v.undone)
-	case v.settled == 0 && v.open == 0:
+	case v.settled == 0 && v.open == 0 && v.intended == 0:
 		why := v.lost
 		if why == "" {
 			why = "the pods that were changed are gone; new ones are looked after by its persistence"
@@ -239,7 +244,7 @@ func (v *verification) judge(ctx context.Context) (outcome, error) {
 		start, end := metav1.NewMicroTime(v.now), metav1.NewMicroTime(v.now.Add(v.terms.Window.Duration))
 		ev.StartTime, ev.EndTime, v.change = &start, &end, true
 	}
-	if ev.EndTime != nil && v.open == 0 && !v.now.Before(ev.EndTime.Time) {
+	if ev.EndTime != nil && v.open == 0 && v.intended == 0 && !v.now.Before(ev.EndTime.Time) {
 		return v.atEnd(ctx, ev)
 	}
 	if v.change {
@@ -308,6 +313,9 @@ func (v *verification) pause(ev *v1alpha1.VerificationEvidence) time.Duration {
 		return min(max(age/2, lookFirst), lookMost)
 	}
 	left := ev.EndTime.Sub(v.now)
+	if left <= 0 { // something is not made, or not in force yet
+		return lookFirst
+	}
 	return min(max(v.terms.Window.Duration/6, time.Second), lookMost, max(left, 10*time.Millisecond))
 }
 

@@ -78,12 +78,15 @@ func (w *waiting) after(key workloadKey, d time.Duration) {
 }
 
 // look makes it wait to have its pods looked at.
-func (w *waiting) look(key workloadKey) {
+func (w *waiting) look(key workloadKey) { w.lookAfter(key, 0) }
+
+// lookAfter is look, some time later, or as it is worked on before.
+func (w *waiting) lookAfter(key workloadKey, d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.queue != nil {
 		w.looks[key] = true
-		w.queue.Add(key)
+		w.queue.AddAfter(key, d)
 	}
 }
 

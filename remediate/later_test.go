@@ -1,0 +1,169 @@
+package remediate_test
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+
+	"github.com/rightsizer/rightsizer/remediate"
+	"github.com/rightsizer/rightsizer/remediate/kubetest"
+	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
+)
+
+// govern changes the policy while operators run.
+func (w *world) govern(change func(*v1alpha1.PolicySpec)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change(&w.spec)
+}
+
+// grow scales web up.
+func (w *world) grow(replicas int32) {
+	w.changed(func(d *appsv1.Deployment) { d.Spec.Replicas = &replicas })
+}
+
+// accounted holds that each effect is one of a pod that its decision knows to have
+// been changed: it is verified, and can be taken back.
+func (w *world) accounted(when string) {
+	w.t.Helper()
+	for _, effect := range w.api.Effects() {
+		assert.True(w.t, slices.ContainsFunc(w.only().Status.Targets, func(t v1alpha1.Target) bool {
+			return t.Pod == effect.Name && t.Result == v1alpha1.TargetConfirmed
+		}), "%s: %s: %s", when, effect.Name, w.story())
+	}
+}
+
+// Pods that come while a decision is verified are given its cure; a kill at any write
+// of that neither loses what was done to them nor does it twice.
+func TestLaterPodsAreAccountedForThroughAKillAtAnyWrite(t *testing.T) {
+	t.Parallel()
+	kills := killedAtEachWrite(t, story{
+		world: func(t *testing.T) *world {
+			w := newWorld(t, 1)
+			w.spec.Verification.Window = v1alpha1.Of(5 * time.Minute)
+			go func() {
+				if until(func() bool {
+					return slices.Equal(w.states(v1alpha1.ActionResizeInPlace), []v1alpha1.RemediationState{v1alpha1.StateVerifying})
+				}) {
+					w.grow(3)
+				}
+			}()
+			return w
+		},
+		check: func(w *world, when string) {
+			assert.Equal(w.t, v1alpha1.StateSucceeded, w.only().Status.State, "%s: %s", when, w.story())
+			assert.Equal(w.t, []int64{103, 103, 103}, w.all(), when)
+			assert.Len(w.t, w.api.Effects(), 3, when)
+			w.accounted(when)
+		},
+	})
+	assert.GreaterOrEqual(t, kills, 14)
+}
+
+// Where one of several later pods cannot be changed now, nobody knows why, what was
+// done to those before it is kept.
+func TestWhatWasDoneBeforeAFailureIsKept(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.spec.Verification.Window = v1alpha1.Of(5 * time.Minute)
+		o := w.start("one", nil)
+		w.in(v1alpha1.StateVerifying)
+		w.api.Hook(func(write kubetest.Write, made []*v1alpha1.Remediation) {
+			w.watch(write, made)
+			if write.Resource == "pods/resize" && write.Name == "web-2" {
+				o.cancel() // it hears no answer
+			}
+		})
+		w.grow(3)
+		o.events <- w.started()
+		require.True(t, until(func() bool { return o.ctx.Err() != nil }))
+		o.stop()
+		w.api.Hook(w.watch)
+		second := w.start("second", nil)
+		defer second.stop()
+		require.True(t, until(w.ended), w.story())
+		assert.Equal(t, []int64{103, 103, 103}, w.all())
+		w.accounted("in the end")
+		w.kept()
+	})
+}
+
+// What was intended for a later pod and interrupted is taken back with all else,
+// where it was made.
+func TestALaterEffectIsTakenBackThoughNobodyNotedIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := unapproved(t, 1)
+		w.spec.Mode = v1alpha1.ModeAuto
+		w.spec.Verification.Window = v1alpha1.Of(5 * time.Minute)
+		w.problems = nil
+		o := w.start("one", nil)
+		_, err := o.ask(inPlaceTo(80))
+		require.NoError(t, err)
+		w.in(v1alpha1.StateVerifying)
+		o.client.CutAt(2, true, o.cancel) // intent, effect
+		w.grow(2)
+		o.events <- w.started()
+		require.True(t, until(func() bool { return o.ctx.Err() != nil }))
+		o.stop()
+		require.Equal(t, []int64{80, 80}, w.all())
+		w.govern(func(s *v1alpha1.PolicySpec) { s.Mode = v1alpha1.ModeObserve }) // nothing more is done
+		second := w.start("second", nil)
+		defer second.stop()
+		require.True(t, until(func() bool {
+			_, err = second.engine.Rollback(t.Context(), somebody, remediate.Choice{Namespace: "shop", Name: w.only().Name})
+			return err == nil
+		}))
+		w.in(v1alpha1.StateRolledBack)
+		assert.Equal(t, []int64{64, 64}, w.all())
+	})
+}
+
+// The guards are asked about pods that come later as about any other: what they would
+// not let be done now is not done because it was begun before.
+func TestTheGuardsAreAskedAboutLaterPods(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ shut, open func(*v1alpha1.PolicySpec) }{
+		"mode": {
+			func(s *v1alpha1.PolicySpec) { s.Mode = v1alpha1.ModeObserve },
+			func(s *v1alpha1.PolicySpec) { s.Mode = v1alpha1.ModeAuto },
+		},
+		"mode Approve": {
+			func(s *v1alpha1.PolicySpec) { s.Mode = v1alpha1.ModeApprove },
+			func(s *v1alpha1.PolicySpec) { s.Mode = v1alpha1.ModeAuto },
+		},
+		"window": {
+			func(s *v1alpha1.PolicySpec) {
+				s.Windows = []v1alpha1.Window{{Name: "day", Type: v1alpha1.WindowDeny, TimeZone: "UTC", Start: "00:00", End: "23:59"}}
+			},
+			func(s *v1alpha1.PolicySpec) { s.Windows = nil },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 1)
+				w.spec.Verification.Window = v1alpha1.Of(20 * time.Minute)
+				o := w.start("one", nil)
+				defer o.stop()
+				w.in(v1alpha1.StateVerifying)
+				w.govern(c.shut)
+				w.grow(2)
+				o.events <- w.started()
+				time.Sleep(5 * time.Minute)
+				assert.Equal(t, []int64{103, 64}, w.all())
+				w.govern(c.open)
+				time.Sleep(2 * time.Minute)
+				assert.Equal(t, []int64{103, 103}, w.all())
+				assert.Equal(t, v1alpha1.StateVerifying, w.only().Status.State)
+				w.kept()
+			})
+		})
+	}
+}
