@@ -28,6 +28,11 @@ func (e *Engine) join(ctx context.Context, s *seen, container string, events []*
 func (e *Engine) joinTo(ctx context.Context, s *seen, r *v1alpha1.Remediation, events []*rightsizerv1.Event) bool {
 	ev := events[len(events)-1]
 	if t := tooSmall(r, ev); t != nil {
+		if !plan.May(r.Status.State, v1alpha1.StateEscalated) {
+			// Its other pods wait, and what they wait for holds a larger raise up too.
+			e.waiting.again(workloadOf(r), events, retryLater)
+			return false
+		}
 		why := fmt.Sprintf("pod %s was OOM-killed again at what it was given", t.Pod)
 		evidence := &v1alpha1.VerificationEvidence{}
 		if r.Status.Verification != nil {
