@@ -175,8 +175,8 @@ func (e *Engine) sampled(w *kube.Workload) (oldest time.Time) {
 var errOpen = errors.New("another decision for the same is open")
 
 // create names a decision, which began to be made at begun, and makes its object. An
-// episode that is taken is over, and the next one is tried; or it is open, and then
-// errOpen.
+// episode that is taken is over, and the next one is tried; or it is open, or came of
+// the same request, and then errOpen.
 func (e *Engine) create(ctx context.Context, r *v1alpha1.Remediation, begun time.Time) (*v1alpha1.Remediation, error) {
 	return e.createAfter(ctx, r, begun, nil)
 }
@@ -227,11 +227,16 @@ func (e *Engine) createAfter(ctx context.Context, r *v1alpha1.Remediation, begun
 			return nil, err
 		}
 		e.book.see(there)
-		if plan.Open(there.Status.State) {
+		if plan.Open(there.Status.State) || sameKey(there, r) {
 			return nil, errOpen
 		}
 	}
 	return nil, errOpen
+}
+
+// sameKey says that both are what one person asked for under one key.
+func sameKey(a, b *v1alpha1.Remediation) bool {
+	return a.Spec.RequestID != "" && a.Spec.RequestID == b.Spec.RequestID && a.Spec.RequestedBy == b.Spec.RequestedBy
 }
 
 // facts is what guards look at.

@@ -124,12 +124,9 @@ func (e *Engine) Create(ctx context.Context, by Person, w Wish) (*rightsizerv1.R
 		return nil, fmt.Errorf("%w: %w", ErrNotKnown, err)
 	}
 	begun, key := e.now(), request{by: by.Name, id: w.ID, hash: w.Hash}
-	if w.ID != "" && !w.Only {
-		if made, same := e.book.requested(w.Namespace, key); made != nil {
-			if !same {
-				return nil, fmt.Errorf("%w: it made remediation %s", ErrRequest, made.GetName())
-			}
-			return made, nil
+	if !w.Only {
+		if made, err := e.requested(w.Namespace, key); made != nil || err != nil {
+			return made, err
 		}
 	}
 	r, s, err := e.imagine(ctx, by, w)
@@ -152,8 +149,8 @@ func (e *Engine) Create(ctx context.Context, by Person, w Wish) (*rightsizerv1.R
 	made, err := e.createFor(ctx, r, begun, by)
 	switch {
 	case errors.Is(err, errOpen):
-		if there, same := e.book.requested(w.Namespace, key); there != nil && same && w.ID != "" {
-			return there, nil // the same request, on another way
+		if there, err := e.requested(w.Namespace, key); there != nil || err != nil {
+			return there, err // of this request, on another way
 		}
 		open, _ := e.book.row(rowOf(r))
 		if open == nil {
@@ -171,6 +168,19 @@ func (e *Engine) Create(ctx context.Context, by Person, w Wish) (*rightsizerv1.R
 	}
 	e.waiting.add(workloadOf(made))
 	return Proto(made), nil
+}
+
+// requested is what came of a request before; nil where nothing did. Its error is
+// ErrRequest, where that was another one under its key.
+func (e *Engine) requested(namespace string, key request) (*rightsizerv1.Remediation, error) {
+	if key.id == "" {
+		return nil, nil
+	}
+	made, same := e.book.requested(namespace, key)
+	if made != nil && !same {
+		return nil, fmt.Errorf("%w: it made remediation %s", ErrRequest, made.GetName())
+	}
+	return made, nil
 }
 
 // imagine writes down what a person asks for.

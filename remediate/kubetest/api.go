@@ -47,6 +47,7 @@ type API struct {
 	remediations map[key]*v1alpha1.Remediation
 	changes      []change // of Remediations, for watches
 	changed      chan struct{}
+	lags         bool // watches
 	writes       []Write
 	hook         func(Write, []*v1alpha1.Remediation)
 	settle       bool // whether kubelets put a resize into force at once
@@ -90,6 +91,10 @@ func (a *API) PutQuota(q corev1.ResourceQuota) { a.locked(func() { a.quotas = ap
 func (a *API) PutLimitRange(l corev1.LimitRange) {
 	a.locked(func() { a.limitRanges = append(a.limitRanges, l) })
 }
+
+// Lag says whether watches tell nothing from now on; what they kept back they tell
+// with the next change.
+func (a *API) Lag(on bool) { a.locked(func() { a.lags = on }) }
 
 // Short says that the kubelet of a node does not put resizes into force from now on,
 // with the reason of PodResizePending; empty ends it.

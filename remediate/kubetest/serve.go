@@ -395,7 +395,7 @@ func (a *API) watch(req *http.Request) *http.Response {
 			changed := a.changed
 			var batch []change
 			for _, c := range a.changes {
-				if c.version > since {
+				if c.version > since && !a.lags {
 					batch = append(batch, c)
 				}
 			}
