@@ -12,7 +12,8 @@ import (
 
 // ResizeTemplate changes the resources of a container in a workload's template: of
 // a Deployment, StatefulSet or DaemonSet, whose pods are replaced by a rollout, or
-// of a CronJob, for its next run.
+// of a CronJob, for its next run. A Job's template is immutable: the next run of one
+// that no CronJob makes is sized by whoever makes it.
 type ResizeTemplate struct {
 	OfWorkload
 }
