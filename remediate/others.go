@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -109,15 +110,23 @@ func beyond(judged, own *v1alpha1.Target) string {
 		from, to, was, will int64
 	}{
 		{"CPU request", from.Requests.CPUMillis, to.Requests.CPUMillis, was.Requests.CPUMillis, will.Requests.CPUMillis},
-		{"CPU limit", from.Limits.CPUMillis, to.Limits.CPUMillis, was.Limits.CPUMillis, will.Limits.CPUMillis},
+		{"CPU limit", limit(from.Limits.CPUMillis), limit(to.Limits.CPUMillis), limit(was.Limits.CPUMillis), limit(will.Limits.CPUMillis)},
 		{"memory request", from.Requests.MemoryBytes, to.Requests.MemoryBytes, was.Requests.MemoryBytes, will.Requests.MemoryBytes},
-		{"memory limit", from.Limits.MemoryBytes, to.Limits.MemoryBytes, was.Limits.MemoryBytes, will.Limits.MemoryBytes},
+		{"memory limit", limit(from.Limits.MemoryBytes), limit(to.Limits.MemoryBytes), limit(was.Limits.MemoryBytes), limit(will.Limits.MemoryBytes)},
 	} {
 		if v.to < v.from && (v.will >= v.was || v.from > v.was) {
 			return "left as it is: its " + v.name + " would be lowered further than was judged; ask for it by itself"
 		}
 	}
 	return ""
+}
+
+// limit is a limit as an amount: without one there is no end.
+func limit(amount int64) int64 {
+	if amount == 0 {
+		return math.MaxInt64
+	}
+	return amount
 }
 
 // meant says whether an effect is for a pod that its decision means: one that gives

@@ -50,7 +50,7 @@ func TestNoOtherPodIsLoweredByMoreThanWasJudged(t *testing.T) {
 	}{
 		"raised, the other too":              {"72Mi", 80, []int64{80, 80}, ""},
 		"raised, the other has more":         {"400Mi", 80, []int64{80, 400}, "left as it is"},
-		"raised, the other has no limit":     {"", 80, []int64{80, 0}, ""},
+		"raised, the other has no limit":     {"", 80, []int64{80, 0}, "left as it is"},
 		"lowered, the other too":             {"64Mi", 48, []int64{48, 48}, ""},
 		"lowered, the other has less":        {"40Mi", 48, []int64{48, 48}, ""},
 		"lowered, the other by more than it": {"96Mi", 48, []int64{48, 96}, "left as it is"},

@@ -27,14 +27,14 @@ func amounts(list corev1.ResourceList) policy.Amounts {
 	return out
 }
 
-// wanted lays what is asked for over what there is: what is not set is not added.
+// wanted lays what is asked for over what there is.
 func wanted(current policy.Size, want *v1alpha1.RemediationAction) policy.Size {
 	lay := func(to *policy.Amounts, r *v1alpha1.Resources) {
 		over := policy.FromResources(r)
-		if over.CPUMillis > 0 && to.CPUMillis > 0 {
+		if over.CPUMillis > 0 {
 			to.CPUMillis = over.CPUMillis
 		}
-		if over.MemoryBytes > 0 && to.MemoryBytes > 0 {
+		if over.MemoryBytes > 0 {
 			to.MemoryBytes = over.MemoryBytes
 		}
 	}
