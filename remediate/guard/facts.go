@@ -195,15 +195,23 @@ func direction(from, to int64) Direction {
 	return Lower
 }
 
+// limited is direction of a limit: one where there was none takes something away.
+func limited(from, to int64) Direction {
+	if from == 0 && to > 0 {
+		return Lower
+	}
+	return direction(from, to)
+}
+
 // cpu and memory say where a decision moves the container's CPU and memory: a
 // request that is lowered counts like a limit, since a node gives the room away.
 func (d *Decision) cpu() Direction {
-	return both(direction(d.Current.Requests.CPUMillis, d.Desired.Requests.CPUMillis), direction(d.Current.Limits.CPUMillis, d.Desired.Limits.CPUMillis))
+	return both(direction(d.Current.Requests.CPUMillis, d.Desired.Requests.CPUMillis), limited(d.Current.Limits.CPUMillis, d.Desired.Limits.CPUMillis))
 }
 
 func (d *Decision) memory() Direction {
 	return both(direction(d.Current.Requests.MemoryBytes, d.Desired.Requests.MemoryBytes),
-		direction(d.Current.Limits.MemoryBytes, d.Desired.Limits.MemoryBytes))
+		limited(d.Current.Limits.MemoryBytes, d.Desired.Limits.MemoryBytes))
 }
 
 // Moves says where a decision moves the container's CPU and memory, and the

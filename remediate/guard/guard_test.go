@@ -206,6 +206,13 @@ func TestEachGuardAlone(t *testing.T) {
 		{guard: "stale_usage", name: "old", facts: lower, change: func(f *guard.Facts) { f.Usage.Time = ago(6 * time.Minute) }, outcome: guard.Stop},
 		{guard: "memory_floor", name: "used more than that", facts: lower, change: func(f *guard.Facts) { f.Usage.MemoryPeakBytes = 400 * mi }, outcome: guard.Stop},
 		{guard: "memory_floor", name: "used almost that", facts: lower, change: func(f *guard.Facts) { f.Usage.MemoryBytes = 350 * mi }, outcome: guard.Stop},
+		{guard: "memory_floor", name: "a limit below it where there was none", facts: lower, change: func(f *guard.Facts) {
+			f.Decision.Current.Limits, f.Usage.MemoryPeakBytes = policy.Amounts{}, 400*mi
+		}, outcome: guard.Stop},
+		{guard: "stale_usage", name: "a limit where there was none", facts: lower, change: func(f *guard.Facts) {
+			f.Decision.Current = policy.Size{Requests: f.Decision.Desired.Requests}
+			f.Usage.Time = ago(6 * time.Minute)
+		}, outcome: guard.Stop},
 		{guard: "memory_evidence", name: "recent OOM", facts: lower, change: func(f *guard.Facts) { f.Usage.LastOOM = ago(23 * time.Hour) }, outcome: guard.Stop, reason: "OOM-killed recently"},
 		{guard: "memory_evidence", name: "no samples, a person approved", facts: lower, change: func(f *guard.Facts) {
 			f.Usage.MemorySamples = 0

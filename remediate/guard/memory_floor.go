@@ -1,10 +1,10 @@
 package guard
 
 // memoryFloor: a memory limit is never lowered to less than what is used plus a
-// margin.
+// margin, nor set to it where there was none.
 func memoryFloor(f *Facts) Verdict {
 	from, to := f.Decision.Current.Limits.MemoryBytes, f.Decision.Desired.Limits.MemoryBytes
-	if direction(from, to) != Lower {
+	if limited(from, to) != Lower {
 		return pass("the memory limit is not lowered")
 	}
 	used := max(f.Usage.MemoryBytes, f.Usage.MemoryPeakBytes)
