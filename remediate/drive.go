@@ -309,6 +309,7 @@ func (e *Engine) ask(ctx context.Context, r *v1alpha1.Remediation, s *seen) (gua
 	if err != nil {
 		return guard.Result{}, err
 	}
+	facts.Decision.Risk = e.riskNow(r, s)
 	e.gate.Lock()
 	defer e.gate.Unlock()
 	facts.History = e.book.history()

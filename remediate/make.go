@@ -117,6 +117,17 @@ func aboutContainer(kind v1alpha1.ActionKind) bool {
 	return kind != v1alpha1.ActionScale && kind != v1alpha1.ActionRolloutRestart
 }
 
+// riskNow is the risk that a decision says it has, or the one that it has now where
+// that is more: whoever may create Remediations can write any into one.
+func (e *Engine) riskNow(r *v1alpha1.Remediation, s *seen) v1alpha1.RiskLevel {
+	own := *s
+	own.budgets = nil // the guard of them waits, which is no risk
+	if now, _ := plan.Risk(e.riskFacts(&own, &action.Subject{Container: r.Spec.Container})); policy.Above(now, r.Spec.Risk) {
+		return now
+	}
+	return r.Spec.Risk
+}
+
 func (e *Engine) riskFacts(s *seen, subject *action.Subject) plan.RiskFacts {
 	d, w := s.draft, s.workload
 	f := plan.RiskFacts{

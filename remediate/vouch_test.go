@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/rightsizer/rightsizer/remediate"
+	"github.com/rightsizer/rightsizer/remediate/kube"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
 
@@ -176,4 +177,36 @@ func TestWhatIsDoneByItselfReadsNoAudit(t *testing.T) {
 		require.Equal(t, v1alpha1.StateSucceeded, w.settled().Status.State)
 		assert.Zero(t, w.reads)
 	})
+}
+
+// Whoever makes a Remediation by himself, where no admission policy keeps him from it,
+// does not say how risky it is: above the ceiling a person is asked, whatever it says.
+func TestAHandMadeRemediationDoesNotSetItsOwnRisk(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		ceiling v1alpha1.RiskLevel
+		want    v1alpha1.RemediationState
+	}{
+		"above the ceiling": {v1alpha1.RiskLow, v1alpha1.StatePendingApproval},
+		"below it":          {v1alpha1.RiskCritical, v1alpha1.StateSucceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := quiet(t, 3)
+				w.spec.RiskCeiling = c.ceiling
+				o := w.start("one", nil)
+				defer o.stop()
+				client, err := kube.New(w.api.Client().Config())
+				require.NoError(t, err)
+				r := &v1alpha1.Remediation{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "mine"}}
+				r.Spec.Workload = v1alpha1.WorkloadReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "web", UID: "uid-web"}
+				r.Spec.Action, r.Spec.Mode, r.Spec.Disruptive = v1alpha1.RemediationAction{Kind: v1alpha1.ActionRolloutRestart}, v1alpha1.ModeAuto, true
+				r.Spec.Risk, r.Spec.RequestedBy, r.Spec.Episode = v1alpha1.RiskLow, "alice", "1"
+				_, err = client.CreateRemediation(t.Context(), r, false)
+				require.NoError(t, err)
+				w.in(c.want)
+			})
+		})
+	}
 }

@@ -56,7 +56,7 @@ type Decision struct {
 	// Approved says that a valid approval was given: by somebody who may, for
 	// this generation, in time.
 	Approved bool
-	// Risk as it was computed.
+	// Risk as it was computed, by whoever asks.
 	Risk v1alpha1.RiskLevel
 	// Current and Desired are the container's size before and after; equal for
 	// actions that change none.
