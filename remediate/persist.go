@@ -201,7 +201,8 @@ func (e *Engine) renewOne(ctx context.Context, key workloadKey, s *seen, c *cure
 	if want.Parameters == nil {
 		want.Parameters = map[string]v1alpha1.ParameterValue{}
 	}
-	want.Parameters[parameterFollows] = v1alpha1.ParameterValue(c.decision.name)
+	first := c.first()
+	want.Parameters[parameterFollows] = v1alpha1.ParameterValue(first.name)
 	action.SetSize(&want, policy.Size{}, c.size)
 	a, ok := e.opts.Actions.Get(v1alpha1.ActionResizeInPlace)
 	if !ok {
@@ -228,8 +229,8 @@ func (e *Engine) renewOne(ctx context.Context, key workloadKey, s *seen, c *cure
 		EventID:   v1alpha1.EventID(hash(TypeLasts, c.decision.name, string(pod.UID))),
 		ProblemID: v1alpha1.EventID(hash(TypeLasts, c.decision.name)), Type: TypeLasts, Pod: pod.Name, Time: &at,
 	}
-	if c.approval != nil {
-		r.Spec.Reason = plan.Cut(fmt.Sprintf("follows %s, which %s approved", c.decision.name, c.approval.User), 1024)
+	if by := e.book.approver(first); by != "" {
+		r.Spec.Reason = plan.Cut(fmt.Sprintf("follows %s, which %s approved", first.name, by), 1024)
 	}
 	made, after, err := e.follow(ctx, key, r, &own)
 	switch {
@@ -250,6 +251,25 @@ func (e *Engine) full(key workloadKey, container string) bool {
 	}
 	e.refuse(key, container, "full", fmt.Sprintf("%v: %d", errFull, MaxPerNamespace))
 	return true
+}
+
+// first is the decision that a cure goes back to, through however many waves of new
+// pods: what a person approved is that one, and stands for all of them.
+func (c *cure) first() objectKey {
+	if name := c.want.Parameters[parameterFollows]; name != "" {
+		return objectKey{c.decision.namespace, string(name)}
+	}
+	return c.decision
+}
+
+// approver is who approved a decision that has a cure; empty where nobody did.
+func (b *book) approver(key objectKey) string {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if h := b.items[key]; h != nil && h.cure != nil && h.cure.approval != nil {
+		return h.cure.approval.User
+	}
+	return ""
 }
 
 // inherits returns the decision that one follows whose approval stands for it: the

@@ -337,3 +337,38 @@ func TestAFullNamespaceIsToldOnceInAWhile(t *testing.T) {
 		require.True(t, until(w.every(2, 103)), "there is room again: %v", w.all())
 	})
 }
+
+// What a person approved holds for every pod that comes later, however many waves of
+// them, also when the decisions of those between are gone.
+func TestAnApprovedCureHoldsForEveryWave(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := unapproved(t, 1)
+		o := w.start("one", nil)
+		defer o.stop()
+		w.in(v1alpha1.StatePendingApproval)
+		approved := w.only().Name
+		_, err := o.engine.Approve(t.Context(), remediate.Person{Name: "bob"}, remediate.Choice{Namespace: "shop", Name: approved})
+		require.NoError(t, err)
+		w.in(v1alpha1.StateSucceeded)
+		w.mu.Lock()
+		w.problems = nil
+		w.mu.Unlock()
+		w.changed(func(d *appsv1.Deployment) { d.Spec.Template.Annotations = map[string]string{"version": "2"} })
+		for wave := range int32(4) { // none of the pods is left that it was approved for
+			w.grow(wave + 1)
+			o.events <- w.started()
+			require.True(t, until(w.every(int(wave)+1, 103)), "wave %d: %s", wave, w.story())
+			require.True(t, until(w.ended))
+			w.goOn(8 * 24 * time.Hour)
+			time.Sleep(11 * time.Minute)
+		}
+		for _, r := range w.api.Remediations("shop") {
+			if r.Name != approved {
+				assert.EqualValues(t, approved, r.Spec.Action.Parameters["follows"])
+				assert.Contains(t, r.Spec.Reason, "bob approved")
+			}
+		}
+		w.kept()
+	})
+}

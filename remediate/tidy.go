@@ -110,14 +110,15 @@ func (e *Engine) needed(ctx context.Context, key workloadKey) (map[objectKey]boo
 	return out, nil
 }
 
-// leadTo adds the decisions that a cure rests on: the one that gave it last, the last
-// that led from the size that new pods begin with, and those that gave it to pods that
-// are there, since what somebody takes back of it is left as it is. Each wave of new
-// pods makes one more; they go with their pods.
+// leadTo adds the decisions that a cure rests on: the one that gave it first, with its
+// approval, the one that gave it last, the last that led from the size that new pods
+// begin with, and those that gave it to pods that are there, since what somebody takes
+// back of it is left as it is. Each wave of new pods makes one more; they go with
+// their pods.
 func (b *book) leadTo(c *cure, key workloadKey, begins policy.Size, there map[string]bool, needed map[objectKey]bool) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	needed[c.decision] = true
+	needed[c.decision], needed[c.first()] = true, true
 	var from *cure
 	for _, h := range b.items {
 		o := h.cure
