@@ -48,6 +48,7 @@ type held struct {
 	full     *v1alpha1.Remediation
 	shown    []byte // the Remediation of the API, encoded
 	cure     *cure
+	reverted *reverted
 	// keeps is the size that it puts into the template, where it follows a cure, or
 	// hands out.
 	keeps    *policy.Size
@@ -140,7 +141,7 @@ func hold(r *v1alpha1.Remediation) *held {
 	h := &held{
 		key: objectKey{r.Namespace, r.Name}, version: version, uid: string(r.UID), workload: workloadOf(r), row: rowOf(r),
 		episode: plan.EpisodeNumber(r.Spec.Episode), created: r.CreationTimestamp.Time, open: plan.Open(r.Status.State),
-		past: guard.FromRemediation(r), cure: cureOf(r), keeps: keepsOf(r), follows: string(r.Spec.Action.Parameters[parameterFollows]), rollback: rollbackAsked(r) != "",
+		past: guard.FromRemediation(r), cure: cureOf(r), reverted: revertedOf(r), keeps: keepsOf(r), follows: string(r.Spec.Action.Parameters[parameterFollows]), rollback: rollbackAsked(r) != "",
 	}
 	if r.Spec.RequestID != "" {
 		h.request = request{by: r.Spec.RequestedBy, id: r.Spec.RequestID, hash: r.Spec.RequestHash}

@@ -51,6 +51,7 @@ type world struct {
 	frozen   string
 	measured bool // whether usage is
 	samples  int64
+	used     int64 // bytes of memory
 	notices  []announce.Notice
 	calls    []made // of webhooks
 	answers  func(purpose action.Purpose, hook string) (action.Answer, error)
@@ -247,7 +248,7 @@ func (w *world) called() []made {
 
 // Usage implements remediate.Usage.
 func (o *operator) Usage(_, _, _, _ string) (remediate.Measured, bool) {
-	return remediate.Measured{Usage: guard.Usage{Time: time.Now(), MemorySamples: o.w.samples}}, o.w.measured
+	return remediate.Measured{Usage: guard.Usage{Time: time.Now(), MemorySamples: o.w.samples, MemoryBytes: o.w.used}}, o.w.measured
 }
 
 func (o *operator) ClusterID() string { return "cluster" }

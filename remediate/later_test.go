@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/rightsizer/rightsizer/remediate"
 	"github.com/rightsizer/rightsizer/remediate/kubetest"
@@ -163,6 +164,105 @@ func TestTheGuardsAreAskedAboutLaterPods(t *testing.T) {
 				assert.Equal(t, []int64{103, 103}, w.all())
 				assert.Equal(t, v1alpha1.StateVerifying, w.only().Status.State)
 				w.kept()
+			})
+		})
+	}
+}
+
+// actuated is a pod whose kubelet has put into force what its spec says.
+func actuated(p *corev1.Pod) *corev1.Pod {
+	p.Status.ObservedGeneration = p.Generation
+	p.Status.ContainerStatuses[0].Resources = p.Spec.Containers[0].Resources.DeepCopy()
+	return p
+}
+
+// A pod that comes long after the decision began has as much time as those before it.
+func TestALaterPodHasATimeOfItsOwn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.spec.Verification.Window, w.spec.Verification.ReadyWithin = v1alpha1.Of(20*time.Minute), v1alpha1.Of(2*time.Minute)
+		o := w.start("one", nil)
+		defer o.stop()
+		w.in(v1alpha1.StateVerifying)
+		time.Sleep(10 * time.Minute)
+		w.grow(2)
+		w.api.Settle(false)
+		o.events <- w.started()
+		require.True(t, until(func() bool { return slices.Equal(w.limits("web-1"), []int64{103}) }), w.story())
+		time.Sleep(time.Minute)
+		require.Equal(t, v1alpha1.StateVerifying, w.only().Status.State, w.story())
+		w.api.ChangePod("shop", "web-1", actuated)
+		r := w.settled()
+		assert.Equal(t, v1alpha1.StateSucceeded, r.Status.State, w.story())
+	})
+}
+
+// Nor does one that is not ready yet as the window ends make a failure of the others.
+func TestALaterPodMayGetReadyAfterTheWindow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.spec.Verification.Window, w.spec.Verification.ReadyWithin = v1alpha1.Of(5*time.Minute), v1alpha1.Of(2*time.Minute)
+		o := w.start("one", nil)
+		defer o.stop()
+		w.in(v1alpha1.StateVerifying)
+		time.Sleep(4*time.Minute + 30*time.Second)
+		w.grow(2)
+		ready := func(is corev1.ConditionStatus) func(*corev1.Pod) *corev1.Pod {
+			return func(p *corev1.Pod) *corev1.Pod {
+				p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: is}}
+				return p
+			}
+		}
+		w.api.ChangePod("shop", "web-1", ready(corev1.ConditionFalse))
+		o.events <- w.started()
+		require.True(t, until(func() bool { return slices.Equal(w.limits("web-1"), []int64{103}) }), w.story())
+		time.Sleep(time.Minute)
+		require.Equal(t, v1alpha1.StateVerifying, w.only().Status.State, w.story())
+		w.api.ChangePod("shop", "web-1", ready(corev1.ConditionTrue))
+		assert.Equal(t, v1alpha1.StateSucceeded, w.settled().Status.State, w.story())
+	})
+}
+
+// What a person takes back stays so, whichever of the decisions is taken back that gave
+// it; with the first, new pods are given no more of it either.
+func TestARollbackIsNotUndoneByAnotherWave(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		second bool // the second wave's is taken back
+		want   []int64
+		then   int64 // what a new pod has
+	}{
+		"the first":  {false, []int64{64, 64, 103}, 64},
+		"the second": {true, []int64{103, 103, 64}, 103},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 2)
+				o := w.start("one", nil)
+				defer o.stop()
+				first := w.settled().Name
+				w.grow(3)
+				o.events <- w.started()
+				require.True(t, until(func() bool { return slices.Equal(w.all(), []int64{103, 103, 103}) }), w.story())
+				time.Sleep(time.Hour)
+				name := first
+				for _, r := range w.api.Remediations("shop") {
+					if c.second && r.Name != first {
+						name = r.Name
+					}
+				}
+				_, err := o.engine.Rollback(t.Context(), somebody, remediate.Choice{Namespace: "shop", Name: name})
+				require.NoError(t, err)
+				require.True(t, until(func() bool { return slices.Equal(w.all(), c.want) }), w.story())
+				time.Sleep(time.Hour)
+				assert.Equal(t, c.want, w.all())
+				w.grow(4)
+				o.events <- w.started()
+				time.Sleep(time.Hour)
+				assert.Equal(t, append(slices.Clone(c.want), c.then), w.all(), w.story())
 			})
 		})
 	}

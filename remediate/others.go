@@ -169,6 +169,11 @@ func (e *Engine) extend(ctx context.Context, r *v1alpha1.Remediation, s *seen) {
 		return // its verification says so
 	}
 	key, subject := workloadOf(r), e.subject(r, s)
+	r, err := e.settle(ctx, r, s, a)
+	if err != nil || intended(r) > 0 { // read back first, before anything is taken for new
+		e.waiting.lookAfter(key, retrySoon)
+		return
+	}
 	rest, err := e.others(ctx, a, subject, r, s)
 	if err == nil && len(rest.more) > 0 {
 		if r, err = e.intend(ctx, r, s, rest.more); err == nil {

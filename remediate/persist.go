@@ -57,6 +57,28 @@ func cureOf(r *v1alpha1.Remediation) *cure {
 	return c
 }
 
+// reverted is a decision that was taken back, and the pods of which that was: they are
+// left as they are, whatever else gave them the same.
+type reverted struct {
+	decision       objectKey
+	uid, container string
+	pods           []string // their UIDs
+}
+
+// revertedOf is what was taken back; nil where nothing was.
+func revertedOf(r *v1alpha1.Remediation) *reverted {
+	if r.Spec.Action.Kind != v1alpha1.ActionResizeInPlace || r.Status.State != v1alpha1.StateRolledBack {
+		return nil
+	}
+	out := &reverted{decision: objectKey{r.Namespace, r.Name}, uid: r.Spec.Workload.UID, container: r.Spec.Container}
+	for i := range r.Status.Targets {
+		if t := &r.Status.Targets[i]; t.Result == v1alpha1.TargetReverted {
+			out.pods = append(out.pods, t.UID)
+		}
+	}
+	return out
+}
+
 // lookedAt says that its effect was in force to the end of the window.
 func lookedAt(r *v1alpha1.Remediation) bool {
 	v := r.Status.Verification
@@ -79,13 +101,22 @@ func (b *book) busy(key workloadKey) bool {
 }
 
 // cures lists the latest cure of each container of a workload, with the sizes that
-// led to it: a new pod begins with the first of them.
+// led to it: a new pod begins with the first of them. With the decision that a cure goes
+// back to it is taken back for new pods as well.
 func (b *book) cures(key workloadKey) []*cure {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	var out []*cure
+	var back []*reverted
+	over := map[objectKey]bool{}
 	for _, h := range b.items {
-		if h.cure == nil || h.workload != key {
+		if h.reverted != nil && h.workload == key {
+			back = append(back, h.reverted)
+			over[h.reverted.decision] = true
+		}
+	}
+	for _, h := range b.items {
+		if h.cure == nil || h.workload != key || over[h.cure.first()] {
 			continue
 		}
 		i := slices.IndexFunc(out, func(o *cure) bool { return o.container == h.cure.container && o.uid == h.cure.uid })
@@ -107,6 +138,13 @@ func (b *book) cures(key workloadKey) []*cure {
 			*at = *h.cure
 		}
 		at.led, at.given = led, given
+	}
+	for _, c := range out {
+		for _, r := range back {
+			if r.uid == c.uid && r.container == c.container {
+				c.given = append(slices.Clip(c.given), r.pods...)
+			}
+		}
 	}
 	return out
 }

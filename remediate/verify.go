@@ -35,9 +35,11 @@ type verification struct {
 	change bool // the status is to be written
 
 	settled, gone, open int
-	intended            int    // what nobody knows to be made
-	lost, undone        string // why something is gone, or is not as it was left
-	note                string // what is to be known of what has settled
+	intended            int       // what nobody knows to be made
+	opened              time.Time // when the first of what is open was made …
+	newest              time.Time // … and the last of all: a pod that came later has its own time
+	lost, undone        string    // why something is gone, or is not as it was left
+	note                string    // what is to be known of what has settled
 	// stuck is the first of what is open, or the first that never settles where it
 	// is; at is how far it is.
 	stuck          *v1alpha1.Target
@@ -124,6 +126,10 @@ func (v *verification) look(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		made := startOf(v.r)
+		if t.Time != nil && t.Time.After(made) {
+			made = t.Time.Time
+		}
 		switch {
 		case sight.Stage == action.Gone:
 			v.gone++
@@ -137,15 +143,18 @@ func (v *verification) look(ctx context.Context) error {
 			v.tell(t, sight.Message)
 			v.note = t.Message
 			v.count(t, sight, since)
-			v.see(sight)
+			v.see(sight, made)
 		case sight.Stage == action.Settled:
 			v.settled++
 			v.change = true
 			action.SetEnds(t, sight.Ends)
 			v.e.result(v.r, i, v1alpha1.TargetConfirmed, sight.Message)
-			v.see(sight)
+			v.see(sight, made)
 		default:
 			v.open++
+			if v.opened.IsZero() || made.Before(v.opened) {
+				v.opened = made
+			}
 			if v.stuck == nil || v.at != action.Infeasible && sight.Stage == action.Infeasible {
 				v.stuck, v.at = t, sight.Stage
 			}
@@ -174,8 +183,11 @@ func stageText(s *action.Sight) string {
 }
 
 // see notes what the live object of a settled target is like.
-func (v *verification) see(sight *action.Sight) {
+func (v *verification) see(sight *action.Sight, made time.Time) {
 	v.ready = v.ready && sight.Ready
+	if made.After(v.newest) {
+		v.newest = made
+	}
 	v.asleep = v.asleep || sight.Started.IsZero()
 	if sight.Started.After(v.started) {
 		v.started = sight.Started
@@ -208,6 +220,9 @@ func (v *verification) count(t *v1alpha1.Target, sight *action.Sight, since time
 // killed before waits for the kubelet to start it, and has its time from then on.
 func (v *verification) late() bool {
 	from, within := startOf(v.r), v.terms.ReadyWithin.Duration
+	if v.newest.After(from) {
+		from = v.newest
+	}
 	switch {
 	case v.asleep:
 		within = max(within, backOff)
@@ -231,7 +246,7 @@ func (v *verification) judge(ctx context.Context) (outcome, error) {
 		return goOn(v.e.conclude(ctx, v.r, v1alpha1.StateSucceeded, why, ev))
 	case v.open > 0 && v.at == action.Infeasible: // the kubelet does not try again
 		return v.failed(ctx, ev, v.stuck.Message)
-	case v.open > 0 && v.now.Sub(startOf(v.r)) > v.terms.ReadyWithin.Duration:
+	case v.open > 0 && v.now.Sub(v.opened) > v.terms.ReadyWithin.Duration:
 		return v.failed(ctx, ev, fmt.Sprintf("it did not take effect within %s: %s", v.terms.ReadyWithin.Duration, v.stuck.Message))
 	case v.ooms > v.terms.MaxOOMKills:
 		return v.failed(ctx, ev, fmt.Sprintf("%d OOM kills since it took effect, at most %d are put up with", v.ooms, v.terms.MaxOOMKills))
@@ -244,7 +259,8 @@ func (v *verification) judge(ctx context.Context) (outcome, error) {
 		start, end := metav1.NewMicroTime(v.now), metav1.NewMicroTime(v.now.Add(v.terms.Window.Duration))
 		ev.StartTime, ev.EndTime, v.change = &start, &end, true
 	}
-	if ev.EndTime != nil && v.open == 0 && v.intended == 0 && !v.now.Before(ev.EndTime.Time) {
+	over := ev.EndTime != nil && v.open == 0 && v.intended == 0 && !v.now.Before(ev.EndTime.Time)
+	if over && (v.ready || v.now.Sub(v.newest) > v.terms.ReadyWithin.Duration) {
 		return v.atEnd(ctx, ev)
 	}
 	if v.change {
@@ -335,8 +351,33 @@ func (v *verification) failed(ctx context.Context, ev *v1alpha1.VerificationEvid
 	if v.terms.OnFailure == v1alpha1.OnFailureEscalate {
 		return v.escalate(ctx, ev, why+"; the policy wants a person to look")
 	}
+	if v.settled > 0 { // else nothing of it is in force
+		switch keeps, ok, err := v.e.mayTakeBack(ctx, v.r, v.s); {
+		case err != nil:
+			return outcome{}, err
+		case !ok:
+			return v.escalate(ctx, ev, why+"; it is not taken back: "+keeps.String())
+		}
+	}
 	out, err := v.e.rollBack(ctx, v.r, v.s, why)
 	return out, err
+}
+
+// mayTakeBack asks the guards of less whether what a container was given may be taken
+// from it by itself, where it is memory: it may use what it has by now.
+func (e *Engine) mayTakeBack(ctx context.Context, r *v1alpha1.Remediation, s *seen) (guard.Verdict, bool, error) {
+	if guard.FromRemediation(r).Memory != guard.Raise {
+		return guard.Verdict{}, true, nil
+	}
+	own := *s
+	own.draft = draftOf(r, &r.Status.Targets[0])
+	own.draft.From, own.draft.To = own.draft.To, own.draft.From
+	facts, err := e.facts(ctx, r, &own)
+	if err != nil {
+		return guard.Verdict{}, false, err
+	}
+	keeps, ok := guard.Lowers(facts)
+	return keeps, ok, nil
 }
 
 func (v *verification) escalate(ctx context.Context, ev *v1alpha1.VerificationEvidence, why string) (outcome, error) {

@@ -111,3 +111,45 @@ func TestAContainerInBackOffIsJudgedOnceItRuns(t *testing.T) {
 		})
 	}
 }
+
+// Memory that a person asked for, and that did not help, is taken back by itself only
+// where what is used lets it: by now the container may live on it.
+func TestMemoryIsTakenBackOnlyWhereItIsNotUsed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		used, samples int64
+		state         v1alpha1.RemediationState
+		limit         int64
+		why           string
+	}{
+		"not used":     {20 * mi, 1000, v1alpha1.StateRolledBack, 64, "1 restarts since it took effect"},
+		"used":         {60 * mi, 1000, v1alpha1.StateEscalated, 80, "it is not taken back: memory_floor"},
+		"nobody knows": {20 * mi, 3, v1alpha1.StateEscalated, 80, "it is not taken back: memory_evidence"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := quiet(t, 1)
+				w.measured, w.samples, w.used = true, c.samples, c.used
+				w.spec.Verification.Window = v1alpha1.Of(5 * time.Minute)
+				w.spec.RiskCeiling = v1alpha1.RiskCritical
+				o := w.start("one", nil)
+				defer o.stop()
+				_, err := o.ask(inPlaceTo(80))
+				require.NoError(t, err)
+				w.in(v1alpha1.StateVerifying)
+				time.Sleep(10 * time.Second)
+				w.api.ChangePod("shop", "web-0", func(p *corev1.Pod) *corev1.Pod {
+					s := &p.Status.ContainerStatuses[0]
+					s.RestartCount++
+					s.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{Reason: "Error", ExitCode: 1, FinishedAt: metav1.NewTime(time.Now())}
+					return p
+				})
+				r := w.settled()
+				assert.Equal(t, c.state, r.Status.State, r.Status.Message)
+				assert.Contains(t, r.Status.Message, c.why)
+				assert.Equal(t, []int64{c.limit}, w.limits("web-0"))
+			})
+		})
+	}
+}

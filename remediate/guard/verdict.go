@@ -184,6 +184,22 @@ func Ask(f Facts) Result {
 	return out
 }
 
+// Lowers is the first guard of those of less memory and CPU that keeps from it, for what
+// is taken back by itself: whatever else was asked was asked when it was given.
+func Lowers(f Facts) (keeps Verdict, ok bool) {
+	f.prepare()
+	for _, g := range Guards() {
+		switch g.Name {
+		case "stale_usage", "memory_floor", "memory_evidence":
+			if v := g.Check(&f); v.Outcome != Pass {
+				v.Guard = g.Name
+				return v, false
+			}
+		}
+	}
+	return Verdict{}, true
+}
+
 func pass(format string, args ...any) Verdict {
 	return Verdict{Outcome: Pass, Reason: fmt.Sprintf(format, args...)}
 }
