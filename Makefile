@@ -209,7 +209,9 @@ image: web/dist/index.html ## The image for amd64 and arm64, built and run witho
 	@.ci/image $(VERSION)
 
 .PHONY: publish
-publish: image ## The image and the chart of a release to REGISTRY=ghcr.io/rightsizer
+publish: ## The image and the chart of a release to REGISTRY=ghcr.io/rightsizer
+	@[ -n "$(REGISTRY)" ] || { echo "REGISTRY is empty; wants where to, such as REGISTRY=ghcr.io/rightsizer" >&2; exit 1; }
+	@$(MAKE) --no-print-directory image
 	@.ci/publish "$(REGISTRY)"
 
 .PHONY: release

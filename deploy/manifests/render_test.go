@@ -363,7 +363,10 @@ func TestSchemaRefuses(t *testing.T) {
 		"config: {logLevel: debug}":                  "logLevel",
 		"config: {log-level: loud}":                  "log-level",
 		"config: {ring-bytes: 8MB}":                  "ring-bytes",
-		"config: {leader-elect: on}":                 "leader-elect", // which YAML reads as true
+		"config: {exhaustion-percent: 80%}":          "exhaustion-percent",
+		"config: {usage-sources: off}":               "usage-sources", // likewise false
+		"config: {cluster-id: 0123}":                 "cluster-id",    // and 83
+		"config: {leader-elect: on}":                 "leader-elect",  // which YAML reads as true
 		"extraArgs: [debug]":                         "extraArgs",
 		"terminationGracePeriodSeconds: 5":           "terminationGracePeriodSeconds",
 		"podDisruptionBudget: {maxUnavailable: 0}":   "maxUnavailable",

@@ -28,7 +28,7 @@ func decimal(key string, value, most float64, field func(*Config) *float64, help
 	bounds := "0 to " + show(most)
 	return Setting{
 		Key: key, Kind: "number", Default: show(value), Bounds: bounds, Help: help,
-		schema: fmt.Sprintf(`{"type": ["number", "string"], "minimum": 0, "maximum": %v}`, most),
+		schema: fmt.Sprintf(`{"type": ["number", "string"], "pattern": "^[0-9.]+$", "minimum": 0, "maximum": %v}`, most),
 		set: func(c *Config, v string) error {
 			parsed, err := strconv.ParseFloat(v, 64)
 			if err != nil || math.IsNaN(parsed) || parsed < 0 || parsed > most {

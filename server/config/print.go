@@ -91,8 +91,9 @@ func Reference() string {
 }
 
 // Schema is what a file may have, as the properties of a JSON Schema, a line for each
-// setting but those that somebody else sets. It finds typos early; what fits it is not
-// therefore good, which Load says.
+// setting but those that somebody else sets. It finds typos early, and what YAML makes of
+// a text without quotes (off is false, 0123 is 83); what fits it is not therefore good,
+// which Load says.
 func Schema(without ...string) []string {
 	var lines []string
 	settings := Settings()
@@ -101,7 +102,7 @@ func Schema(without ...string) []string {
 		if slices.Contains(without, s.Key) {
 			continue
 		}
-		lines = append(lines, strconv.Quote(s.Key)+": "+cmp.Or(s.schema, `{"type": ["string", "number", "boolean"]}`))
+		lines = append(lines, strconv.Quote(s.Key)+": "+cmp.Or(s.schema, `{"type": "string"}`))
 	}
 	return lines
 }

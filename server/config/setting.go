@@ -30,7 +30,7 @@ type Setting struct {
 	// Live says that a change of it in the file holds without a restart.
 	Live bool
 
-	// schema is what a file may have, as JSON Schema; any scalar where it is empty.
+	// schema is what a file may have, as JSON Schema; a string where it is empty.
 	schema string
 	// set parses text into the configuration; nil for the path of the file
 	// itself, which is not in the file.
@@ -88,7 +88,7 @@ func number[T int | int32 | int64](key string, value, low, high T, field func(*C
 	bounds := fmt.Sprintf("%d to %d", low, high)
 	return Setting{
 		Key: key, Kind: "number", Default: strconv.FormatInt(int64(value), 10), Bounds: bounds, Help: help,
-		schema: fmt.Sprintf(`{"type": ["integer", "string"], "minimum": %d, "maximum": %d}`, low, high),
+		schema: fmt.Sprintf(`{"type": ["integer", "string"], "pattern": "^-?[0-9]+$", "minimum": %d, "maximum": %d}`, low, high),
 		set: func(c *Config, v string) error {
 			parsed, err := strconv.ParseInt(v, 10, 64)
 			if err != nil || parsed < int64(low) || parsed > int64(high) {
