@@ -26,7 +26,7 @@ help: ## This list
 
 .PHONY: run
 run: build ## A cluster with workloads that misbehave, the operator and the page at http://localhost:9090/; it asks in staging, acts in production (KUBECONFIG set: that cluster, nothing is changed)
-	@if [ -n "$${KUBECONFIG:-}" ]; then exec bin/rightsizer serve $(LOCAL); fi; \
+	@if [ -n "$${KUBECONFIG:-}" ]; then exec bin/rightsizer serve $(LOCAL) --leader-elect=never; fi; \
 	$(MAKE) bin/devcluster; \
 	printf '\033[1m== the page comes first: http://localhost:9090/ ; Ctrl-C ends all of it\033[0m\n' >&2; \
 	exec bin/devcluster run $(POLICIES) --scenario mixed -- bin/rightsizer serve $(LOCAL) --cluster-name=devcluster

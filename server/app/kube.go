@@ -53,12 +53,12 @@ func (a *App) watch(publisher Publisher, registerer prometheus.Registerer) (Clus
 	if err != nil {
 		return nil, err
 	}
-	a.leader, err = newLeader(kube, a.elects(), operatorNamespace(a.cfg.OperatorNamespace), identity(), a.logger.With(slog.String("component", "leader")))
+	a.leader, err = newLeader(kube, a.leads(), operatorNamespace(a.cfg.OperatorNamespace), identity(), a.logger.With(slog.String("component", "leader")))
 	if err != nil {
 		return nil, err
 	}
 	w, err := watcher.New(watcher.Options{
-		Usage:  usageOptions(&a.cfg, a.leader.Leading),
+		Usage:  usageOptions(&a.cfg, a.leader.Alone),
 		Config: kube, Publisher: publisher, OnSynced: publisher.Synced, Registerer: registerer,
 		ClusterID: a.cfg.ClusterID, ClusterName: a.cfg.ClusterName, Environment: a.cfg.Environment, DisableWatchList: a.cfg.DisableWatchList,
 		Logger:     a.logger.With(slog.String("component", "watcher")),

@@ -32,8 +32,9 @@ var errNotJoined = fmt.Errorf("the lease is lost and what it allowed did not end
 
 // leader knows whether this replica leads.
 type leader struct {
-	lock    resourcelock.Interface // nil: it leads always
-	me      string                 // names this replica among them
+	lock    resourcelock.Interface // nil: it leads always, or never
+	never   bool
+	me      string // names this replica among them
 	logger  *slog.Logger
 	leading atomic.Bool
 }
@@ -47,10 +48,17 @@ func identity() string {
 	return fmt.Sprintf("%s_%d_%x", host, os.Getpid(), time.Now().UnixNano()&0xffffff)
 }
 
-func newLeader(kube *rest.Config, elect bool, namespace, identity string, logger *slog.Logger) (*leader, error) {
-	l := &leader{me: identity, logger: logger}
-	if !elect {
-		l.leading.Store(true)
+// Who leads, as the setting leader-elect says.
+const (
+	leaderElected = "on"
+	leaderAlways  = "off"
+	leaderNever   = "never"
+)
+
+func newLeader(kube *rest.Config, who, namespace, identity string, logger *slog.Logger) (*leader, error) {
+	l := &leader{me: identity, logger: logger, never: who == leaderNever}
+	if who != leaderElected {
+		l.leading.Store(who == leaderAlways)
 		return l, nil
 	}
 	client, err := coordinationv1.NewForConfig(kube)
@@ -69,8 +77,16 @@ func newLeader(kube *rest.Config, elect bool, namespace, identity string, logger
 // leads keeps its word until it is gone.
 func (l *leader) Leading() bool { return l.leading.Load() }
 
+// Alone says whether this replica does what one of several does, and changes nothing by
+// it: one that never leads is beside no others.
+func (l *leader) Alone() bool { return l.never || l.Leading() }
+
 // run leads, whenever it may, until ctx ends.
 func (l *leader) run(ctx context.Context, lead func(context.Context) error) error {
+	if l.never {
+		<-ctx.Done()
+		return nil
+	}
 	if l.lock == nil {
 		return lead(ctx)
 	}

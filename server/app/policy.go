@@ -33,7 +33,7 @@ func (a *App) newPolicies() error {
 		return fmt.Errorf("policies: %w", err)
 	}
 	a.policies, err = live.New(live.Options{
-		Client: client, OperatorNamespace: operatorNamespace(a.cfg.OperatorNamespace),
+		Client: client, OperatorNamespace: operatorNamespace(a.cfg.OperatorNamespace), Silent: a.cfg.LeaderElect == leaderNever,
 		Logger: a.logger.With(slog.String("component", "policies")), Registerer: a.registry,
 	})
 	return err

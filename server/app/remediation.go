@@ -67,16 +67,16 @@ func (a *App) newRemediation() error {
 	return nil
 }
 
-// elects says whether a leader is elected: beside others in a cluster, unless told
+// leads says who leads: who is elected, beside others in a cluster, unless told
 // otherwise.
-func (a *App) elects() bool {
-	switch a.cfg.LeaderElect {
-	case "on":
-		return true
-	case "off":
-		return false
+func (a *App) leads() string {
+	switch {
+	case a.cfg.LeaderElect != "auto":
+		return a.cfg.LeaderElect
+	case a.cfg.Kubeconfig == "":
+		return leaderElected
 	default:
-		return a.cfg.Kubeconfig == ""
+		return leaderAlways
 	}
 }
 

@@ -46,6 +46,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Registerer takes the metrics; nil is none.
 	Registerer prometheus.Registerer
+	// Silent has nothing written into the policies' status.
+	Silent bool
 }
 
 // Store is the current policies. Make it with New, run it once with Run.

@@ -70,9 +70,13 @@ func policyIn(namespace, name string, spec map[string]any) *unstructured.Unstruc
 // start runs a Store in a synctest bubble; it is gone when the test ends.
 func start(t *testing.T, client api, registerer prometheus.Registerer) *live.Store {
 	t.Helper()
-	store, err := live.New(live.Options{
-		Client: client, OperatorNamespace: "rightsizer", Logger: slog.New(slog.DiscardHandler), Registerer: registerer,
-	})
+	return startWith(t, live.Options{Client: client, Registerer: registerer})
+}
+
+func startWith(t *testing.T, opts live.Options) *live.Store {
+	t.Helper()
+	opts.OperatorNamespace, opts.Logger = "rightsizer", slog.New(slog.DiscardHandler)
+	store, err := live.New(opts)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -152,6 +156,19 @@ func TestPoliciesAreFollowedAndTheirConditionsWritten(t *testing.T) {
 		require.NoError(t, in.Delete(t.Context(), "windows", metav1.DeleteOptions{}))
 		synctest.Wait()
 		assert.Equal(t, "RightSizerPolicy/shop/default", governs(t, s, w))
+	})
+}
+
+func TestASilentStoreWritesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client := newAPI(t, policyIn("shop", "default", map[string]any{"mode": "Auto"}))
+		s := startWith(t, live.Options{Client: client, Silent: true})
+		assert.Equal(t, "RightSizerPolicy/shop/default", governs(t, s, &policy.Workload{Namespace: "shop", Kind: "Deployment", Name: "web"}))
+		time.Sleep(time.Minute)
+		for _, action := range client.Actions() {
+			assert.Contains(t, []string{"get", "list", "watch"}, action.GetVerb())
+		}
 	})
 }
 

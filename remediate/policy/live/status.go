@@ -49,6 +49,9 @@ func newStatuses(opts Options) *statuses {
 // want asks for a policy's status to be written, where it is not what it should
 // be.
 func (s *statuses) want(p *policy.Policy, resource schema.GroupVersionResource, reserved string, has *v1alpha1.PolicyStatus, version string) {
+	if s.opts.Silent {
+		return
+	}
 	status := desired(p, reserved, has)
 	k := key{p.Ref.Kind, p.Ref.Namespace, string(p.Ref.Name)}
 	s.mu.Lock()
