@@ -164,11 +164,7 @@ func (w *Watcher) takeEvidence(e *evidence, known bool) (about ref, ok bool) {
 // Kubelets name no namespace, with which the Event is in default; the node problem
 // detector may be told one.
 func speaksOfNodes(namespace string) bool {
-	switch namespace {
-	case "", metav1.NamespaceDefault, metav1.NamespaceSystem:
-		return true
-	}
-	return false
+	return namespace == metav1.NamespaceDefault || namespace == metav1.NamespaceSystem
 }
 
 // goesOn says that something goes on with the object that an Event names, which

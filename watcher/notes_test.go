@@ -65,10 +65,10 @@ func TestWhatGoesOnOutlastsWhatElseIsSaid(t *testing.T) {
 }
 
 // about is an Event that its writer puts into a namespace of his, about whatever
-// he likes.
+// he likes: of one with an eventTime the API server does not compare the namespaces.
 func about(name, namespace string, object corev1.ObjectReference, reason, message string) *corev1.Event {
 	e := warned(name, "", reason, message, 5, time.Unix(1_800_000_000, 0), time.Unix(1_800_000_000, 0))
-	e.Namespace, object.Namespace = namespace, namespace
+	e.Namespace, e.EventTime = namespace, metav1.NewMicroTime(e.LastTimestamp.Time)
 	e.InvolvedObject = object
 	return e
 }
@@ -83,12 +83,16 @@ func TestAnEventSpeaksForItsNamespaceAlone(t *testing.T) {
 		for i, object := range []corev1.ObjectReference{
 			{Kind: "Pod", Name: pod, UID: uid}, {Kind: "Pod", Name: "nobody", UID: uid}, {Kind: "Job", Name: "nobody", UID: uid},
 		} {
-			require.NoError(t, f.Change("events", watch.Added, about(fmt.Sprint(pod, i), "elsewhere", object, "NetworkNotReady", "made up")))
+			for _, namespace := range []string{"elsewhere", "shop"} {
+				object.Namespace = namespace
+				require.NoError(t, f.Change("events", watch.Added,
+					about(fmt.Sprint(pod, namespace, i), "elsewhere", object, "NetworkNotReady", "made up")))
+			}
 		}
 		require.NoError(t, f.Change("pods", watch.Modified, unready(pod)))
 	}
 	require.Empty(t, out.told("pod."))
-	known := about("true", "shop", corev1.ObjectReference{Kind: "Pod", Name: "web-c", UID: "uid-web-c"}, "NetworkNotReady", "true")
+	known := about("true", "shop", corev1.ObjectReference{Kind: "Pod", Namespace: "shop", Name: "web-c", UID: "uid-web-c"}, "NetworkNotReady", "true")
 	require.NoError(t, f.Change("events", watch.Added, known))
 	require.NoError(t, f.Change("pods", watch.Added, unready("web-c")))
 	require.Len(t, out.told("pod.network_failed"), 1, "the Event came before the pod")
@@ -100,17 +104,21 @@ func TestWhoSpeaksOfNodes(t *testing.T) {
 	clock := clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0))
 	f, out, _ := fed(t, clock)
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-1", UID: "uid-node-1"}}
-	say := func(namespace string, pid int) {
+	say := func(namespace, named string, pid int) {
 		require.NoError(t, f.Change("events", watch.Added, about(fmt.Sprint(namespace, pid), namespace,
-			corev1.ObjectReference{Kind: "Node", Name: "node-1", UID: "node-1"}, "OOMKilling", fmt.Sprintf("Killed process %d (java)", pid))))
+			corev1.ObjectReference{Kind: "Node", Namespace: named, Name: "node-1", UID: "node-1"}, "OOMKilling",
+			fmt.Sprintf("Killed process %d (java)", pid))))
 	}
-	say("elsewhere", 1)
-	say("kube-system", 2)
+	say("elsewhere", "elsewhere", 1)
+	say("elsewhere", "kube-system", 2)
+	say("kube-system", "kube-system", 3)
 	require.NoError(t, f.Change("nodes", watch.Added, node))
 	require.Len(t, out.told("node.system_oom"), 1)
-	say("elsewhere", 3)
+	say("elsewhere", "elsewhere", 4)
+	say("elsewhere", "default", 5)
+	say("elsewhere", "", 6)
 	require.Len(t, out.told("node.system_oom"), 1)
-	say("", 4) // In default: the API server has it so.
+	say("default", "", 7) // As kubelets do.
 	require.Len(t, out.told("node.system_oom"), 2)
 }
 
@@ -136,7 +144,7 @@ func TestMadeUpEventsDisturbNobody(t *testing.T) {
 			uid = []types.UID{"uid-web-b", "incidents"}[i]
 		}
 		require.NoError(t, f.Change("events", watch.Added,
-			about("made-up", "elsewhere", corev1.ObjectReference{Kind: "Pod", Name: fmt.Sprint("p", i), UID: uid}, "FailedMount", "made up")))
+			about("made-up", "elsewhere", corev1.ObjectReference{Kind: "Pod", Namespace: "elsewhere", Name: fmt.Sprint("p", i), UID: uid}, "FailedMount", "made up")))
 	}
 	still, _ := f.Deadline()
 	assert.Equal(t, first, still)

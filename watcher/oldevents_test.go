@@ -132,7 +132,7 @@ func TestANodesEventsMayComeBeforeTheNode(t *testing.T) {
 		defer r.stop()
 		oom := func(name, process string, pid int) *corev1.Event {
 			e := warned(name, "node-1", "SystemOOM", fmt.Sprintf("System OOM encountered, victim process: %s, pid: %d", process, pid), 1, time.Now(), time.Now())
-			e.InvolvedObject = corev1.ObjectReference{Kind: "Node", Name: "node-1", UID: "node-1"}
+			e.Namespace, e.InvolvedObject = "default", corev1.ObjectReference{Kind: "Node", Name: "node-1", UID: "node-1"}
 			return e
 		}
 		r.server.Put(oom("former", "old", 1))

@@ -41,7 +41,8 @@ func (c *Converter) KubeEvent(e *corev1.Event) *object.KubeEvent {
 	return &object.KubeEvent{
 		Kind: c.text(e.InvolvedObject.Kind, maxKind),
 		Key: object.Key{
-			Namespace: c.text(e.InvolvedObject.Namespace, maxNamespace),
+			// Its own: the API server lets it name any as that of the object.
+			Namespace: c.text(e.Namespace, maxNamespace),
 			Name:      Text(e.InvolvedObject.Name, maxName),
 		},
 		UID:       Text(string(e.InvolvedObject.UID), maxUID),

@@ -11,8 +11,9 @@ type Owner struct {
 
 // KubeEvent is a Kubernetes Event, stripped. None is stored.
 type KubeEvent struct {
-	// Kind, Key and UID of the object that it is about. Kubelets write the name
-	// of a node in place of its UID.
+	// Kind, Key and UID of the object that it is about. The namespace is the
+	// Event's, a node's as well. Kubelets write the name of a node in place of its
+	// UID.
 	Kind string
 	Key
 	UID string
