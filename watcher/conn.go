@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -27,6 +28,9 @@ const shortWatch = time.Second
 // is held raw and decoded, by eight lists at a time: with client-go's 500 pods of
 // 15 KiB, 1,000 pods took 98 MiB.
 const pageSize = 100
+
+// eventsPage is less, since anybody who may write Events writes some of 1 MiB.
+const eventsPage = 20
 
 // maxRestarts is how often a list that expires between two pages is begun anew
 // before the reflector decides, which begins it anew after a pause.
@@ -140,7 +144,7 @@ func (c *conn) whole(ctx context.Context, opts metav1.ListOptions, begin func(),
 func (c *conn) eachPage(ctx context.Context, opts metav1.ListOptions, take func(runtime.Object) error) (position string, err error) {
 	// A server that is asked for any version, or one no older than some,
 	// ignores the page size.
-	opts.ResourceVersion, opts.Continue, opts.Limit = "", "", pageSize
+	opts.ResourceVersion, opts.Continue, opts.Limit = "", "", min(cmp.Or(opts.Limit, pageSize), pageSize)
 	for {
 		page, err := c.page(ctx, opts)
 		if err != nil {

@@ -18,7 +18,7 @@ import (
 func (w *Watcher) watchKubeEvents(ctx context.Context, c *conn) {
 	for ctx.Err() == nil {
 		var old oldEvidence
-		position, err := c.whole(ctx, metav1.ListOptions{FieldSelector: onlyWarnings}, func() {
+		position, err := c.whole(ctx, metav1.ListOptions{FieldSelector: onlyWarnings, Limit: eventsPage}, func() {
 			old = oldEvidence{}
 			w.quarantine.keep(eventsResource, nil) // What is still there and unreadable comes back.
 		},

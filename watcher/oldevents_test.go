@@ -78,8 +78,18 @@ func TestEventsFromBeforeTheStartAreRead(t *testing.T) {
 		live := witness.out.told("pod.probe_failed.readiness")
 		require.Len(t, live, 1)
 
+		pages := func() (n int) {
+			for _, r := range server.Requests() {
+				if r == "list "+watchertest.Events {
+					n++
+				}
+			}
+			return n
+		}
+		before := pages()
 		late := start(t, server)
 		defer late.stop()
+		assert.Equal(t, 13, pages()-before, "252 of them, each up to 1 MiB, in pages of 20")
 		found := late.out.told("pod.probe_failed")
 		require.Len(t, found, 1)
 		assert.Contains(t, found[0], " true 3")

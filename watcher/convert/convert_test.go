@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+	"unsafe"
 
 	"buf.build/go/protovalidate"
 	"github.com/stretchr/testify/assert"
@@ -113,6 +114,21 @@ func TestText(t *testing.T) {
 			t.Fatalf("%q", got)
 		}
 	})
+}
+
+// What is cut does not hold in memory what it is cut from: of an Event that is up
+// to 1 MiB.
+func TestWhatIsCutIsLetGo(t *testing.T) {
+	for name, message := range map[string]string{
+		"one": strings.Repeat("m", 1<<20), "combined": "(combined from similar events): " + strings.Repeat("m", 1<<20),
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := convert.New().KubeEvent(&corev1.Event{Message: message}).Message
+			require.Len(t, got, 512)
+			from, at := uintptr(unsafe.Pointer(unsafe.StringData(message))), uintptr(unsafe.Pointer(unsafe.StringData(got)))
+			assert.False(t, from <= at && at < from+uintptr(len(message)), "a part of the message")
+		})
+	}
 }
 
 // Equal strings of different pods are held once, and the table is bounded.

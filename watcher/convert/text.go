@@ -53,7 +53,7 @@ func Text(s string, limit int) string {
 	for cut > 0 && !utf8.RuneStart(s[cut]) {
 		cut--
 	}
-	return s[:cut]
+	return strings.Clone(s[:cut]) // A part would hold the whole in memory.
 }
 
 // ends is Text that loses the middle of what is too long, where errors that wrap
