@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 
@@ -137,8 +138,9 @@ func (w *Watcher) takeEvidence(e *evidence, known bool) (about ref, ok bool) {
 			return about, false
 		}
 		about.key.Namespace = ""
+		about.uid = cmp.Or(about.uid, about.key.Name) // See object.KubeEvent.
 		if m := w.machines[about.key.Name]; m != nil {
-			about.uid = m.UID // See object.KubeEvent.
+			about.uid = m.UID
 		}
 	}
 	if about.uid == "" {

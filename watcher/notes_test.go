@@ -122,6 +122,23 @@ func TestWhoSpeaksOfNodes(t *testing.T) {
 	require.Len(t, out.told("node.system_oom"), 2)
 }
 
+// What a kubelet says of its node waits for the node where it names no UID, as the
+// OOM watcher of late kubelets.
+func TestOfANodeWithoutAUID(t *testing.T) {
+	clock := clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0))
+	f, out, _ := fed(t, clock)
+	say := func(pid int) {
+		require.NoError(t, f.Change("events", watch.Added, about(fmt.Sprint("oom-", pid), "default",
+			corev1.ObjectReference{Kind: "Node", Name: "node-1"}, "SystemOOM", fmt.Sprintf("victim process: java, pid: %d", pid))))
+	}
+	say(1)
+	require.Empty(t, out.told("node.system_oom"))
+	require.NoError(t, f.Change("nodes", watch.Added, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-1", UID: "uid-node-1"}}))
+	require.Len(t, out.told("node.system_oom"), 1)
+	say(2)
+	require.Len(t, out.told("node.system_oom"), 2)
+}
+
 // What is made up neither takes the time of anything else away nor the room of
 // what goes on.
 func TestMadeUpEventsDisturbNobody(t *testing.T) {

@@ -13,7 +13,7 @@ type Owner struct {
 type KubeEvent struct {
 	// Kind, Key and UID of the object that it is about. The namespace is the
 	// Event's, a node's as well. Kubelets write the name of a node in place of its
-	// UID.
+	// UID, or none.
 	Kind string
 	Key
 	UID string
