@@ -140,6 +140,9 @@ func (w *Watcher) takeEvidence(e *evidence, known bool) (about ref, ok bool) {
 		about.key.Namespace = ""
 		about.uid = cmp.Or(about.uid, about.key.Name) // See object.KubeEvent.
 		if m := w.machines[about.key.Name]; m != nil {
+			if e.note.Last < m.CreateTime {
+				return about, false // It is of a former node of the name, as in Move.
+			}
 			about.uid = m.UID
 		}
 	}

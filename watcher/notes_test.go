@@ -139,6 +139,26 @@ func TestOfANodeWithoutAUID(t *testing.T) {
 	require.Len(t, out.told("node.system_oom"), 2)
 }
 
+// What was said of a former node of a name is nothing of the one that has it now,
+// though it is read only then.
+func TestOfAFormerNode(t *testing.T) {
+	said := time.Unix(1_800_000_000, 0) // See about.
+	for name, tt := range map[string]struct {
+		made time.Time
+		want int
+	}{"before": {said.Add(time.Second), 0}, "since": {said, 1}} {
+		t.Run(name, func(t *testing.T) {
+			f, out, _ := fed(t, clocktesting.NewFakeClock(said.Add(time.Minute)))
+			require.NoError(t, f.Change("nodes", watch.Added, &corev1.Node{
+				ObjectMeta: metav1.ObjectMeta{Name: "node-1", UID: "uid-node-1", CreationTimestamp: metav1.NewTime(tt.made)},
+			}))
+			require.NoError(t, f.Change("events", watch.Added, about("oom", "default",
+				corev1.ObjectReference{Kind: "Node", Name: "node-1", UID: "node-1"}, "SystemOOM", "victim process: java, pid: 1")))
+			require.Len(t, out.told("node.system_oom"), tt.want)
+		})
+	}
+}
+
 // What is made up neither takes the time of anything else away nor the room of
 // what goes on.
 func TestMadeUpEventsDisturbNobody(t *testing.T) {
