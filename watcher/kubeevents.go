@@ -112,6 +112,7 @@ func (w *Watcher) takeKubeEvent(e *corev1.Event) {
 type evidence struct {
 	about ref
 	note  detect.Note
+	later int // how many of its namespace are later; see oldEvidence
 }
 
 // readKubeEvent reads an Event as evidence; false where it is none.

@@ -159,6 +159,25 @@ func TestOfAFormerNode(t *testing.T) {
 	}
 }
 
+// A list of Events is more than can be remembered by the fault of one namespace,
+// which says that all of its own are of the future: those of others are remembered,
+// and what is not is counted.
+func TestOneNamespaceDoesNotFillTheListOfEvents(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	f, out, metrics := fed(t, clocktesting.NewFakeClock(now), unready("web-a"))
+	events := []runtime.Object{warned("probe", "web-a", "Unhealthy", "Readiness probe failed: refused", 3, now, now)}
+	for i := range 3 * track.MaxNotes {
+		e := warned(fmt.Sprint("made-up-", i), fmt.Sprint("p", i), "FailedMount", "made up", 1, now, now.AddDate(70, 0, 0))
+		e.Namespace, e.InvolvedObject.Namespace = "elsewhere", "elsewhere"
+		events = append(events, e)
+	}
+	require.NoError(t, f.List("events", events))
+	assert.Len(t, out.told("pod.probe_failed"), 1)
+	got := gather(t, metrics)
+	assert.InDelta(t, track.MaxNotes, got["rightsizer_watcher_notes{}"], 0)
+	assert.InDelta(t, 2*track.MaxNotes+1, got["rightsizer_watcher_notes_dropped_total{all}"], 0)
+}
+
 // What is made up neither takes the time of anything else away nor the room of
 // what goes on.
 func TestMadeUpEventsDisturbNobody(t *testing.T) {

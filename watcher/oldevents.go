@@ -14,8 +14,13 @@ import (
 const onlyWarnings = "type=" + corev1.EventTypeWarning
 
 // oldEvidence collects what Events said before the watch, at most twice what is
-// remembered of them; beyond that, what was silent longest leaves.
-type oldEvidence struct{ found []evidence }
+// remembered of them; beyond that, of the namespace with the most what was silent
+// longest leaves. The times are what those who may write there say, so that one
+// namespace takes no other's place by them.
+type oldEvidence struct {
+	found   []evidence
+	dropped int
+}
 
 func (o *oldEvidence) add(e *evidence) {
 	if len(o.found) >= 2*track.MaxNotes {
@@ -25,11 +30,20 @@ func (o *oldEvidence) add(e *evidence) {
 }
 
 func (o *oldEvidence) keepLatest() {
-	slices.SortFunc(o.found, func(a, b evidence) int { return cmp.Compare(b.note.Last, a.note.Last) })
-	if len(o.found) > track.MaxNotes {
-		clear(o.found[track.MaxNotes:])
-		o.found = o.found[:track.MaxNotes]
+	if len(o.found) <= track.MaxNotes {
+		return
 	}
+	slices.SortFunc(o.found, func(a, b evidence) int { return cmp.Compare(b.note.Last, a.note.Last) })
+	later := make(map[string]int) // by namespace
+	for i := range o.found {
+		namespace := o.found[i].about.key.Namespace
+		o.found[i].later = later[namespace]
+		later[namespace]++
+	}
+	slices.SortStableFunc(o.found, func(a, b evidence) int { return cmp.Compare(a.later, b.later) })
+	o.dropped += len(o.found) - track.MaxNotes
+	clear(o.found[track.MaxNotes:])
+	o.found = o.found[:track.MaxNotes]
 }
 
 // readOld adds what an Event of a list says.
@@ -56,6 +70,7 @@ func (w *Watcher) takeOld(old *oldEvidence, again bool) {
 	var about []ref
 	seen := make(map[ref]bool)
 	w.mu.Lock()
+	w.notes.Missed(old.dropped)
 	w.atStart = !again
 	for i := range old.found {
 		r, ok := w.takeEvidence(&old.found[i], again)

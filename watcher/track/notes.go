@@ -62,6 +62,9 @@ func (n *Notes[O]) Len() int { return n.held }
 // Dropped is what left for want of room so far.
 func (n *Notes[O]) Dropped() Dropped { return n.dropped }
 
+// Missed counts notes for which there was no room before they came here.
+func (n *Notes[O]) Missed(notes int) { n.dropped.All += uint64(notes) }
+
 // Add remembers a note, merged with what is known.
 func (n *Notes[O]) Add(object O, note *detect.Note) {
 	if known := n.Of(object).Find(note.Topic, note.Part); known != nil {
