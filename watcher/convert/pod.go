@@ -247,7 +247,7 @@ func (c *Converter) state(s *corev1.ContainerState) object.State {
 		out := object.State{Kind: object.Waiting, Reason: c.text(s.Waiting.Reason, maxReason)}
 		switch out.Reason {
 		case "", "ContainerCreating", "PodInitializing", "CrashLoopBackOff":
-		case "ErrImagePull", "RegistryUnavailable", "ImagePullBackOff":
+		case "ErrImagePull", "RegistryUnavailable", "SignatureValidationFailed", "ImagePullBackOff":
 			out.Message = ends(pullCause(s.Waiting.Message), maxCause)
 		default:
 			out.Message = Text(s.Waiting.Message, maxEvidence)

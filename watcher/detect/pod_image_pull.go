@@ -41,7 +41,7 @@ func (ImagePull) Detect(in *PodInput, out []Finding) []Finding {
 		if c.State.Kind != object.Waiting || c.State.Message == "" && c.State.Reason == "" || in.Gone || in.Cur.Ended() {
 			continue
 		}
-		if kind := pullCause(&c.State); kind != "" {
+		if kind := pullCause(&c.State, c.Image); kind != "" {
 			out = append(out, imagePull(in, c, kind))
 		}
 	}
@@ -49,7 +49,7 @@ func (ImagePull) Detect(in *PodInput, out []Finding) []Finding {
 }
 
 // pullCause is the last part of the type; empty where no pull fails.
-func pullCause(s *object.State) string {
+func pullCause(s *object.State, image string) string {
 	switch s.Reason {
 	case reasonInvalidImageName:
 		return "invalid_name"
@@ -61,13 +61,16 @@ func pullCause(s *object.State) string {
 	default:
 		return ""
 	}
-	text := strings.ToLower(s.Message)
-	// From the particular to the general: a registry that hides what it has
-	// answers "denied" for images that do not exist, and says so.
+	text := withoutImage(strings.ToLower(s.Message), strings.ToLower(image))
+	// What the kubelet says by a reason of its own first, whatever the runtime adds
+	// to it. Then from the particular to the general: a registry that hides what it
+	// has answers "denied" for images that do not exist, and says so.
 	for _, c := range []struct {
 		kind  string
 		words []string
 	}{
+		{"unavailable", []string{"because the registry is unavailable"}},
+		{"other", []string{"because the signature validation failed"}},
 		{"unauthorized", []string{
 			"unauthorized", "authentication required", "authorization failed", "denied", "no basic auth", "403 forbidden",
 			"insufficient_scope",
@@ -86,6 +89,22 @@ func pullCause(s *object.State) string {
 		}
 	}
 	return "other"
+}
+
+// withoutImage is a message without the words that name the image, or an address:
+// images are called acme/timeout, too.
+func withoutImage(message, image string) string {
+	name := image[strings.LastIndexByte(image, '/')+1:]
+	if end := strings.IndexAny(name, ":@"); end >= 0 {
+		name = name[:end]
+	}
+	words := strings.Fields(message)
+	for i, w := range words {
+		if strings.Contains(w, "://") || strings.Contains(w, "/"+name) || strings.Contains(w, `"`+name) {
+			words[i] = "_" // What stands around it is no phrase.
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 func imagePull(in *PodInput, c *object.Container, kind string) Finding {

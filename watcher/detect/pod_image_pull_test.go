@@ -51,3 +51,50 @@ func TestPullsOfLongNames(t *testing.T) {
 		})
 	}
 }
+
+// What an image is called is no cause.
+func TestPullsOfImagesThatAreCalledLikeCauses(t *testing.T) {
+	for _, image := range []string{
+		"acme/timeout:1", "denied/app:1", "docker.io/acme/unauthorized@sha256:0", "timeout:1", "toomanyrequests",
+	} {
+		full := image
+		if rest, ok := strings.CutPrefix(full, "docker.io/"); ok {
+			full = rest
+		} else if !strings.Contains(full, "/") {
+			full = "library/" + full
+		}
+		repository, _, _ := strings.Cut(full, ":")
+		for _, said := range []string{
+			`failed to pull and unpack image "docker.io/FULL": failed to resolve reference "docker.io/FULL": docker.io/FULL: not found`,
+			`failed to resolve image "IMG": unexpected status from HEAD request to https://registry-1.docker.io/v2/REPOSITORY/manifests/1?ns=docker.io: 404 Not Found`,
+		} {
+			said = strings.NewReplacer("IMG", image, "FULL", full, "REPOSITORY", repository).Replace(said)
+			pod := strings.Replace(waitingPod("ErrImagePull", said), "registry.example.com/web:1", image, 1)
+			newScript(t).play(step{at: "12:00:05", pod: pod, want: []string{"OPENED pod.image_pull.not_found"}})
+		}
+	}
+	for _, said := range []string{
+		`failed to do request: Head "https://registry-1.docker.io/v2/library/timeout/manifests/1": net/http: request canceled (Client.Timeout exceeded)`,
+		`failed to do request: Head "https://registry-1.docker.io/v2/library/timeout/manifests/1": read: i/o timeout`,
+	} {
+		pod := strings.Replace(waitingPod("ErrImagePull", said), "registry.example.com/web:1", "timeout:1", 1)
+		newScript(t).play(step{at: "12:00:05", pod: pod, want: []string{"OPENED pod.image_pull.unavailable"}})
+	}
+}
+
+// What the kubelet says of a cause by a reason of its own is of that cause while the
+// pull is held back as well, whatever the runtime adds.
+func TestPullsThatAreHeldBackKeepTheirCause(t *testing.T) {
+	for reason, tt := range map[string]struct{ said, want string }{
+		"SignatureValidationFailed": {"the signature validation failed: policy: access denied", "other"},
+		"RegistryUnavailable":       {"the registry is unavailable: access denied", "unavailable"},
+	} {
+		said := "image pull failed for registry.example.com/web:1 because " + tt.said
+		held := fmt.Sprintf("Back-off pulling image %q: %s: %s", "registry.example.com/web:1", reason, said)
+		newScript(t).play(
+			step{at: "12:00:05", pod: waitingPod(reason, said), want: []string{"OPENED pod.image_pull." + tt.want}},
+			step{at: "12:00:20", pod: waitingPod("ImagePullBackOff", held)},
+			step{at: "12:00:40", pod: waitingPod(reason, said)},
+		)
+	}
+}
