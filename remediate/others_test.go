@@ -10,8 +10,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
-	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
-	"github.com/rightsizer/rightsizer/remediate"
 	"github.com/rightsizer/rightsizer/remediate/kubetest"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
@@ -28,14 +26,6 @@ func limited(limit string) func(*corev1.Pod) *corev1.Pod {
 		p.Generation, p.Status.ObservedGeneration = p.Generation+1, p.Generation+1
 		return p
 	}
-}
-
-// inPlaceTo asks for a memory limit in MiB, in place.
-func inPlaceTo(limit int64) remediate.Wish {
-	wish := asked("resize_in_place", nil)
-	wish.Container = "app"
-	wish.Action.Limits = &rightsizerv1.Resources{MemoryBytes: limit * mi}
-	return wish
 }
 
 // What the guards judged, and a person saw, is the change of one pod. Another pod is

@@ -22,7 +22,7 @@ import (
 
 // all are the memory limits of all pods of web in MiB.
 func (w *world) all() (out []int64) {
-	for n := range 40 {
+	for n := range 200 {
 		out = append(out, w.limits(fmt.Sprintf("web-%d", n))...)
 	}
 	return out
@@ -261,7 +261,7 @@ func TestWavesOfNewPodsDoNotFillANamespace(t *testing.T) {
 		for wave := range 12 * day {
 			w.changed(func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(3)) })
 			o.events <- w.started()
-			require.True(t, until(func() bool { return slices.Equal(w.three(), []int64{206, 64, 206}) }), "wave %d: %v", wave, w.three())
+			require.True(t, until(func() bool { return slices.Equal(w.all(), []int64{206, 64, 206}) }), "wave %d: %v", wave, w.all())
 			w.changed(func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(2)) })
 			require.True(t, until(w.ended))
 			w.goOn(24 * time.Hour / day)
@@ -273,7 +273,7 @@ func TestWavesOfNewPodsDoNotFillANamespace(t *testing.T) {
 		assert.Len(t, w.api.Remediations("shop"), 2, "the last wave's led from where new pods begin: %s", w.story())
 		w.changed(func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(3)) })
 		o.events <- w.started()
-		require.True(t, until(func() bool { return slices.Equal(w.three(), []int64{206, 64, 206}) }), "%v", w.three())
+		require.True(t, until(func() bool { return slices.Equal(w.all(), []int64{206, 64, 206}) }), "%v", w.all())
 		w.kept()
 	})
 }
@@ -283,14 +283,6 @@ func (w *world) goOn(by time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.later += by
-}
-
-// three are the limits of all pods, however high their numbers.
-func (w *world) three() (out []int64) {
-	for n := range 200 {
-		out = append(out, w.limits(fmt.Sprintf("web-%d", n))...)
-	}
-	return out
 }
 
 // Where a namespace is full, a cure for new pods waits for room, and that is told: not

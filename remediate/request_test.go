@@ -12,18 +12,24 @@ import (
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
 
+// apart are two replicas that hear nothing of each other.
+func apart(t *testing.T) (w *world, one, other *operator) {
+	t.Helper()
+	w = quiet(t, 2)
+	one, other = w.start("one", nil), w.start("other", nil)
+	t.Cleanup(func() { one.stop(); other.stop() })
+	time.Sleep(15 * time.Second) // both know all, and are warmed up
+	w.api.Lag(true)
+	return w, one, other
+}
+
 // A request that is made again at another replica, which has not heard of the first
 // one, though that has come to its end: the same one has the same answer, another
 // under its key is refused.
 func TestARequestIsOneAtEveryReplica(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := quiet(t, 2)
-		one, other := w.start("one", nil), w.start("other", nil)
-		defer one.stop()
-		defer other.stop()
-		time.Sleep(15 * time.Second) // both know all, and are warmed up
-		w.api.Lag(true)
+		w, one, other := apart(t)
 		first, err := one.engine.Create(t.Context(), somebody, asked("rollout_restart", nil))
 		require.NoError(t, err)
 		require.Equal(t, v1alpha1.StateSucceeded, w.settled().Status.State)
@@ -53,12 +59,7 @@ func TestARequestIsOneAtEveryReplica(t *testing.T) {
 func TestAnotherRequestUnderAKeyIsRefusedThoughTheFirstIsNews(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := quiet(t, 2)
-		one, other := w.start("one", nil), w.start("other", nil)
-		defer one.stop()
-		defer other.stop()
-		time.Sleep(15 * time.Second)
-		w.api.Lag(true)
+		w, one, other := apart(t)
 		_, err := one.engine.Create(t.Context(), somebody, asked("rollout_restart", nil))
 		require.NoError(t, err)
 		require.Equal(t, v1alpha1.StateSucceeded, w.settled().Status.State)

@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/remediate"
 	"github.com/rightsizer/rightsizer/remediate/kubetest"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
@@ -42,14 +41,6 @@ func (w *world) changed(change func(*appsv1.Deployment)) {
 // templateLimit is the memory limit in its template in MiB.
 func (w *world) templateLimit() int64 {
 	return w.deployment().Spec.Template.Spec.Containers[0].Resources.Limits.Memory().Value() / mi
-}
-
-// larger asks for a template with a memory limit in MiB.
-func larger(limit int64) remediate.Wish {
-	wish := asked("resize_template", nil)
-	wish.Container = "app"
-	wish.Action.Limits = &rightsizerv1.Resources{MemoryBytes: limit * mi}
-	return wish
 }
 
 func TestARolloutReplacesAllPods(t *testing.T) {

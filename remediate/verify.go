@@ -352,32 +352,35 @@ func (v *verification) failed(ctx context.Context, ev *v1alpha1.VerificationEvid
 		return v.escalate(ctx, ev, why+"; the policy wants a person to look")
 	}
 	if v.settled > 0 { // else nothing of it is in force
-		switch keeps, ok, err := v.e.mayTakeBack(ctx, v.r, v.s); {
+		switch keeps, err := v.e.keepsFromTakingBack(ctx, v.r, v.s); {
 		case err != nil:
 			return outcome{}, err
-		case !ok:
-			return v.escalate(ctx, ev, why+"; it is not taken back: "+keeps.String())
+		case keeps != "":
+			return v.escalate(ctx, ev, why+"; it is not taken back: "+keeps)
 		}
 	}
 	out, err := v.e.rollBack(ctx, v.r, v.s, why)
 	return out, err
 }
 
-// mayTakeBack asks the guards of less whether what a container was given may be taken
-// from it by itself, where it is memory: it may use what it has by now.
-func (e *Engine) mayTakeBack(ctx context.Context, r *v1alpha1.Remediation, s *seen) (guard.Verdict, bool, error) {
+// keepsFromTakingBack is what the guards of less say against taking from a container by
+// itself what it was given, where it is memory: it may use what it has by now. Empty
+// where they let it.
+func (e *Engine) keepsFromTakingBack(ctx context.Context, r *v1alpha1.Remediation, s *seen) (string, error) {
 	if guard.FromRemediation(r).Memory != guard.Raise {
-		return guard.Verdict{}, true, nil
+		return "", nil
 	}
 	own := *s
 	own.draft = draftOf(r, &r.Status.Targets[0])
 	own.draft.From, own.draft.To = own.draft.To, own.draft.From
 	facts, err := e.facts(ctx, r, &own)
 	if err != nil {
-		return guard.Verdict{}, false, err
+		return "", err
 	}
-	keeps, ok := guard.Lowers(facts)
-	return keeps, ok, nil
+	if verdict := guard.AskLowering(facts); verdict.Outcome() != guard.Pass {
+		return verdict.Decisive().String(), nil
+	}
+	return "", nil
 }
 
 func (v *verification) escalate(ctx context.Context, ev *v1alpha1.VerificationEvidence, why string) (outcome, error) {

@@ -28,6 +28,18 @@ func asked(kind string, parameters map[string]string) remediate.Wish {
 	}
 }
 
+// toLimit asks for a memory limit in MiB.
+func toLimit(kind string, limit int64) remediate.Wish {
+	wish := asked(kind, nil)
+	wish.Container = "app"
+	wish.Action.Limits = &rightsizerv1.Resources{MemoryBytes: limit * mi}
+	return wish
+}
+
+// inPlaceTo asks for it in place, larger in the template.
+func inPlaceTo(limit int64) remediate.Wish { return toLimit("resize_in_place", limit) }
+func larger(limit int64) remediate.Wish    { return toLimit("resize_template", limit) }
+
 // quiet is a world in which nothing is wrong.
 func quiet(t *testing.T, replicas int32) *world {
 	w := newWorld(t, replicas)

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -148,7 +149,7 @@ type Guard struct {
 
 // Guards is every guard, in the order in which they are asked.
 func Guards() []Guard {
-	return []Guard{
+	return slices.Concat([]Guard{
 		{"reach", reach},
 		{"freeze", freeze},
 		{"mode", mode},
@@ -157,9 +158,7 @@ func Guards() []Guard {
 		{"warm_up", warmUp},
 		{"rollout", rollout},
 		{"window", window},
-		{"stale_usage", staleUsage},
-		{"memory_floor", memoryFloor},
-		{"memory_evidence", memoryEvidence},
+	}, lowering(), []Guard{
 		{"oscillation", oscillation},
 		{"leak", leak},
 		{"breaker", breaker},
@@ -168,13 +167,27 @@ func Guards() []Guard {
 		{"disruption_budget", disruptionBudget},
 		{"last_ready", lastReady},
 		{"gitops", gitops},
+	})
+}
+
+// lowering are those of less CPU and memory.
+func lowering() []Guard {
+	return []Guard{
+		{"stale_usage", staleUsage},
+		{"memory_floor", memoryFloor},
+		{"memory_evidence", memoryEvidence},
 	}
 }
 
 // Ask asks every guard. It does not change what f points to.
-func Ask(f Facts) Result {
+func Ask(f Facts) Result { return ask(f, Guards()) }
+
+// AskLowering asks those of less CPU and memory alone, for what is taken back by itself:
+// the others were asked when it was given.
+func AskLowering(f Facts) Result { return ask(f, lowering()) }
+
+func ask(f Facts, guards []Guard) Result {
 	f.prepare()
-	guards := Guards()
 	out := Result{Verdicts: make([]Verdict, 0, len(guards))}
 	for _, g := range guards {
 		v := g.Check(&f)
@@ -182,22 +195,6 @@ func Ask(f Facts) Result {
 		out.Verdicts = append(out.Verdicts, v)
 	}
 	return out
-}
-
-// Lowers is the first guard of those of less memory and CPU that keeps from it, for what
-// is taken back by itself: whatever else was asked was asked when it was given.
-func Lowers(f Facts) (keeps Verdict, ok bool) {
-	f.prepare()
-	for _, g := range Guards() {
-		switch g.Name {
-		case "stale_usage", "memory_floor", "memory_evidence":
-			if v := g.Check(&f); v.Outcome != Pass {
-				v.Guard = g.Name
-				return v, false
-			}
-		}
-	}
-	return Verdict{}, true
 }
 
 func pass(format string, args ...any) Verdict {

@@ -58,7 +58,7 @@ func (a *App) watch(publisher Publisher, registerer prometheus.Registerer) (Clus
 		return nil, err
 	}
 	w, err := watcher.New(watcher.Options{
-		Usage:  usageOptions(&a.cfg, a.leader.Alone),
+		Usage:  usageOptions(&a.cfg, a.leader.Measures),
 		Config: kube, Publisher: publisher, OnSynced: publisher.Synced, Registerer: registerer,
 		ClusterID: a.cfg.ClusterID, ClusterName: a.cfg.ClusterName, Environment: a.cfg.Environment, DisableWatchList: a.cfg.DisableWatchList,
 		Logger:     a.logger.With(slog.String("component", "watcher")),

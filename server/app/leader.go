@@ -32,9 +32,9 @@ var errNotJoined = fmt.Errorf("the lease is lost and what it allowed did not end
 
 // leader knows whether this replica leads.
 type leader struct {
-	lock    resourcelock.Interface // nil: it leads always, or never
-	never   bool
-	me      string // names this replica among them
+	who     string                 // leads: leaderElected, leaderAlways or leaderNever
+	lock    resourcelock.Interface // nil where nobody is elected
+	me      string                 // names this replica among them
 	logger  *slog.Logger
 	leading atomic.Bool
 }
@@ -56,7 +56,7 @@ const (
 )
 
 func newLeader(kube *rest.Config, who, namespace, identity string, logger *slog.Logger) (*leader, error) {
-	l := &leader{me: identity, logger: logger, never: who == leaderNever}
+	l := &leader{who: who, me: identity, logger: logger}
 	if who != leaderElected {
 		l.leading.Store(who == leaderAlways)
 		return l, nil
@@ -77,17 +77,17 @@ func newLeader(kube *rest.Config, who, namespace, identity string, logger *slog.
 // leads keeps its word until it is gone.
 func (l *leader) Leading() bool { return l.leading.Load() }
 
-// Alone says whether this replica does what one of several does, and changes nothing by
-// it: one that never leads is beside no others.
-func (l *leader) Alone() bool { return l.never || l.Leading() }
+// Measures says whether this replica measures and recommends, which changes nothing: of
+// several the leader does, and one that never leads looks on alone.
+func (l *leader) Measures() bool { return l.who == leaderNever || l.Leading() }
 
 // run leads, whenever it may, until ctx ends.
 func (l *leader) run(ctx context.Context, lead func(context.Context) error) error {
-	if l.never {
+	switch l.who {
+	case leaderNever:
 		<-ctx.Done()
 		return nil
-	}
-	if l.lock == nil {
+	case leaderAlways:
 		return lead(ctx)
 	}
 	for ctx.Err() == nil {

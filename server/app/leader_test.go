@@ -34,7 +34,7 @@ func TestWhoNeverLeadsDoesNothing(t *testing.T) {
 		never, err := newLeader(&rest.Config{}, leaderNever, "ns", "me", slog.New(slog.DiscardHandler))
 		require.NoError(t, err)
 		assert.False(t, never.Leading())
-		assert.True(t, never.Alone())
+		assert.True(t, never.Measures())
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		led := false

@@ -8,5 +8,6 @@
 // the second, which is what a WebSocket subscriber gets.
 //
 // [Codecs] and [Proto] are what a Connect handler registers in place of connect's own
-// codecs. A request has at most [MaxElements], in either form. Everything here is safe for concurrent use and keeps nothing.
+// codecs. A request has at most [MaxElements], in either form. Everything here is safe
+// for concurrent use and keeps nothing.
 package codec

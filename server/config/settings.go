@@ -55,7 +55,7 @@ func auditSettings() []Setting {
 		text("audit-dir", "folder", 4096, func(c *Config) *string { return &c.AuditDir },
 			"Folder of a second copy of the audit chain, which must be written before anything is done; at most 64 files of 16 MiB. Unset: none."),
 		choice("leader-elect", "auto", []string{"auto", "on", "off", "never"}, func(c *Config) *string { return &c.LeaderElect },
-			"Whether only the holder of the Lease rightsizer, in operator-namespace, changes workloads; auto: inside a cluster. With more than one replica it must be on. With never this one changes nothing, whatever policies say: it looks on from outside."),
+			"Whether only the holder of the Lease rightsizer, in operator-namespace, changes workloads; auto: inside a cluster. With more than one replica it must be on. With never this one changes nothing by itself, whatever policies say: it looks on from outside."),
 		networks("outbound-networks", func(c *Config) *[]string { return &c.OutboundNetworks },
 			"Networks that sinks and webhooks may call beside public addresses. Loopback wants a network of its own; link-local and metadata addresses are never called."),
 		text("webhook-secrets", "folder", 4096, func(c *Config) *string { return &c.WebhookSecrets },

@@ -265,23 +265,25 @@ type cell struct{ mean, most, pods, weight float64 }
 // joint joins the cells of one point. They are kept for a percentile alone, of which
 // maxGathered bounds them.
 type joint struct {
-	cells                          []cell
-	some                           bool
-	sum, seconds                   float64 // of the columns' sums, each as long as it is
-	weighed, weight, most, ofThese float64
+	cells        []cell
+	some         bool
+	column       float64 // the sum of the column under way
+	sum, seconds float64 // of the columns' sums, each as long as it is
+	weighed      float64 // the sum of the means, each by its weight
+	weight, most float64
 }
 
 func (j *joint) add(c cell, keep bool) {
 	if keep {
 		j.cells = append(j.cells, c)
 	}
-	j.some, j.ofThese = true, j.ofThese+c.mean*c.pods
+	j.some, j.column = true, j.column+c.mean*c.pods
 	j.weighed, j.weight, j.most = j.weighed+c.mean*c.weight, j.weight+c.weight, max(j.most, c.most)
 }
 
-// column ends a column that had cells.
-func (j *joint) column(seconds float64) {
-	j.sum, j.seconds, j.ofThese = j.sum+j.ofThese*seconds, j.seconds+seconds, 0
+// end ends a column that had cells.
+func (j *joint) end(seconds float64) {
+	j.sum, j.seconds, j.column = j.sum+j.column*seconds, j.seconds+seconds, 0
 }
 
 func (j *joint) value(a Aggregation) float64 {
@@ -339,7 +341,7 @@ func (h *History) line(q *Query, m *Metric, g *group, columns []stretch, step in
 				}
 			}
 			if some {
-				j.column(seconds)
+				j.end(seconds)
 			}
 		}
 		if j.some {
