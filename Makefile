@@ -174,7 +174,7 @@ bench: build ## Figures as ratios against peers, from one run; memory and latenc
 	@cd server/bench && go run . -big
 	@if [ -n "$(USAGE)" ]; then cd watcher/recommend/bench && go run . --input $(abspath $(USAGE)) $(USAGEFLAGS); else echo "USAGE=file.csv.gz is not set: sizes are not compared with VPA and KRR" >&2; fi
 	$(call say,latency and memory of the binary on a real control plane)
-	@cd deploy/devcluster && go run ./cmd/devcluster build
+	@cd deploy/devcluster && go run ./cmd/devcluster build --optimized
 	@cd deploy/e2e && go run ./bench latency && go run ./bench limits && go run ./bench cure && go run ./bench memory -big
 
 # Recorded usage on which recommendations are compared with those of VPA and KRR,

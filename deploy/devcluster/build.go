@@ -21,6 +21,7 @@ import (
 type BuildOptions struct {
 	SourceDir string
 	CacheDir  string
+	Optimized bool
 	Progress  func(Progress)
 }
 
@@ -29,8 +30,8 @@ type BuildOptions struct {
 // processes may call it; one builds, the others wait. When ctx ends, so do the
 // build's processes, and nothing but the go command's own caches remains.
 func Build(ctx context.Context, o BuildOptions) (string, error) {
-	cacheDir, err := defaultCacheDir(o.CacheDir)
-	if err != nil {
+	var err error
+	if o.CacheDir, err = defaultCacheDir(o.CacheDir); err != nil {
 		return "", err
 	}
 	if o.Progress == nil {
@@ -38,11 +39,12 @@ func Build(ctx context.Context, o BuildOptions) (string, error) {
 	}
 	s := newSpawner()
 	defer s.close()
-	return build(ctx, s, o.SourceDir, cacheDir, o.Progress)
+	return build(ctx, s, o)
 }
 
-func build(ctx context.Context, s *spawner, sourceDir, cacheDir string, report func(Progress)) (string, error) {
-	src, err := findSource(ctx, sourceDir, cacheDir)
+// build is Build with every field of o filled in.
+func build(ctx context.Context, s *spawner, o BuildOptions) (string, error) {
+	src, err := findSource(ctx, o)
 	if err != nil {
 		return "", err
 	}
@@ -52,7 +54,7 @@ func build(ctx context.Context, s *spawner, sourceDir, cacheDir string, report f
 	if err := os.MkdirAll(src.buildDir, 0o700); err != nil {
 		return "", fmt.Errorf("make the folder of the control plane's binary: %w", err)
 	}
-	unlock, err := lockBuild(ctx, src, report)
+	unlock, err := lockBuild(ctx, src, o.Progress)
 	if err != nil {
 		return "", err
 	}
@@ -60,7 +62,7 @@ func build(ctx context.Context, s *spawner, sourceDir, cacheDir string, report f
 	if src.built() { // by whoever held the lock
 		return src.binary(), nil
 	}
-	b := &builder{spawner: s, src: src, report: report, work: filepath.Join(src.buildDir, "work")}
+	b := &builder{spawner: s, src: src, report: o.Progress, work: filepath.Join(src.buildDir, "work")}
 	if err := b.run(ctx); err != nil {
 		return "", fmt.Errorf("build the control plane in %s: %w", src.dir, err)
 	}
@@ -135,7 +137,7 @@ func (b *builder) list(ctx context.Context) (map[string]float64, error) {
 			progress.Total = max(total, progress.Done)
 			b.report(progress)
 		}
-	}, append([]string{"list", "-deps", "-f", "{{.ImportPath}}\t{{.Dir}}\t{{range .GoFiles}}{{.}} {{end}}"}, append(buildFlags(), ".")...)...)
+	}, append([]string{"list", "-deps", "-f", "{{.ImportPath}}\t{{.Dir}}\t{{range .GoFiles}}{{.}} {{end}}"}, append(buildFlags(b.src.optimized), ".")...)...)
 	if err != nil {
 		return nil, fmt.Errorf("resolve the packages: %w", err)
 	}
@@ -215,7 +217,7 @@ func (b *builder) compile(ctx context.Context, weights map[string]float64, out s
 			progress.Message, progress.Left = "linking the control plane", linkTime
 		}
 		b.report(progress)
-	}, append([]string{"build", "-v", "-o", out}, append(buildFlags(), ".")...)...)
+	}, append([]string{"build", "-v", "-o", out}, append(buildFlags(b.src.optimized), ".")...)...)
 	if err != nil {
 		return errors.Join(err, errors.New(strings.Join(failure[max(0, len(failure)-20):], "\n")))
 	}

@@ -23,7 +23,9 @@ func (c *Cluster) Launch(ctx context.Context) error {
 		return fmt.Errorf("cluster %s was launched before: one Cluster is one life, Prepare makes another", c.options.Name)
 	}
 	c.launched = true
-	binary, err := build(ctx, c.spawner, c.options.SourceDir, c.options.CacheDir, c.report)
+	binary, err := build(ctx, c.spawner, BuildOptions{
+		SourceDir: c.options.SourceDir, CacheDir: c.options.CacheDir, Optimized: c.options.Optimized, Progress: c.report,
+	})
 	if err != nil {
 		return err
 	}

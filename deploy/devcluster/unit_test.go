@@ -226,7 +226,7 @@ func TestOptionsSayWhatIsWrong(t *testing.T) {
 }
 
 func TestKeyFollowsFromTheSource(t *testing.T) {
-	src, err := findSource(t.Context(), "", t.TempDir())
+	src, err := findSource(t.Context(), BuildOptions{CacheDir: t.TempDir()})
 	require.NoError(t, err)
 	before, err := src.key()
 	require.NoError(t, err)
@@ -246,11 +246,15 @@ func TestKeyFollowsFromTheSource(t *testing.T) {
 	other, err := copied.key()
 	require.NoError(t, err)
 	assert.NotEqual(t, before, other)
+	src.optimized = true
+	fast, err := src.key()
+	require.NoError(t, err)
+	assert.NotEqual(t, before, fast, "one that is optimized is another binary")
 }
 
 func TestFindSourceSaysWhereItLooked(t *testing.T) {
 	t.Chdir(t.TempDir())
-	_, err := findSource(context.Background(), "", t.TempDir())
+	_, err := findSource(context.Background(), BuildOptions{CacheDir: t.TempDir()})
 	require.ErrorContains(t, err, "--source")
 }
 

@@ -25,7 +25,7 @@ type controlPlane struct {
 // startControlPlane starts a devcluster and stops what would write on its own
 // account. Nodes stay Ready, since nobody is left to say otherwise.
 func startControlPlane(ctx context.Context, nodes int) (*controlPlane, error) {
-	c, err := devcluster.Start(ctx, devcluster.Options{Nodes: nodes, Progress: devcluster.ProgressPrinter(os.Stderr, false)})
+	c, err := devcluster.Start(ctx, devcluster.Options{Nodes: nodes, Optimized: true, Progress: devcluster.ProgressPrinter(os.Stderr, false)})
 	if err != nil {
 		return nil, fmt.Errorf("start the devcluster: %w", err)
 	}
