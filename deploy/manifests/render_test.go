@@ -152,7 +152,7 @@ func TestByDefaultNothingIsWritten(t *testing.T) {
 	assert.Equal(t, map[string]int{
 		"CustomResourceDefinition": 3, "ValidatingAdmissionPolicy": 2, "ValidatingAdmissionPolicyBinding": 2,
 		"ServiceAccount": 1, "ClusterRole": 5, "ClusterRoleBinding": 1, "Role": 1, "RoleBinding": 1,
-		"ConfigMap": 1, "Service": 1, "Deployment": 1,
+		"ConfigMap": 1, "Service": 2, "Deployment": 1,
 	}, kinds)
 	// What is written cluster-wide is conditions of policies, and questions.
 	for _, rule := range at(objects["ClusterRole /rightsizer"], "rules").([]any) {
@@ -334,8 +334,8 @@ func TestServiceMonitorIsOne(t *testing.T) {
 	require.NoError(t, yaml.UnmarshalStrict(raw, monitor))
 	assert.Equal(t, "prometheus", monitor.Labels["release"])
 	require.Len(t, monitor.Spec.Endpoints, 1)
-	ports := at(render(t, "")["Service rightsizer/rightsizer"], "spec", "ports").([]any)
-	assert.Equal(t, ports[2].(map[string]any)["name"], monitor.Spec.Endpoints[0].Port)
+	ports := at(render(t, "")["Service rightsizer/rightsizer-metrics"], "spec", "ports").([]any)
+	assert.Equal(t, ports[0].(map[string]any)["name"], monitor.Spec.Endpoints[0].Port)
 }
 
 func TestPrometheusRuleIsTheAlerts(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 
 	"github.com/rightsizer/rightsizer/watcher"
 	"github.com/rightsizer/rightsizer/watcher/replay"
@@ -289,8 +291,29 @@ func TestNobodyToRecord(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		_, err := replay.Record(ctx, server.Config(), replay.RecordOptions{}, &bytes.Buffer{})
-		require.ErrorContains(t, err, "nothing was recorded: the API server was not reached")
+		require.ErrorContains(t, err, "nothing was recorded: the API server could not be read: ")
 	})
+}
+
+// Who answers and has nothing to give is told apart from who cannot be reached.
+func TestNobodyToRecordFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		config := &rest.Config{Host: "https://cluster.test", Transport: answers(http.StatusServiceUnavailable)}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := replay.Record(ctx, config, replay.RecordOptions{}, &bytes.Buffer{})
+		require.ErrorContains(t, err, "the API server could not be read: 503 Service Unavailable")
+	})
+}
+
+// answers is a server that has one answer.
+type answers int
+
+func (a answers) RoundTrip(req *http.Request) (*http.Response, error) {
+	return &http.Response{
+		StatusCode: int(a), Status: fmt.Sprintf("%d %s", int(a), http.StatusText(int(a))),
+		Header: http.Header{}, Body: http.NoBody, Request: req,
+	}, nil
 }
 
 // Gzip is written and recognised.

@@ -41,7 +41,7 @@ func (t *tap) failed(r watcher.Resource, status *metav1.Status) {
 func (t *tap) RoundTrip(req *http.Request) (*http.Response, error) {
 	r, ok := t.paths[req.URL.Path]
 	if !ok {
-		return t.next.RoundTrip(req) //nolint:wrapcheck // passed through
+		return t.passed(t.next.RoundTrip(req))
 	}
 	own := req.Clone(req.Context())
 	own.Header.Set("Accept", "application/json")
@@ -63,6 +63,19 @@ func (t *tap) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp.ContentLength = -1
 	resp.Header.Del("Content-Length")
 	return resp, nil
+}
+
+// passed is an answer that is no part of a recording; why there was none may be why
+// nothing is recorded.
+func (t *tap) passed(resp *http.Response, err error) (*http.Response, error) {
+	switch {
+	case t.ctx.Err() != nil:
+	case err != nil:
+		t.out.heard(err.Error())
+	case resp.StatusCode >= http.StatusBadRequest:
+		t.out.heard(resp.Status)
+	}
+	return resp, err
 }
 
 // CloseIdleConnections passes on what clients call at their end.

@@ -36,6 +36,7 @@ type writer struct {
 	// that nothing followed.
 	open    map[string]bool
 	failing map[string]string
+	failure string // the latest of what is not recorded
 }
 
 // begin notes that a list begins.
@@ -109,12 +110,22 @@ func (w *writer) failed(resource string, status *metav1.Status) {
 	w.failing[resource] = status.Message
 }
 
+// heard keeps the latest failure of what is not recorded.
+func (w *writer) heard(failure string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failure = failure
+}
+
 // end is the failure of the writer, or that nothing came.
 func (w *writer) end() (lines int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err == nil && !w.begun {
-		return 0, errors.New("nothing was recorded: the API server was not reached")
+		if w.failure == "" {
+			return 0, errors.New("nothing was recorded: the API server had not answered yet")
+		}
+		return 0, fmt.Errorf("nothing was recorded: the API server could not be read: %s", w.failure)
 	}
 	return w.lines, w.err
 }

@@ -75,15 +75,22 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	return exitFailure
 }
 
-// newRoot builds the commands. Without a verb the program is the operator, so
-// that `rightsizer --config=…` serves as well.
+// newRoot builds the commands. Without a verb the program is the operator, so that
+// `rightsizer --config=…` serves as well; as a plugin of kubectl it shows its help.
 func newRoot(name string) *cobra.Command {
-	root := newServe()
+	root, plugin := newServe(), strings.HasPrefix(name, "kubectl-") || name == completerName
+	without := "Without a verb it is the operator, like `rightsizer serve`. Installed as kubectl-rightsizer it is a plugin of\n" +
+		"kubectl, which reaches the operator through the cluster."
+	if plugin {
+		root = &cobra.Command{
+			Annotations: map[string]string{cobra.CommandDisplayNameAnnotation: pluginName},
+			RunE:        func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		}
+		without = "It reaches the operator through the cluster that kubectl speaks to."
+	}
 	root.Use = "rightsizer"
 	root.Short = "Watches a Kubernetes cluster and says what goes wrong with resources"
-	root.Long = root.Short + ".\n\nWithout a verb it is the operator, like `rightsizer serve`. Installed as kubectl-rightsizer it is a plugin of\n" +
-		"kubectl, which reaches the operator through the cluster.\n" +
-		"Exit codes: 0 success, 1 failure, 2 wrong usage or configuration."
+	root.Long = root.Short + ".\n\n" + without + "\nExit codes: 0 success, 1 failure, 2 wrong usage or configuration."
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
@@ -97,9 +104,6 @@ func newRoot(name string) *cobra.Command {
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	if strings.HasPrefix(name, "kubectl-") || name == completerName { // installed as a plugin of kubectl
-		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: pluginName}
-	}
 	root.AddCommand(newServe(), newEvents(), newRecommendations(), newRemediations(), newAudit(), newReplay(), newRecord(), newBacktest(), newConfig(), newVersion())
 	return root
 }

@@ -173,6 +173,12 @@ func TestKubectlPluginName(t *testing.T) {
 	require.Zero(t, run(t.Context(), []string{"/bin/kubectl-rightsizer", "events", "--help"}, &out, &out))
 	assert.Contains(t, out.String(), "kubectl rightsizer events")
 
+	// Alone it says what there is, and is no operator.
+	out.Reset()
+	require.Zero(t, run(t.Context(), []string{"/bin/kubectl-rightsizer"}, &out, io.Discard))
+	assert.Contains(t, out.String(), "kubectl rightsizer [command]")
+	assert.NotContains(t, out.String(), "Without a verb")
+
 	// kubectl asks another program how the plugin's words go on.
 	out.Reset()
 	require.Zero(t, run(t.Context(), []string{"/bin/kubectl_complete-rightsizer", "remediations", "app"}, &out, io.Discard))
