@@ -210,18 +210,22 @@ func (b *Bus) Newest() string { return b.positions.format(b.head.Load()) }
 func (b *Bus) Oldest() string { return b.positions.format(b.tail.Load() - 1) }
 
 // CompleteSince is since when nothing of the filter's namespaces has been given up:
-// since the bus was made, or the oldest of their events that is held was observed.
-// What is published elsewhere does not show in it.
+// since the bus was made, the oldest of their events that is held was observed, or
+// the last one that was given up, or is not remembered, to within 1/64 of Remember.
 func (b *Bus) CompleteSince(f *Filter) time.Time {
-	first, last := b.tail.Load(), b.head.Load()
-	if lost, whole := b.history.count(0, first-1, &b.head, b.history.sight(f)); lost == 0 && whole {
+	first, last, who := b.tail.Load(), b.head.Load(), b.history.sight(f)
+	if lost, whole := b.history.count(0, first-1, &b.head, who); lost == 0 && whole {
 		return b.made
 	}
+	since := b.history.after(b.history.latest(first-1, &b.head, who), &b.head)
 	for seq := first; seq <= last; seq++ {
 		e := b.at(seq)
 		if e != nil && e.msg.GetEvent().GetObservedTime() != nil && f.Matches(e) {
-			return e.msg.GetEvent().GetObservedTime().AsTime()
+			if at := e.msg.GetEvent().GetObservedTime().AsTime(); at.Before(since) {
+				return at
+			}
+			break
 		}
 	}
-	return time.Now() // no event of them is held
+	return since
 }

@@ -3,6 +3,7 @@ package bus
 import (
 	"hash/maphash"
 	"sync/atomic"
+	"time"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 )
@@ -16,7 +17,14 @@ type history struct {
 	hash    []atomic.Uint64 // by seq & mask
 	mask    uint64
 	secrets secrets
+	// times is when each stride-th entry was published, in ns since 1970: twice as
+	// many as the hashes reach back.
+	times  [2 * timesKept]atomic.Int64
+	stride uint64
 }
+
+// timesKept is into how many parts what is remembered is divided by times.
+const timesKept = 64
 
 // What stands in place of a namespace's hash, which is odd.
 const (
@@ -27,7 +35,7 @@ const (
 )
 
 func newHistory(size int) history {
-	return history{seed: maphash.MakeSeed(), hash: make([]atomic.Uint64, size), mask: uint64(size - 1)}
+	return history{seed: maphash.MakeSeed(), hash: make([]atomic.Uint64, size), mask: uint64(size - 1), stride: max(uint64(size/timesKept), 1)}
 }
 
 // of returns the hash of a namespace.
@@ -51,9 +59,25 @@ func (h *history) ofIncident(in *rightsizerv1.Incident) uint64 {
 
 func (h *history) record(seq, namespace uint64) {
 	h.hash[seq&h.mask].Store(namespace)
+	if seq%h.stride == 0 {
+		h.timeOf(seq).Store(time.Now().UnixNano())
+	}
 	if namespace == confidential {
 		h.secrets.add(seq)
 	}
+}
+
+func (h *history) timeOf(seq uint64) *atomic.Int64 {
+	return &h.times[seq/h.stride%uint64(len(h.times))]
+}
+
+// after is a time after which no entry up to seq was published, which is surely
+// remembered or the last that is not: that of the next one whose time is kept, or now.
+func (h *history) after(seq uint64, head *atomic.Uint64) time.Time {
+	if next := (seq/h.stride + 1) * h.stride; next <= head.Load() {
+		return time.Unix(0, h.timeOf(next).Load())
+	}
+	return time.Now()
 }
 
 // sight is what a reader may see.
@@ -108,4 +132,20 @@ func (h *history) count(from, to uint64, head *atomic.Uint64, who sight) (int64,
 			return n, whole
 		}
 	}
+}
+
+// latest is the last of the entries up to `to` that may be seen, or that nobody
+// remembers: none after it up to `to` may.
+func (h *history) latest(to uint64, head *atomic.Uint64, who sight) uint64 {
+	if who.namespaces == nil {
+		return to
+	}
+	seq := to
+	for ; seq >= h.oldest(head.Load()); seq-- {
+		ns := h.hash[seq&h.mask].Load()
+		if _, ok := who.namespaces[ns]; ok || ns == everyNamespace {
+			break
+		}
+	}
+	return seq
 }

@@ -233,10 +233,11 @@ const asking = 8
 // look like a quiet cluster. Those that he saw before are asked about too: a
 // namespace may have emptied meanwhile.
 func (r *Rights) allowed(ctx context.Context, id *Identity, a Action, before []string) (Grant, error) {
-	namespaces := slices.Concat(r.opts.Namespaces(), before)
+	inhabited := r.opts.Namespaces()
+	namespaces := slices.Concat(inhabited, before)
 	slices.Sort(namespaces)
 	namespaces = slices.Compact(namespaces)
-	if len(namespaces) > maxNamespaces {
+	if len(inhabited) > maxNamespaces {
 		return Grant{}, rpcerr.New(connect.CodeFailedPrecondition, reasonTooManyNamespaces,
 			"the cluster has too many namespaces to look for those that you may see; name them")
 	}

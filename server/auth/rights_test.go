@@ -159,4 +159,10 @@ func TestTooManyNamespacesAreNotLookedThrough(t *testing.T) {
 	assert.Equal(t, connect.CodeFailedPrecondition, connect.CodeOf(err))
 	_, access := c.counts()
 	assert.Equal(t, 1, access)
+
+	// Who watches is asked about those as well that have emptied meanwhile.
+	c = &cluster{rights: map[string]bool{"bob watch events gone": true}}
+	grant, err := rights(t, c, many[1:]...).WatchEvents(t.Context(), bob(), &rightsizerv1.EventFilter{AllowedOnly: true}, []string{"gone"})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"gone"}, grant.Namespaces())
 }

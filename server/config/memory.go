@@ -15,9 +15,10 @@ const (
 	// besideStreams is what the watcher, the ring and the rest keep for
 	// themselves; it is what the deployment requests.
 	besideStreams = 64 << 20
-	// perStream is the budget of one open stream with its connection. It has room
-	// over what server/bench measures for an idle one, for batches on their way.
-	perStream = 64 << 10
+	// perStream is the budget of one open stream with its connection: what
+	// server/bench measures of an idle one, some 50 KiB, and as much again for the
+	// batch of one whose client takes nothing, since many may stop at once.
+	perStream = 128 << 10
 
 	leastStreams = 16
 	mostStreams  = 10_000

@@ -18,10 +18,11 @@ func TestStreamsWithinAMemoryLimit(t *testing.T) {
 		1:         16,
 		64 * mi:   16,
 		65 * mi:   16,
-		66 * mi:   32,
-		128 * mi:  1024,
-		256 * mi:  3072,
-		689 * mi:  10_000,
+		66 * mi:   16,
+		68 * mi:   32,
+		128 * mi:  512,
+		256 * mi:  1536,
+		1314 * mi: 10_000,
 		1 << 40:   10_000,
 		64*mi - 1: 16,
 	} {
@@ -32,10 +33,10 @@ func TestStreamsWithinAMemoryLimit(t *testing.T) {
 func TestMaxStreamsDerivesFromTheMemoryLimit(t *testing.T) {
 	r, err := config.Load(config.Input{MemoryLimit: 128 << 20})
 	require.NoError(t, err)
-	assert.Equal(t, 1024, r.Config.MaxStreams)
+	assert.Equal(t, 512, r.Config.MaxStreams)
 	var out bytes.Buffer
 	require.NoError(t, config.Print(&out, r))
-	assert.Regexp(t, `(?m)^max-streams: 1024 +# derived from the memory limit, 128Mi$`, out.String())
+	assert.Regexp(t, `(?m)^max-streams: 512 +# derived from the memory limit, 128Mi$`, out.String())
 
 	r, err = config.Load(config.Input{MemoryLimit: 128 << 20, Environ: []string{"RIGHTSIZER_MAX_STREAMS=7"}})
 	require.NoError(t, err)

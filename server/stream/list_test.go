@@ -229,7 +229,8 @@ func comeAndGo(t *testing.T, s *server, c streamtest.Client, filter *rightsizerv
 }
 
 // A list says since when it is whole: since the start, or the oldest event that there
-// is still room for. What happens in other namespaces does not show in it.
+// is still room for, or the last that was given up. Of namespaces where nothing was it
+// goes back as far as namespaces are remembered.
 func TestAListSaysSinceWhenItIsWhole(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
@@ -245,7 +246,7 @@ func TestAListSaysSinceWhenItIsWhole(t *testing.T) {
 		t.Helper()
 		assert.WithinRange(t, since(namespaces...), began, time.Now())
 	}
-	at := func(n int) time.Time { return began.Add(time.Duration(n) * time.Minute).UTC() }
+	at := func(n int) time.Time { return began.Add(time.Duration(n-100) * time.Minute).UTC() }
 	publish := func(namespace string, n int) {
 		ev := event(namespace, n)
 		ev.ObservedTime = timestamppb.New(at(n))
@@ -265,8 +266,24 @@ func TestAListSaysSinceWhenItIsWhole(t *testing.T) {
 	publish("b", 8)
 	assert.Equal(t, at(5), since())
 	fromTheStart("b")
-	now := time.Now()
-	assert.False(t, since("a").Before(now), "nothing of it is held")
+	assert.WithinRange(t, since("a"), began, time.Now(), "nothing of it is held, and nothing was since")
+	for n := 9; n < 9+23; n++ { // 32 are remembered
+		publish("b", n)
+	}
+	fromTheStart("c")
+	passed := time.Now()
+	for n := range 70 {
+		publish("b", n)
+	}
+	forgotten := since("c")
+	assert.WithinRange(t, forgotten, passed, time.Now(), "beyond what is remembered")
+	assert.Equal(t, forgotten, since("c"), "it does not go on by itself")
+	last := time.Now()
+	publish("a", 200)
+	for range 4 {
+		publish("b", 200)
+	}
+	assert.WithinRange(t, since("a"), last, time.Now(), "one of it was given up")
 }
 
 // publishAtTheirPace publishes as fast as one reader that stays can follow.

@@ -37,12 +37,12 @@ var (
 	errExpired      = errors.New("Expired")
 	errUnknown      = errors.New("ReviewUnavailable")
 	errLoggedOut    = errors.New("LoggedOut")
+	errTooMany      = errors.New("TooManyNamespaces")
 )
 
 // Unwelcome says that the session ended for who its caller is.
 func (s *Session) Unwelcome() bool {
-	cause := context.Cause(s.ctx)
-	return cause == errUnauthorized || cause == errExpired || cause == errUnknown || cause == errLoggedOut //nolint:errorlint // they are never wrapped
+	return slices.Contains([]error{errUnauthorized, errExpired, errUnknown, errLoggedOut, errTooMany}, context.Cause(s.ctx))
 }
 
 // welcome is what is known of whether the caller may still read.
@@ -191,6 +191,8 @@ func (s *Session) recheck(ctx context.Context) {
 		}
 	case code == connect.CodeUnauthenticated || code == connect.CodePermissionDenied:
 		s.end(errUnauthorized)
+	case code == connect.CodeFailedPrecondition: // what he may see is not looked for any more
+		s.end(errTooMany)
 	default:
 		s.welcome.note(err)
 	}

@@ -120,18 +120,19 @@ func over(ended chan error) bool {
 }
 
 func TestARevokedCallersStreamEndsWithin60Seconds(t *testing.T) {
-	for code, err := range map[string]error{
-		"unauthenticated":   connect.NewError(connect.CodeUnauthenticated, errors.New("gone")),
-		"permission denied": connect.NewError(connect.CodePermissionDenied, errors.New("not any more")),
+	for code, reason := range map[connect.Code]string{
+		connect.CodeUnauthenticated:    "Unauthorized",
+		connect.CodePermissionDenied:   "Unauthorized",
+		connect.CodeFailedPrecondition: "TooManyNamespaces",
 	} {
-		t.Run(code, func(t *testing.T) {
+		t.Run(code.String(), func(t *testing.T) {
 			watching(t, alice(), func(t *testing.T, _ *bus.Bus, _ *stream.Hub, j *judge, n *notes, ended chan error) {
 				time.Sleep(5 * time.Minute)
 				assert.False(t, over(ended))
-				j.set(bus.Scope{}, err)
+				j.set(bus.Scope{}, connect.NewError(code, errors.New("not any more")))
 				time.Sleep(20 * time.Second) // with the 10 s of a remembered answer that is 30 s
 				assert.True(t, over(ended))
-				assert.Equal(t, "Unauthorized", n.closing())
+				assert.Equal(t, reason, n.closing())
 			})
 		})
 	}

@@ -109,8 +109,9 @@ function positionOf({ position, message }: StreamEventsResponse): string {
 }
 
 // Ends of a stream whose caller may not go on with it: his right is gone, his token
-// ran out, or he signed out elsewhere. What holds now, the answer to a question says.
-const unwelcomes = ["Unauthorized", "Expired", "LoggedOut"];
+// ran out, he signed out elsewhere, or what he may see is not looked for any more. What
+// holds now, the answer to a question says.
+const unwelcomes = ["Unauthorized", "Expired", "LoggedOut", "TooManyNamespaces"];
 
 async function unwelcome({ client, filter, signal }: FollowOptions): Promise<Failure> {
   await client.listEvents({ filter, pageSize: 1 }, { signal });

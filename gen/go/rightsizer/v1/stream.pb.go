@@ -579,7 +579,8 @@ type StreamClosing struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Why, in CamelCase: Shutdown; Unauthorized (the caller or his right is gone),
 	// Expired (his proof ran out), LoggedOut, ReviewUnavailable (nobody could say
-	// whether he may still read). A client that takes no data is cut instead: it
+	// whether he may still read), TooManyNamespaces (allowed_only is refused since the
+	// cluster has too many: name them). A client that takes no data is cut instead: it
 	// could not be told.
 	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Position to resume from. Opaque.

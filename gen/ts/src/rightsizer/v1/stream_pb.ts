@@ -268,7 +268,8 @@ export type StreamClosing = Message<"rightsizer.v1.StreamClosing"> & {
   /**
    * Why, in CamelCase: Shutdown; Unauthorized (the caller or his right is gone),
    * Expired (his proof ran out), LoggedOut, ReviewUnavailable (nobody could say
-   * whether he may still read). A client that takes no data is cut instead: it
+   * whether he may still read), TooManyNamespaces (allowed_only is refused since the
+   * cluster has too many: name them). A client that takes no data is cut instead: it
    * could not be told.
    *
    * @generated from field: string reason = 1;
