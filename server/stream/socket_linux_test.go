@@ -14,6 +14,30 @@ import (
 	"github.com/rightsizer/rightsizer/server/stream"
 )
 
+// A client that has vanished is given up after 30 s, also while what was sent to it
+// waits to be acknowledged, which otherwise takes a quarter of an hour.
+func TestTheKernelGivesUpOnWhoIsGone(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = l.Close() }()
+	client, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	defer func() { _ = client.Close() }()
+	conn, err := l.Accept()
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	stream.Bound(conn)
+	raw, err := conn.(*net.TCPConn).SyscallConn()
+	require.NoError(t, err)
+	const userTimeout = 0x12 // TCP_USER_TIMEOUT of tcp(7), in ms
+	require.NoError(t, raw.Control(func(fd uintptr) {
+		ms, err := syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, userTimeout)
+		assert.NoError(t, err)
+		assert.Equal(t, 30_000, ms)
+	}))
+}
+
 // What a client has in the kernel that stops reading, or sends what nobody reads, counts
 // against the container's memory, and there may be hundreds of them.
 func TestTheKernelHoldsLittleOfOneClient(t *testing.T) {
