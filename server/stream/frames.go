@@ -8,9 +8,9 @@ import (
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 )
 
-// frames are the problems of snapshots, encoded once a format for all who begin at
-// about the same time: after a restart everybody does, each with thousands of
-// problems to be told. Nothing of it is there while nobody begins. The zero value is
+// frames are the problems and incidents of snapshots, encoded once a format for all who
+// begin at about the same time: after a restart everybody does, each with thousands of
+// them to be told. Nothing of it is there while nobody begins. The zero value is
 // ready. Safe for concurrent use.
 type frames struct {
 	mu   sync.Mutex
@@ -18,10 +18,12 @@ type frames struct {
 	held int
 }
 
-// frameKey holds on to the event, so that no other one is ever found at its address.
+// frameKey holds on to the event or the incident, so that no other one is ever found
+// at its address.
 type frameKey struct {
-	event  *rightsizerv1.Event
-	format bus.Format
+	event    *rightsizerv1.Event
+	incident *rightsizerv1.Incident
+	format   bus.Format
 }
 
 const (
@@ -32,16 +34,17 @@ const (
 	framesKept = 10 * time.Second
 )
 
-// of is the message of an event that is never changed, framed in a format.
-func (f *frames) of(ev *rightsizerv1.Event, format bus.Format, encode encodeFunc) ([]byte, error) {
-	key := frameKey{ev, format}
+// of is a message framed in a format, whose event or incident is never changed, and
+// which says nothing else.
+func (f *frames) of(msg *rightsizerv1.StreamEventsResponse, format bus.Format, encode encodeFunc) ([]byte, error) {
+	key := frameKey{msg.GetEvent(), msg.GetIncident(), format}
 	f.mu.Lock()
 	frame, ok := f.made[key]
 	f.mu.Unlock()
 	if ok {
 		return frame, nil
 	}
-	frame, err := encode(&rightsizerv1.StreamEventsResponse{Message: &rightsizerv1.StreamEventsResponse_Event{Event: ev}})
+	frame, err := encode(msg)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -14,7 +15,7 @@ import (
 	"github.com/rightsizer/rightsizer/server/stream"
 )
 
-// tallying counts the events that it encodes, in bytes of a size.
+// tallying counts the events and incidents that it encodes, in bytes of a size.
 type tallying struct {
 	nowhere
 
@@ -27,7 +28,7 @@ type tallying struct {
 func (c tallying) Format() bus.Format { return c.format }
 
 func (c tallying) Encode(m *rightsizerv1.StreamEventsResponse) ([]byte, error) {
-	if m.GetEvent() == nil {
+	if m.GetEvent() == nil && m.GetIncident() == nil {
 		return nil, nil
 	}
 	c.encoded.Add(1)
@@ -60,14 +61,15 @@ func beginning(t *testing.T, h *stream.Hub, readers, size int, format bus.Format
 // format; then again, and nothing is kept.
 func TestSnapshotsAreEncodedOnceForThoseWhoBeginTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const problems, size = 100, 500
+		const problems, size = 102, 500
 		wrong := &server{}
-		for n := range problems {
+		for n := range problems - 2 {
 			wrong.problems = append(wrong.problems, event("shop", n))
 		}
+		joined := incidents{incident(1, critical, isOpen, "shop"), incident(2, critical, isOpen, slices.Repeat([]string{"shop"}, 256)...)}
 		b, err := bus.New(bus.Options{})
 		require.NoError(t, err)
-		h, err := stream.NewHub(stream.Options{Bus: b, Problems: wrong, Cluster: func() string { return "c1" }})
+		h, err := stream.NewHub(stream.Options{Bus: b, Problems: wrong, Incidents: joined, Cluster: func() string { return "c1" }})
 		require.NoError(t, err)
 		encoded, written := beginning(t, h, 20, size, bus.FormatProto)
 		assert.EqualValues(t, problems, encoded)

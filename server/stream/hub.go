@@ -202,7 +202,7 @@ func (h *Hub) Open(ctx context.Context, r Reader, sink Sink) (*Session, error) {
 	h.next++
 	went := h.came(r) // before he subscribes: the snapshot has it, and what follows not again
 	s := &Session{
-		hub: h, went: went, id: h.next, reader: r, sink: sink, encode: sink.Encode, opened: time.Now(), changes: make(chan *change, 1),
+		hub: h, went: went, id: h.next, reader: r, sink: sink, encode: briefly(sink.Encode), opened: time.Now(), changes: make(chan *change, 1),
 		view: newView(r.Filter, r.Scope), owner: whose, weight: n,
 	}
 	s.sub = h.opts.Bus.Subscribe(s.view.filter, r.After)

@@ -3,6 +3,7 @@ package stream_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -193,6 +195,58 @@ func sees(namespace string) func(context.Context, *rightsizerv1.EventFilter) (bu
 		}
 		return bus.AllNamespaces(), nil
 	}
+}
+
+// An incident on a stream lists what a client takes by default, of whom all agree how
+// many there are: the root, what goes on, then the oldest.
+func TestStreamsShowLargeIncidentsInBrief(t *testing.T) {
+	t.Parallel()
+	large := incident(1, critical, isOpen, slices.Repeat([]string{"shop"}, 256)...)
+	large.RootProblemId = large.GetMembers()[200].GetProblemId()
+	for i, m := range large.GetMembers() {
+		m.Phase, m.Message = rightsizerv1.Phase_PHASE_RESOLVED, strings.Repeat("m", 100)
+		if i >= 240 {
+			m.Phase = rightsizerv1.Phase_PHASE_OPENED
+		}
+	}
+	wordy := incident(2, critical, isOpen, slices.Repeat([]string{"shop"}, 64)...)
+	for _, m := range wordy.GetMembers() {
+		m.Message = strings.Repeat("m", 1000)
+	}
+	huge := incident(3, critical, isOpen, "shop", "shop")
+	huge.Members[0].Message, huge.Members[1].Message = strings.Repeat("m", 40<<10), "m"
+	overAll(t, bus.Options{}, stream.Options{Incidents: incidents{large, wordy, huge}, Scope: sees("shop")}, func(t *testing.T, s *server, c streamtest.Client) {
+		t.Helper()
+		for _, filter := range []*rightsizerv1.EventFilter{nil, {AllowedOnly: true}} {
+			r := open(t, c, filter, "")
+			require.NotNil(t, r.next().GetOpened())
+			briefly := func() {
+				t.Helper()
+				msg := r.next()
+				in := msg.GetIncident()
+				require.NotNil(t, in)
+				assert.EqualValues(t, 256, in.GetMemberCount())
+				assert.Equal(t, large.GetSummary(), in.GetSummary())
+				n, all := len(in.GetMembers()), large.GetMembers()
+				require.True(t, n > 40 && n <= 64, n)
+				for i, want := range slices.Concat(all[:n-17], all[200:201], all[240:]) { // the oldest, the root, what goes on
+					require.Equal(t, want.GetProblemId(), in.GetMembers()[i].GetProblemId())
+				}
+				text, err := protojson.Marshal(msg)
+				require.NoError(t, err)
+				assert.Less(t, len(text), 32<<10)
+			}
+			briefly()
+			text, err := protojson.Marshal(r.next())
+			require.NoError(t, err)
+			assert.Less(t, len(text), 32<<10)
+			assert.Greater(t, len(text), 20<<10, "as many as there is room for")
+			require.Equal(t, 1, len(r.next().GetIncident().GetMembers()), "one at least") //nolint:testifylint // Len prints them
+			require.NotNil(t, r.next().GetSynced())
+			s.bus.PublishIncident(large)
+			briefly()
+		}
+	})
 }
 
 // A snapshot holds the incidents that go on, and each reader is shown of them, in

@@ -28,7 +28,7 @@ type Session struct {
 	id     uint64
 	reader Reader
 	sink   Sink
-	encode encodeFunc // the sink's
+	encode encodeFunc // the sink's, of incidents in brief
 	opened time.Time
 	ctx    context.Context //nolint:containedctx // the session's life, ended by the hub as well as by the client
 	end    context.CancelCauseFunc

@@ -49,7 +49,7 @@ func (s *Session) snapshot() error {
 		if !s.view.filter.MatchesEvent(ev) {
 			continue
 		}
-		out.add(s.hub.frames.of(ev, out.format, s.encode))
+		out.add(s.hub.frames.of(&rightsizerv1.StreamEventsResponse{Message: &rightsizerv1.StreamEventsResponse_Event{Event: ev}}, out.format, s.encode))
 		if s.ctx.Err() != nil || out.err != nil { // to a slow client thousands of them take long
 			return cmp.Or(out.flush(), s.ctx.Err())
 		}
@@ -59,11 +59,15 @@ func (s *Session) snapshot() error {
 		if !s.view.filter.MatchesMessage(msg) {
 			continue
 		}
-		msg = s.permitted(msg)
-		if msg == nil || msg.GetIncident().GetState() != rightsizerv1.IncidentState_INCIDENT_STATE_OPEN {
+		seen := s.permitted(msg)
+		switch {
+		case seen.GetIncident().GetState() != rightsizerv1.IncidentState_INCIDENT_STATE_OPEN:
 			continue
+		case seen == msg: // as everybody's
+			out.add(s.hub.frames.of(msg, out.format, s.encode))
+		default:
+			out.message(seen)
 		}
-		out.message(msg)
 		if s.ctx.Err() != nil || out.err != nil {
 			break
 		}

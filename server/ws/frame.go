@@ -96,6 +96,18 @@ type liveness struct {
 	every    time.Duration
 	asked    time.Time   // the writer's own
 	answered atomic.Bool // since asked
+	deaf     atomic.Bool // nobody reads what the client says
+}
+
+// without does something meanwhile nobody reads what the client says: it is not held
+// against it.
+func (l *liveness) without(do func() error) error {
+	l.deaf.Store(true)
+	defer func() {
+		l.answered.Store(true) // what it said is read now
+		l.deaf.Store(false)
+	}()
+	return do()
 }
 
 // due says whether to ask again, or that the last question stayed without answer.
@@ -103,7 +115,7 @@ func (l *liveness) due(now time.Time) (bool, error) {
 	switch {
 	case now.Sub(l.asked) < l.every:
 		return false, nil
-	case !l.asked.IsZero() && !l.answered.Load():
+	case !l.asked.IsZero() && !l.deaf.Load() && !l.answered.Load():
 		return false, errDead
 	}
 	l.answered.Store(false)

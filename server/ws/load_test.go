@@ -17,6 +17,8 @@ import (
 	"go.uber.org/goleak"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
+	"github.com/rightsizer/rightsizer/server/stream"
+	"github.com/rightsizer/rightsizer/server/ws"
 )
 
 // TestMain holds that no test leaves a goroutine behind.
@@ -114,6 +116,33 @@ func TestAClientThatAnswersPingsStays(t *testing.T) {
 		b.Publish(event("pod.oom_killed", "a", errored))
 		s.next()
 	}
+}
+
+// A client that reads slowly, and has asked for more changes than are answered at a
+// time, is not heard meanwhile; it is there all the same.
+func TestAClientWhoseChangesWaitStays(t *testing.T) {
+	t.Parallel()
+	problems := make(wrong, 6000)
+	for i := range problems {
+		problems[i] = event("pod.oom_killed", "a", errored)
+		problems[i].Message = strings.Repeat("m", 500)
+	}
+	const ping = 400 * time.Millisecond
+	_, url := serve(t, stream.Options{Problems: problems}, ws.Options{FilterWait: time.Hour, PingInterval: ping})
+	s := dial(t, url)
+	for range 3 {
+		s.send(`{}`)
+	}
+	began, seen := time.Now(), 0
+	for synced := 0; synced < 3; {
+		if _, ok := s.next()["synced"]; ok {
+			synced++
+		}
+		if seen++; seen%100 == 0 {
+			time.Sleep(30 * time.Millisecond) // it is what this client is like
+		}
+	}
+	assert.Greater(t, time.Since(began), 3*ping, "long enough for pings to stay without an answer")
 }
 
 // handshake opens a WebSocket and hands out the bare connection.

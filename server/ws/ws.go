@@ -275,7 +275,8 @@ func (b *bridge) use(filter *rightsizerv1.EventFilter) bool {
 	if filter == nil {
 		return true
 	}
-	if err := session.Change(filter, scope, filter.GetAfter()); err != nil {
+	change := func() error { return session.Change(filter, scope, filter.GetAfter()) }
+	if err := b.live.without(change); err != nil {
 		b.refuse(websocket.StatusTryAgainLater, refused(stream.Refusal(err)))
 		return false
 	}

@@ -27,9 +27,10 @@ import (
 
 const patience = 30 * time.Second
 
-type nothingWrong struct{}
+// wrong are the problems of the cluster.
+type wrong []*rightsizerv1.Event
 
-func (nothingWrong) Problems() []*rightsizerv1.Event { return nil }
+func (w wrong) Problems() []*rightsizerv1.Event { return w }
 
 // start serves a bridge on loopback and returns its bus and address.
 func start(t testing.TB, wait time.Duration) (*bus.Bus, string) {
@@ -52,7 +53,10 @@ func serve(t testing.TB, so stream.Options, wo ws.Options) (*bus.Bus, string) {
 	t.Helper()
 	b, err := bus.New(bus.Options{})
 	require.NoError(t, err)
-	so.Bus, so.Problems, so.Cluster = b, nothingWrong{}, func() string { return "c1" }
+	so.Bus, so.Cluster = b, func() string { return "c1" }
+	if so.Problems == nil {
+		so.Problems = wrong(nil)
+	}
 	hub, err := stream.NewHub(so)
 	require.NoError(t, err)
 	wo.Hub, wo.Logger = hub, cmp.Or(wo.Logger, slog.New(slog.DiscardHandler))
@@ -180,7 +184,7 @@ func TestAPanicOfOneWebSocketIsItsOwn(t *testing.T) {
 	b, err := bus.New(bus.Options{})
 	require.NoError(t, err)
 	hub, err := stream.NewHub(stream.Options{
-		Bus: b, Problems: nothingWrong{}, Cluster: func() string { return "c1" },
+		Bus: b, Problems: wrong(nil), Cluster: func() string { return "c1" },
 		Scope: func(context.Context, *rightsizerv1.EventFilter) (bus.Scope, error) { panic("no") },
 	})
 	require.NoError(t, err)

@@ -98,7 +98,9 @@ type Incident struct {
 	Confidence float64 `protobuf:"fixed64,6,opt,name=confidence,proto3" json:"confidence,omitempty"`
 	// Problem id of the probable root, unset where the caller may not see it.
 	RootProblemId string `protobuf:"bytes,7,opt,name=root_problem_id,json=rootProblemId,proto3" json:"root_problem_id,omitempty"`
-	// The members that the caller may see, oldest first, at most 256.
+	// The members that the caller may see, oldest first, at most 256. On a stream at
+	// most 64, and as many as keep its message below 32 KiB of JSON: the root, what goes
+	// on, then the oldest; ListIncidents has the others.
 	Members []*IncidentMember `protobuf:"bytes,8,rep,name=members,proto3" json:"members,omitempty"`
 	// How many visible members there are, those beyond the list included.
 	MemberCount int32 `protobuf:"varint,9,opt,name=member_count,json=memberCount,proto3" json:"member_count,omitempty"`

@@ -80,7 +80,9 @@ export type Incident = Message<"rightsizer.v1.Incident"> & {
   rootProblemId: string;
 
   /**
-   * The members that the caller may see, oldest first, at most 256.
+   * The members that the caller may see, oldest first, at most 256. On a stream at
+   * most 64, and as many as keep its message below 32 KiB of JSON: the root, what goes
+   * on, then the oldest; ListIncidents has the others.
    *
    * @generated from field: repeated rightsizer.v1.IncidentMember members = 8;
    */
