@@ -50,8 +50,8 @@ func approvedBy(r *v1alpha1.Remediation, hook *v1alpha1.Webhook) bool {
 	return r.Status.Approval != nil && r.Status.Approval.User == hookName(hook)
 }
 
-// hookName is who a webhook is among those who decide. No user of Kubernetes'
-// has it: their prefixes are system:.
+// hookName is who a webhook is among those who decide. Callers of such a name are not
+// let in (package auth).
 func hookName(hook *v1alpha1.Webhook) string { return "webhook:" + hook.Name }
 
 func (e *Engine) call(ctx context.Context, r *v1alpha1.Remediation, s *seen, hook *v1alpha1.Webhook) (action.Answer, error) {

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
@@ -262,6 +263,18 @@ func TestApprovalByKubectl(t *testing.T) {
 	r := o.waitState(bound, "app", rightsizerv1.RemediationState_REMEDIATION_STATE_SUCCEEDED)
 	assert.Equal(t, "bob", r.GetDecidedBy())
 	assert.GreaterOrEqual(t, memoryLimit(&podsOf(t, bound, "app=app")[0]), int64(100))
+	for what, metadata := range map[string]string{
+		"ownerReferences": `[{"apiVersion":"v1","kind":"ConfigMap","name":"none","uid":"6f1d2a5e-0000-4000-8000-000000000000"}]`,
+		"finalizers":      `["example.com/forever"]`,
+	} {
+		patch := []byte(`{"metadata":{"` + what + `":` + metadata + `}}`)
+		_, err := as(t, "bob").Resource(remediations).Namespace(bound).Patch(t.Context(), r.GetName(), types.MergePatchType, patch, metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
+		require.True(t, apierrors.IsForbidden(err), "%v", err)
+		require.ErrorContains(t, err, "metadata."+what+": a Remediation is the record of a decision")
+	}
+	_, err := as(t, "bob").Resource(remediations).Namespace(bound).Patch(t.Context(), r.GetName(), types.MergePatchType, []byte(`{"metadata":{"labels":{"seen":"yes"}}}`), metav1.PatchOptions{})
+	require.NoError(t, err, "what does no harm")
+
 	r = o.waitState(unbound, "app", rightsizerv1.RemediationState_REMEDIATION_STATE_ABORTED)
 	assert.Contains(t, r.GetMessage(), "approvals by kubectl are not heeded")
 	assert.EqualValues(t, 64, memoryLimit(&podsOf(t, unbound, "app=app")[0]))
@@ -269,7 +282,7 @@ func TestApprovalByKubectl(t *testing.T) {
 	hungry(t, unbound, "forged", 1, "64Mi", "100", resting)
 	r = o.waitState(unbound, "forged", rightsizerv1.RemediationState_REMEDIATION_STATE_PENDING_APPROVAL)
 	forged := []byte(`{"status":{"state":"Approved","approval":{"decision":"Approve","user":"boss","generation":1}}}`)
-	_, err := as(t, "bob").Resource(remediations).Namespace(unbound).Patch(t.Context(), r.GetName(), types.MergePatchType, forged, metav1.PatchOptions{}, "status")
+	_, err = as(t, "bob").Resource(remediations).Namespace(unbound).Patch(t.Context(), r.GetName(), types.MergePatchType, forged, metav1.PatchOptions{}, "status")
 	require.NoError(t, err, "nothing keeps him from it")
 	r = o.waitState(unbound, "forged", rightsizerv1.RemediationState_REMEDIATION_STATE_ABORTED)
 	assert.Contains(t, r.GetMessage(), "the audit chain has no record that it was")

@@ -302,7 +302,7 @@ func admit(t *testing.T, namespaces ...string) {
 			_ = client.Resource(resource).Delete(context.Background(), obj.GetName(), metav1.DeleteOptions{})
 		})
 	}
-	for _, name := range []string{"approvals.rightsizer.dev", "reserved.rightsizer.dev"} {
+	for _, name := range []string{"approvals.rightsizer.dev", "records.rightsizer.dev", "reserved.rightsizer.dev"} {
 		require.Eventually(t, func() bool {
 			obj, err := client.Resource(admissions).Get(t.Context(), name, metav1.GetOptions{})
 			require.NoError(t, err)

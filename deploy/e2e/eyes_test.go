@@ -87,7 +87,7 @@ func fourEyes(t *testing.T, o *operator, who *callers, viewer, admin string) {
 	assert.Equal(t, connect.CodeAborted, connect.CodeOf(err))
 
 	chain := rightsizerv1connect.NewAuditServiceClient(showing(admin), o.url)
-	missing := map[string]bool{"carol": true, "viewer": true}
+	missing := map[string]bool{"alice": true, "carol": true, "viewer": true}
 	require.Eventually(t, func() bool {
 		page, err := chain.ListAuditRecords(t.Context(), &rightsizerv1.ListAuditRecordsRequest{Namespaces: []string{ours}, Actions: []string{"access.denied"}})
 		for _, r := range page.GetRecords() {

@@ -150,7 +150,7 @@ func TestByDefaultNothingIsWritten(t *testing.T) {
 		kinds[o.GetKind()]++
 	}
 	assert.Equal(t, map[string]int{
-		"CustomResourceDefinition": 3, "ValidatingAdmissionPolicy": 2, "ValidatingAdmissionPolicyBinding": 2,
+		"CustomResourceDefinition": 3, "ValidatingAdmissionPolicy": 3, "ValidatingAdmissionPolicyBinding": 3,
 		"ServiceAccount": 1, "ClusterRole": 5, "ClusterRoleBinding": 1, "Role": 1, "RoleBinding": 1,
 		"ConfigMap": 1, "Service": 2, "Deployment": 1,
 	}, kinds)

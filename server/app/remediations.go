@@ -21,12 +21,16 @@ func (a *App) remediationHandler(chain connect.HandlerOption) (string, http.Hand
 	if a.remediation == nil {
 		return rightsizerv1connect.NewRemediationServiceHandler(rightsizerv1connect.UnimplementedRemediationServiceHandler{}, chain)
 	}
-	service := rpc.NewRemediationService(a.cluster, remediations{a.remediation.engine}, a.access.rights)
+	service := rpc.NewRemediationService(a.cluster, remediations{a.remediation.engine, a.mayNotDecide}, a.access.rights)
 	return rightsizerv1connect.NewRemediationServiceHandler(service, chain)
 }
 
 // remediations are the engine as package rpc wants it.
-type remediations struct{ engine *remediate.Engine }
+type remediations struct {
+	engine *remediate.Engine
+	// refused is told of who wanted to decide on what is not his to decide.
+	refused func(ctx context.Context, by rpc.Caller, namespace string)
+}
 
 // List implements rpc.Remediations.
 func (r remediations) List() ([]*rightsizerv1.Remediation, error) {
@@ -62,13 +66,22 @@ func (r remediations) Create(ctx context.Context, by rpc.Caller, req *rightsizer
 // Approve implements rpc.Remediations.
 func (r remediations) Approve(ctx context.Context, by rpc.Caller, c rpc.Choice) (*rightsizerv1.Remediation, error) {
 	one, err := r.engine.Approve(ctx, remediate.Person(by), remediate.Choice(c))
-	return one, border(err)
+	return one, r.decided(ctx, by, c, err)
 }
 
 // Reject implements rpc.Remediations.
 func (r remediations) Reject(ctx context.Context, by rpc.Caller, c rpc.Choice) (*rightsizerv1.Remediation, error) {
 	one, err := r.engine.Reject(ctx, remediate.Person(by), remediate.Choice(c))
-	return one, border(err)
+	return one, r.decided(ctx, by, c, err)
+}
+
+// decided is the error of a decision.
+func (r remediations) decided(ctx context.Context, by rpc.Caller, c rpc.Choice, err error) error {
+	err = border(err)
+	if errors.Is(err, rpc.ErrNotApprover) {
+		r.refused(ctx, by, c.Namespace)
+	}
+	return err
 }
 
 // Cancel implements rpc.Remediations.
@@ -81,6 +94,13 @@ func (r remediations) Cancel(ctx context.Context, by rpc.Caller, c rpc.Choice) (
 func (r remediations) Rollback(ctx context.Context, by rpc.Caller, c rpc.Choice) (*rightsizerv1.Remediation, error) {
 	one, err := r.engine.Rollback(ctx, remediate.Person(by), remediate.Choice(c))
 	return one, border(err)
+}
+
+// mayNotDecide is told of who has the right to decide, and not on this one: it is audited as
+// the want of the right is.
+func (a *App) mayNotDecide(ctx context.Context, by rpc.Caller, namespace string) {
+	id := &auth.Identity{User: by.Name, Groups: by.Groups}
+	a.denied(ctx, id, auth.Action{Group: auth.Group, Resource: "remediations/approve", Verb: "update", Namespace: namespace})
 }
 
 // border gives an error of the engine the sentinel by which package rpc knows it.

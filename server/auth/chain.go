@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"strings"
 	"sync"
 	"time"
 	"unicode"
@@ -119,6 +120,10 @@ const (
 	maxGroups = 1024
 )
 
+// hookPrefix begins who a policy's webhook is among those who approve: nobody else may
+// have such a name, or what he approves would not be asked of it any more.
+const hookPrefix = "webhook:"
+
 // fit refuses an identity that names nobody, and one that would do harm where it
 // is shown.
 func fit(id *Identity) error {
@@ -129,6 +134,8 @@ func fit(id *Identity) error {
 		return fmt.Errorf("%w: no group", errRefused)
 	case len(id.Groups) > maxGroups:
 		return fmt.Errorf("%w: %d groups", errRefused, len(id.Groups))
+	case strings.HasPrefix(id.User, hookPrefix):
+		return fmt.Errorf("%w: a name that only a policy's webhooks have", errRefused)
 	case !id.Expires.IsZero() && !time.Now().Before(id.Expires):
 		return fmt.Errorf("%w: expired", errRefused)
 	}

@@ -69,6 +69,8 @@ func TestStaticTokens(t *testing.T) {
 	}
 	_, err = auth.ParseStaticTokens([]byte("system:admin:x:" + hashOf("a")))
 	require.ErrorContains(t, err, "only the cluster gives out")
+	_, err = auth.ParseStaticTokens([]byte("webhook:change-board:x:" + hashOf("a")))
+	require.ErrorContains(t, err, "no name that begins with webhook:")
 }
 
 func FuzzStaticTokens(f *testing.F) {
@@ -158,6 +160,7 @@ func TestCertificates(t *testing.T) {
 		"expired":           ours.sign(t, "alice", []string{"team"}, x509.ExtKeyUsageClientAuth, time.Now().Add(-time.Minute)),
 		"no groups":         ours.sign(t, "alice", nil, x509.ExtKeyUsageClientAuth, later),
 		"no name":           ours.sign(t, "", []string{"team"}, x509.ExtKeyUsageClientAuth, later),
+		"a webhook's name":  ours.sign(t, "webhook:change-board", []string{"team"}, x509.ExtKeyUsageClientAuth, later),
 		"system:masters":    ours.sign(t, "alice", []string{"system:masters"}, x509.ExtKeyUsageClientAuth, later),
 	} {
 		_, err := c.Authenticate(t.Context(), auth.Credential{Certificates: []*x509.Certificate{cert}})

@@ -75,7 +75,7 @@ func parseStaticToken(line string) (hash [sha256.Size]byte, _ *Identity, _ error
 	}
 	id := &Identity{User: line[:middle], Groups: strings.Split(line[middle+1:last], ",")}
 	if err := fit(id); err != nil {
-		return hash, nil, errors.New("wants a name and at least one group, none of them empty, in plain text")
+		return hash, nil, errors.New("wants a name and at least one group, none of them empty, in plain text, and no name that begins with " + hookPrefix)
 	}
 	if err := foreign(id); err != nil {
 		return hash, nil, errors.New("has a name that begins with " + systemPrefix + ", which only the cluster gives out")

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,10 +37,11 @@ type replies struct {
 
 	mu    sync.Mutex
 	known map[string]*reply
-	order []string // the oldest first
+	order []*reply // those of known, the oldest first
 }
 
 type reply struct {
+	key  string
 	hash string
 	at   time.Time
 	done chan struct{} // closed once the answer is there
@@ -59,7 +61,7 @@ func (s *replies) once(ctx context.Context, caller, verb string, req keyed, do f
 	for {
 		mine, theirs := s.claim(key, hash)
 		if theirs == nil {
-			return s.answer(key, mine, do)
+			return s.answer(mine, do)
 		}
 		if theirs.hash != hash {
 			return nil, rpcerr.New(connect.CodeAborted, ReasonRequestReused, "request_id: another request had this key within the last minutes; choose another one")
@@ -79,11 +81,11 @@ func (s *replies) once(ctx context.Context, caller, verb string, req keyed, do f
 var errPanicked = errors.New("the answer panicked")
 
 // answer fills the caller's own entry, for those too who wait for it.
-func (s *replies) answer(key string, mine *reply, do func() (*rightsizerv1.Remediation, error)) (*rightsizerv1.Remediation, error) {
+func (s *replies) answer(mine *reply, do func() (*rightsizerv1.Remediation, error)) (*rightsizerv1.Remediation, error) {
 	mine.err = errPanicked
 	defer func() {
 		if mine.err != nil {
-			s.forget(key, mine)
+			s.forget(mine)
 		}
 		close(mine.done)
 	}()
@@ -95,24 +97,32 @@ func (s *replies) answer(key string, mine *reply, do func() (*rightsizerv1.Remed
 func (s *replies) claim(key, hash string) (mine, theirs *reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r := s.known[key]; r != nil && s.now().Sub(r.at) < repliesFor {
-		return nil, r
+	if r := s.known[key]; r != nil {
+		if s.now().Sub(r.at) < repliesFor {
+			return nil, r
+		}
+		s.drop(r)
 	}
-	mine = &reply{hash: hash, at: s.now(), done: make(chan struct{})}
+	mine = &reply{key: key, hash: hash, at: s.now(), done: make(chan struct{})}
 	s.known[key] = mine
-	s.order = append(s.order, key)
-	for len(s.order) > maxReplies {
-		delete(s.known, s.order[0])
-		s.order = s.order[1:]
+	s.order = append(s.order, mine)
+	if len(s.order) > maxReplies {
+		s.drop(s.order[0])
 	}
 	return mine, nil
 }
 
-func (s *replies) forget(key string, r *reply) {
+func (s *replies) forget(r *reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.known[key] == r {
-		delete(s.known, key)
+	s.drop(r)
+}
+
+// drop takes an entry out that may be out already; under the lock.
+func (s *replies) drop(r *reply) {
+	if s.known[r.key] == r {
+		delete(s.known, r.key)
+		s.order = slices.DeleteFunc(s.order, func(other *reply) bool { return other == r })
 	}
 }
 

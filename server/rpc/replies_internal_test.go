@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,4 +48,29 @@ func TestNobodyWaitsForAnAnswerThatNeverComes(t *testing.T) {
 		assert.Equal(t, "a bug", <-first)
 		assert.NoError(t, <-second)
 	})
+}
+
+// What failed takes no room: it does not push out what is remembered.
+func TestFailuresAreNoReplies(t *testing.T) {
+	t.Parallel()
+	s, done := newReplies(time.Now), 0
+	once := func(id string, err error) {
+		_, _ = s.once(t.Context(), "alice", "approve", &rightsizerv1.ApproveRemediationRequest{RequestId: id}, func() (*rightsizerv1.Remediation, error) {
+			done++
+			return &rightsizerv1.Remediation{}, err
+		})
+	}
+	for range 2 * maxReplies {
+		once("again", errPanicked)
+	}
+	assert.Equal(t, 2*maxReplies, done)
+	once("again", nil)
+	once("another", nil)
+	once("again", nil)
+	assert.Equal(t, 2*maxReplies+2, done)
+	for i := range 2 * maxReplies {
+		once(strconv.Itoa(i), nil)
+	}
+	assert.Len(t, s.known, maxReplies)
+	assert.Len(t, s.order, maxReplies)
 }
