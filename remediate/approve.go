@@ -47,7 +47,7 @@ func (e *Engine) heed(ctx context.Context, r *v1alpha1.Remediation, a *v1alpha1.
 	if expired(r, e.now()) && (a.Time == nil || r.Spec.ExpireTime.Before(new(metav1.NewTime(a.Time.Time)))) {
 		return goOn(e.move(ctx, r, v1alpha1.StateExpired, e.opts.Identity, "the decision came too late"))
 	}
-	if err := mayDecide(r, a, nil, true); err != nil {
+	if err := mayDecide(r, a, Person{Via: viaKubernetes}, true); err != nil {
 		return goOn(e.move(ctx, r, v1alpha1.StateAborted, e.opts.Identity, "the decision is not valid: "+err.Error()))
 	}
 	to := v1alpha1.StateApproved
@@ -78,8 +78,8 @@ var (
 	ErrFourEyes = errors.New("who asked for a Remediation may not approve it: its policy wants four eyes")
 	// ErrNoApprover: the policy names approvers, and this is none of them.
 	ErrNoApprover = errors.New("the policy names who may approve, and this user is not among them")
-	// ErrTwoNames: whether kubectl's user is who asked cannot be told.
-	ErrTwoNames = errors.New("who asked for a Remediation was not known by the name that kubectl goes by, so that four eyes cannot be told from two: approve through the API")
+	// ErrTwoNames: whether who decides is who asked cannot be told.
+	ErrTwoNames = errors.New("who asked for a Remediation is known by another kind of name than who approves, so that four eyes cannot be told from two: approve by a login of the kind that asked, or name approvers in the policy")
 	// ErrGeneration: the decision is about another generation.
 	ErrGeneration = errors.New("the decision is about another generation")
 )
@@ -87,20 +87,22 @@ var (
 // mayDecide checks a decision against the terms that were written down as the
 // Remediation was made. Groups of a decision that kubectl wrote are not known here:
 // the admission policy has checked them.
-func mayDecide(r *v1alpha1.Remediation, a *v1alpha1.ApprovalDecision, groups []string, admitted bool) error {
+func mayDecide(r *v1alpha1.Remediation, a *v1alpha1.ApprovalDecision, by Person, admitted bool) error {
 	if a.Generation != r.Generation {
 		return fmt.Errorf("%w: %d, it is %d", ErrGeneration, a.Generation, r.Generation)
 	}
 	if a.Decision == v1alpha1.DecisionReject {
 		return nil
 	}
-	if r.Spec.Approval.FourEyes && r.Spec.RequestedBy != "" && r.Spec.RequestedBy == a.User {
-		return ErrFourEyes
-	}
-	if admitted && r.Spec.Approval.FourEyes && r.Spec.RequestedBy != "" && r.Spec.RequestedVia != viaKubernetes {
-		return ErrTwoNames
-	}
 	approvers := r.Spec.Approval.Approvers
+	if r.Spec.Approval.FourEyes && r.Spec.RequestedBy != "" {
+		switch {
+		case r.Spec.RequestedBy == a.User:
+			return ErrFourEyes
+		case r.Spec.RequestedVia != by.Via && (admitted || len(approvers) == 0):
+			return ErrTwoNames
+		}
+	}
 	if len(approvers) == 0 {
 		return nil
 	}
@@ -108,7 +110,7 @@ func mayDecide(r *v1alpha1.Remediation, a *v1alpha1.ApprovalDecision, groups []s
 		if one.Kind == v1alpha1.ApproverUser {
 			return one.Name == a.User
 		}
-		return admitted || slices.Contains(groups, one.Name)
+		return admitted || slices.Contains(by.Groups, one.Name)
 	})
 	if !named {
 		return ErrNoApprover

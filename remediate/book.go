@@ -278,6 +278,23 @@ func (b *book) dryRun(r row, since time.Time) bool {
 	return false
 }
 
+// declined says that a decision of a row was turned down, taken back before it was
+// carried out, or left until it expired since; empty where none was.
+func (b *book) declined(r row, since time.Time) v1alpha1.RemediationState {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for _, h := range b.rows[r] {
+		switch s := h.past.State; s {
+		case v1alpha1.StateRejected, v1alpha1.StateCancelled, v1alpha1.StateExpired:
+			if h.past.Finished.After(since) {
+				return s
+			}
+		default:
+		}
+	}
+	return ""
+}
+
 // history is what guards look at, with what was let through a moment ago.
 func (b *book) history() []guard.Past {
 	b.mu.RLock()

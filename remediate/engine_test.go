@@ -42,20 +42,21 @@ type world struct {
 	spec v1alpha1.PolicySpec
 	wide bool // the policy is one of the cluster
 
-	mu       sync.Mutex
-	problems []*rightsizerv1.Event
-	later    time.Duration // by which the world's clock goes ahead
-	audit    []*rightsizerv1.AuditRecord
-	auditErr error
-	reads    int // of the audit
-	frozen   string
-	measured bool // whether usage is
-	samples  int64
-	used     int64 // bytes of memory
-	notices  []announce.Notice
-	calls    []made // of webhooks
-	answers  func(purpose action.Purpose, hook string) (action.Answer, error)
-	violated []string // promises that were broken
+	mu        sync.Mutex
+	problems  []*rightsizerv1.Event
+	later     time.Duration // by which the world's clock goes ahead
+	audit     []*rightsizerv1.AuditRecord
+	auditErr  error
+	reads     int // of the audit
+	frozen    string
+	measured  bool // whether usage is
+	samples   int64
+	used      int64  // bytes of memory
+	throttled *int32 // per cent of the periods
+	notices   []announce.Notice
+	calls     []made // of webhooks
+	answers   func(purpose action.Purpose, hook string) (action.Answer, error)
+	violated  []string // promises that were broken
 
 	tracing trace.TracerProvider // of the operators that start from now on
 }
@@ -248,7 +249,7 @@ func (w *world) called() []made {
 
 // Usage implements remediate.Usage.
 func (o *operator) Usage(_, _, _, _ string) (remediate.Measured, bool) {
-	return remediate.Measured{Usage: guard.Usage{Time: time.Now(), MemorySamples: o.w.samples, MemoryBytes: o.w.used}}, o.w.measured
+	return remediate.Measured{Usage: guard.Usage{Time: time.Now(), MemorySamples: o.w.samples, MemoryBytes: o.w.used}, ThrottledPercent: o.w.throttled, ThrottledTime: time.Now()}, o.w.measured
 }
 
 func (o *operator) ClusterID() string { return "cluster" }

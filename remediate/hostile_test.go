@@ -24,7 +24,7 @@ func TestAReasonIsKeptAsPlainText(t *testing.T) {
 		o := w.start("one", nil)
 		defer o.stop()
 		w.in(v1alpha1.StatePendingApproval)
-		_, err := o.engine.Approve(t.Context(), remediate.Person{Name: "bob"}, remediate.Choice{Namespace: "shop", Name: w.only().Name, Reason: hostile})
+		_, err := o.engine.Approve(t.Context(), another, remediate.Choice{Namespace: "shop", Name: w.only().Name, Reason: hostile})
 		require.NoError(t, err)
 		w.in(v1alpha1.StateSucceeded)
 		r := w.only()

@@ -27,6 +27,10 @@ func (e *Engine) join(ctx context.Context, s *seen, container string, events []*
 
 func (e *Engine) joinTo(ctx context.Context, s *seen, r *v1alpha1.Remediation, events []*rightsizerv1.Event) bool {
 	ev := events[len(events)-1]
+	if ev.GetType() == guard.TypeOOM && plan.Began(r.Status.State) && guard.FromRemediation(r).Memory == guard.Same {
+		e.waiting.again(workloadOf(r), events, retryLater) // of CPU alone: it is no answer, and in the way of one
+		return false
+	}
 	if t := tooSmall(r, ev); t != nil {
 		if !plan.May(r.Status.State, v1alpha1.StateEscalated) {
 			// Its other pods wait, and what they wait for holds a larger raise up too.
@@ -73,10 +77,11 @@ func (e *Engine) joinTo(ctx context.Context, s *seen, r *v1alpha1.Remediation, e
 }
 
 // tooSmall is the target that was killed at what this decision gave it; nil where
-// the kill was one at less, or one that it answers.
+// the kill was one at less, or one that it answers, and where it gave nothing: what was
+// taken is given back by the verification, which sees the kill.
 func tooSmall(r *v1alpha1.Remediation, ev *rightsizerv1.Event) *v1alpha1.Target {
 	killed := ev.GetOomKilled().GetMemoryLimitBytes()
-	if killed == 0 || !plan.Began(r.Status.State) || hasCause(r, ev.GetId()) {
+	if killed == 0 || guard.FromRemediation(r).Memory != guard.Raise || !plan.Began(r.Status.State) || hasCause(r, ev.GetId()) {
 		return nil
 	}
 	for i := range r.Status.Targets {

@@ -24,6 +24,10 @@ import (
 // dryRunAgain is how long a row is left alone after a dry run of it.
 const dryRunAgain = time.Hour
 
+// declinedFor is how long nothing is proposed for a row again by itself after a person
+// or a webhook said no, or nobody said anything.
+const declinedFor = 6 * time.Hour
+
 // errFull: the namespace holds as many Remediations as it may.
 var errFull = errors.New("the namespace holds as many Remediations as it may")
 
@@ -32,6 +36,10 @@ var errFull = errors.New("the namespace holds as many Remediations as it may")
 func (e *Engine) make(ctx context.Context, key workloadKey, s *seen, subject *action.Subject, events []*rightsizerv1.Event) ([]*rightsizerv1.Event, time.Duration) {
 	ev := events[len(events)-1]
 	r := e.draft(s, subject)
+	if state := e.book.declined(rowOf(r), e.now().Add(-declinedFor)); state != "" {
+		e.decline(ctx, key, s.begun, events, "declined", fmt.Sprintf("the last decision for it was %s within %s: ask for one, or wait", state, declinedFor))
+		return nil, 0
+	}
 	cause := causeFrom(ev)
 	r.Spec.Cause = &cause
 	facts, err := e.facts(ctx, r, s)

@@ -340,7 +340,7 @@ func TestAnApprovedCureHoldsForEveryWave(t *testing.T) {
 		defer o.stop()
 		w.in(v1alpha1.StatePendingApproval)
 		approved := w.only().Name
-		_, err := o.engine.Approve(t.Context(), remediate.Person{Name: "bob"}, remediate.Choice{Namespace: "shop", Name: approved})
+		_, err := o.engine.Approve(t.Context(), another, remediate.Choice{Namespace: "shop", Name: approved})
 		require.NoError(t, err)
 		w.in(v1alpha1.StateSucceeded)
 		w.mu.Lock()

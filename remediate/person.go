@@ -301,7 +301,7 @@ func (e *Engine) decideBy(ctx context.Context, by Person, c Choice, what v1alpha
 		if expired(r, e.now()) {
 			return false, fmt.Errorf("%w: it was to be decided until %s", ErrState, r.Spec.ExpireTime.UTC())
 		}
-		return false, mayDecide(r, e.decision(r, by, c, what), by.Groups, false)
+		return false, mayDecide(r, e.decision(r, by, c, what), by, false)
 	}, to, func(r *v1alpha1.Remediation, status *v1alpha1.RemediationStatus) error {
 		a := e.decision(r, by, c, what)
 		status.Approval = a

@@ -213,7 +213,7 @@ func TestAnApprovedRestartIsOfThatPodAlone(t *testing.T) {
 			p.UID = "another"
 			return p
 		})
-		_, err = o.engine.Approve(context.Background(), remediate.Person{Name: "bob"}, remediate.Choice{Namespace: "shop", Name: w.only().Name})
+		_, err = o.engine.Approve(context.Background(), another, remediate.Choice{Namespace: "shop", Name: w.only().Name})
 		require.NoError(t, err)
 		r := w.settled()
 		assert.Equal(t, v1alpha1.StateAborted, r.Status.State, r.Status.Message)

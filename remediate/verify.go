@@ -295,18 +295,21 @@ func (v *verification) atEnd(ctx context.Context, ev *v1alpha1.VerificationEvide
 	if kind := v.r.Spec.Action.Kind; kind == v1alpha1.ActionRestartPod || kind == v1alpha1.ActionRolloutRestart {
 		return v.succeeded(ctx, ev) // what it uses is not a restart's doing
 	}
-	_, size := sizesOf(v.r)
+	before, size := sizesOf(v.r)
+	did := guard.FromRemediation(v.r)
 	u, ok := v.e.usage(key, v.r.Spec.Container)
 	if ok && u.MemoryBytes > 0 && size.Limits.MemoryBytes > 0 && u.Time.After(ev.StartTime.Time) {
-		v.percent = int32(min(u.MemoryBytes*100/size.Limits.MemoryBytes, 1000))
-		ev.MemoryPercent = new(v.percent)
-		if v.percent > v.terms.MaxMemoryPercent {
-			return v.failed(ctx, ev, fmt.Sprintf("%d %% of the memory limit are used, at most %d %% are put up with", v.percent, v.terms.MaxMemoryPercent))
+		percent := int32(min(u.MemoryBytes*100/size.Limits.MemoryBytes, 1000))
+		ev.MemoryPercent = new(percent)
+		// How full it is that kept its limit is not this decision's doing.
+		if v.percent = percent; percent > v.terms.MaxMemoryPercent && size.Limits.MemoryBytes != before.Limits.MemoryBytes {
+			return v.failed(ctx, ev, fmt.Sprintf("%d %% of the memory limit are used, at most %d %% are put up with", percent, v.terms.MaxMemoryPercent))
 		}
 	}
 	if ok && u.ThrottledPercent != nil && u.ThrottledTime.After(ev.StartTime.Time) && v.terms.MaxThrottledPercent != nil {
 		ev.ThrottledPercent = u.ThrottledPercent
-		if *u.ThrottledPercent > *v.terms.MaxThrottledPercent {
+		// Nor is how much it is throttled that has as much CPU and as many replicas.
+		if less := did.CPU == guard.Lower || did.Replicas == guard.Lower; less && *u.ThrottledPercent > *v.terms.MaxThrottledPercent {
 			return v.failed(ctx, ev, fmt.Sprintf("throttled in %d %% of the periods, at most %d %% are put up with", *u.ThrottledPercent, *v.terms.MaxThrottledPercent))
 		}
 	}

@@ -115,7 +115,7 @@ func TestARollbackGoesBackToWhatWasRecorded(t *testing.T) {
 				w := unapproved(t, 2)
 				o := w.start("one", nil)
 				w.in(v1alpha1.StatePendingApproval)
-				_, err := o.engine.Approve(t.Context(), remediate.Person{Name: "bob"}, remediate.Choice{Namespace: "shop", Name: w.only().Name})
+				_, err := o.engine.Approve(t.Context(), another, remediate.Choice{Namespace: "shop", Name: w.only().Name})
 				require.NoError(t, err)
 				w.in(v1alpha1.StateSucceeded)
 				o.stop()
@@ -129,7 +129,7 @@ func TestARollbackGoesBackToWhatWasRecorded(t *testing.T) {
 				o = w.start("two", nil)
 				defer o.stop()
 				require.True(t, until(func() bool {
-					_, err = o.engine.Rollback(t.Context(), remediate.Person{Name: "bob"}, remediate.Choice{Namespace: "shop", Name: w.only().Name})
+					_, err = o.engine.Rollback(t.Context(), another, remediate.Choice{Namespace: "shop", Name: w.only().Name})
 					return err == nil
 				}))
 				time.Sleep(time.Minute)
@@ -155,7 +155,7 @@ func TestAnApprovalIsCarriedOutByTheNextLeader(t *testing.T) {
 		first := w.start("first", nil)
 		w.in(v1alpha1.StatePendingApproval)
 		w.frozen = "an exercise" // what is approved is not carried out yet
-		_, err := first.engine.Approve(t.Context(), remediate.Person{Name: "bob"}, remediate.Choice{Namespace: "shop", Name: w.only().Name})
+		_, err := first.engine.Approve(t.Context(), another, remediate.Choice{Namespace: "shop", Name: w.only().Name})
 		require.NoError(t, err)
 		first.stop()
 		w.frozen = ""

@@ -18,7 +18,10 @@ import (
 )
 
 // somebody asks for things.
-var somebody = remediate.Person{Name: "alice", Via: "kubernetes"}
+var (
+	somebody = remediate.Person{Name: "alice", Via: "kubernetes"}
+	another  = remediate.Person{Name: "bob", Via: "kubernetes"}
+)
 
 // asked is what somebody wants for the Deployment web.
 func asked(kind string, parameters map[string]string) remediate.Wish {

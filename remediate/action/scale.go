@@ -211,7 +211,7 @@ func (a *Scale) Verify(ctx context.Context, s *Subject, t *v1alpha1.Target) (*Si
 	out := &Sight{Ready: w.Observed && w.Ready >= w.Replicas}
 	switch {
 	case l.now() != *t.Desired.Replicas:
-		out.Message = fmt.Sprintf("somebody else has set %s to %d since", l, l.now())
+		out.Stage, out.Message = Undone, fmt.Sprintf("somebody else has set %s to %d since", l, l.now())
 	case l.hpa != nil: // how many there are is the autoscaler's to say
 	case !w.Observed || w.Existing != w.Replicas:
 		out.Stage, out.Message = Underway, fmt.Sprintf("%d pods of %d are there", w.Existing, w.Replicas)

@@ -118,6 +118,7 @@ func border(err error) error {
 		{remediate.ErrStopped, rpc.ErrRemediationStopped},
 		{remediate.ErrFourEyes, rpc.ErrNotApprover},
 		{remediate.ErrNoApprover, rpc.ErrNotApprover},
+		{remediate.ErrTwoNames, rpc.ErrNotApprover},
 	} {
 		if errors.Is(err, pair[0]) {
 			return fmt.Errorf("%w: %w", pair[1], err)
