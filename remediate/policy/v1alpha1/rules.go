@@ -69,7 +69,9 @@ type Approval struct {
 	// +kubebuilder:validation:MaxItems=16
 	Approvers []Approver `json:"approvers,omitempty"`
 
-	// Who asked for an action may not approve it.
+	// Who asked for an action may not approve it; nor may who is known by another kind
+	// of login than who asked (a token of the cluster, an issuer's, a certificate, a
+	// static token), unless approvers are named: they might be one person.
 	// +optional
 	// +kubebuilder:default=true
 	FourEyes *bool `json:"fourEyes,omitempty"`
@@ -146,7 +148,7 @@ type Verification struct {
 	MaxOOMKills int32 `json:"maxOOMKills,omitempty"`
 
 	// Throttled share of the CPU periods in the window that is put up with, in
-	// percent, where it is known.
+	// percent, where it is known and the action lowered CPU or replicas.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100
@@ -154,7 +156,7 @@ type Verification struct {
 	MaxThrottledPercent *int32 `json:"maxThrottledPercent,omitempty"`
 
 	// Used share of the memory limit at the end of the window that is put up
-	// with, in percent, where it is known.
+	// with, in percent, where it is known and the action changed that limit.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100
