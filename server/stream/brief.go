@@ -3,6 +3,7 @@ package stream
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -55,7 +56,8 @@ func brief(in *rightsizerv1.Incident) *rightsizerv1.Incident {
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(rank(members[a]), rank(members[b])) })
 	size, n := 0, 0
 	for ; n < min(len(order), maxTold); n++ {
-		if size += proto.Size(members[order[n]]) + jsonNames; size > toldBytes && n > 0 {
+		m := members[order[n]]
+		if size += proto.Size(m) + escapes(m.GetMessage()) + jsonNames; size > toldBytes && n > 0 {
 			break
 		}
 	}
@@ -76,3 +78,6 @@ func brief(in *rightsizerv1.Incident) *rightsizerv1.Incident {
 	}
 	return short
 }
+
+// escapes is how many bytes a text has more as JSON; control characters it has none.
+func escapes(text string) int { return strings.Count(text, `"`) + strings.Count(text, `\`) }

@@ -211,7 +211,7 @@ func TestStreamsShowLargeIncidentsInBrief(t *testing.T) {
 	}
 	wordy := incident(2, critical, isOpen, slices.Repeat([]string{"shop"}, 64)...)
 	for _, m := range wordy.GetMembers() {
-		m.Message = strings.Repeat("m", 1000)
+		m.Message = strings.Repeat(`"`, 1000)
 	}
 	huge := incident(3, critical, isOpen, "shop", "shop")
 	huge.Members[0].Message, huge.Members[1].Message = strings.Repeat("m", 40<<10), "m"
