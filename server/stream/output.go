@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -45,7 +46,45 @@ func (o *output) entry(e *bus.Entry) {
 		return
 	}
 	frame, err := e.Encoded(o.format, o.session.encode)
-	o.add(frame, err)
+	o.told(e.Message(), frame, err)
+}
+
+// shared is a message of a snapshot that is everybody's.
+func (o *output) shared(msg *rightsizerv1.StreamEventsResponse) {
+	if o.err != nil {
+		return
+	}
+	frame, err := o.session.hub.frames.of(msg, o.format, o.session.encode)
+	o.told(msg, frame, err)
+}
+
+// own is a part of an entry or incident that is this session's alone.
+func (o *output) own(msg *rightsizerv1.StreamEventsResponse) {
+	if o.err != nil {
+		return
+	}
+	frame, err := o.session.encode(msg)
+	o.told(msg, frame, err)
+}
+
+// told adds what is told to whoever reads. What cannot be encoded is a loss of one, or
+// it would end every reader, and each again when he resumes.
+func (o *output) told(msg *rightsizerv1.StreamEventsResponse, frame []byte, err error) {
+	if err == nil {
+		o.add(frame, nil)
+		return
+	}
+	s := o.session
+	s.hub.opts.Logger.Error("a message could not be encoded; its reader is told a loss", slog.Any("error", err),
+		slog.String("event", msg.GetEvent().GetId()), slog.String("incident", msg.GetIncident().GetId()))
+	s.mu.Lock()
+	s.lostBefore++
+	s.mu.Unlock()
+	lost := &rightsizerv1.StreamLost{Count: 1, Exact: true, Bound: rightsizerv1.LossBound_LOSS_BOUND_EXACT}
+	if to := msg.GetPosition(); to != "" { // none is of a snapshot
+		lost.From, lost.To = s.sub.Position(), to
+	}
+	o.message(&rightsizerv1.StreamEventsResponse{Message: &rightsizerv1.StreamEventsResponse_Lost{Lost: lost}, Position: lost.GetTo()})
 }
 
 func (o *output) message(msg *rightsizerv1.StreamEventsResponse) {

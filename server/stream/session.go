@@ -47,7 +47,7 @@ type Session struct {
 	due time.Time
 
 	mu         sync.Mutex // guards sub as a pointer, lostBefore and reader's filter and scope, for who looks from outside
-	lostBefore int64      // by subscriptions before this one
+	lostBefore int64      // by subscriptions before this one, and what could not be encoded
 
 	expiry  *time.Timer // ends the session when its caller's proof runs out; nil where that is not known
 	welcome welcome
@@ -183,7 +183,7 @@ func (s *Session) send(batch bus.Batch) error {
 			out.entry(e) // encoded once for all
 		case nil:
 		default:
-			out.message(own)
+			out.own(own)
 		}
 	}
 	if out.empty() && !time.Now().Before(s.due) {

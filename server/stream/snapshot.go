@@ -49,7 +49,7 @@ func (s *Session) snapshot() error {
 		if !s.view.filter.MatchesEvent(ev) {
 			continue
 		}
-		out.add(s.hub.frames.of(&rightsizerv1.StreamEventsResponse{Message: &rightsizerv1.StreamEventsResponse_Event{Event: ev}}, out.format, s.encode))
+		out.shared(&rightsizerv1.StreamEventsResponse{Message: &rightsizerv1.StreamEventsResponse_Event{Event: ev}})
 		if s.ctx.Err() != nil || out.err != nil { // to a slow client thousands of them take long
 			return cmp.Or(out.flush(), s.ctx.Err())
 		}
@@ -64,9 +64,9 @@ func (s *Session) snapshot() error {
 		case seen.GetIncident().GetState() != rightsizerv1.IncidentState_INCIDENT_STATE_OPEN:
 			continue
 		case seen == msg: // as everybody's
-			out.add(s.hub.frames.of(msg, out.format, s.encode))
+			out.shared(msg)
 		default:
-			out.message(seen)
+			out.own(seen)
 		}
 		if s.ctx.Err() != nil || out.err != nil {
 			break

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -19,6 +20,41 @@ import (
 	"github.com/rightsizer/rightsizer/server/stream"
 	"github.com/rightsizer/rightsizer/server/streamtest"
 )
+
+// What cannot be encoded is a loss of one, there and live, and all else is told.
+func TestWhatCannotBeEncodedIsALossOfOne(t *testing.T) {
+	t.Parallel()
+	quiet := stream.Options{Logger: slog.New(slog.DiscardHandler)}
+	overAll(t, bus.Options{}, quiet, func(t *testing.T, s *server, c streamtest.Client) {
+		t.Helper()
+		bad := func(n int) *rightsizerv1.Event {
+			ev := event("shop", n)
+			ev.Message = "\xff"
+			return ev
+		}
+		s.problems = []*rightsizerv1.Event{bad(1), event("shop", 2)}
+		r := open(t, c, nil, "")
+		require.NotNil(t, r.next().GetOpened())
+		assert.EqualValues(t, 1, r.next().GetLost().GetCount())
+		assert.Equal(t, "pod-2", r.next().GetEvent().GetObject().GetName())
+		synced := r.next()
+		require.NotNil(t, synced.GetSynced())
+		s.bus.Publish(bad(3))
+		s.publish("shop", 4, 5)
+		for _, r := range []*reading{r, open(t, c, nil, synced.GetPosition())} {
+			msg := r.next()
+			if msg.GetOpened() != nil {
+				require.NotNil(t, msg.GetOpened().GetResumed())
+				msg = r.next()
+			}
+			assert.EqualValues(t, 1, msg.GetLost().GetCount())
+			assert.True(t, msg.GetLost().GetExact())
+			assert.Equal(t, msg.GetPosition(), msg.GetLost().GetTo())
+			assert.NotEmpty(t, msg.GetLost().GetFrom())
+			assert.Equal(t, "pod-4", r.next().GetEvent().GetObject().GetName())
+		}
+	})
+}
 
 func TestAFreshStreamIsResetSnapshotSyncedLive(t *testing.T) {
 	t.Parallel()
