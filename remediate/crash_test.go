@@ -43,6 +43,8 @@ type story struct {
 	// have ended.
 	done  func(*world) bool
 	check func(w *world, when string)
+	// kept holds the promises; by default, world's.
+	kept func(*world)
 }
 
 // killedAtEachWrite lets an operator be killed at its first write, then in a new
@@ -52,6 +54,9 @@ func killedAtEachWrite(t *testing.T, s story) (kills int) {
 	t.Helper()
 	if s.done == nil {
 		s.done = (*world).ended
+	}
+	if s.kept == nil {
+		s.kept = (*world).kept
 	}
 	for _, after := range []bool{false, true} {
 		for n := 1; ; n++ {
@@ -77,7 +82,7 @@ func killedAtEachWrite(t *testing.T, s story) (kills int) {
 				}
 				require.True(t, until(done), "%s: %+v", when, w.api.Remediations("shop"))
 				s.check(w, when)
-				w.kept()
+				s.kept(w)
 			})
 			if !killed.Load() || t.Failed() {
 				break

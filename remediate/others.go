@@ -158,7 +158,7 @@ func (e *Engine) intend(ctx context.Context, r *v1alpha1.Remediation, s *seen, m
 // extend gives pods that came later what an open decision gives: a replica that was
 // killed, or a new one.
 func (e *Engine) extend(ctx context.Context, r *v1alpha1.Remediation, s *seen) {
-	if r.Status.State != v1alpha1.StateVerifying || e.opts.Policies.Frozen() != "" {
+	if r.Status.State != v1alpha1.StateVerifying || rollbackAsked(r) != "" || e.opts.Policies.Frozen() != "" {
 		return
 	}
 	a, ok := e.opts.Actions.Get(r.Spec.Action.Kind)

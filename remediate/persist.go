@@ -47,8 +47,10 @@ func cureOf(r *v1alpha1.Remediation) *cure {
 		persistence: r.Spec.Persistence, proven: r.Status.State == v1alpha1.StateSucceeded && lookedAt(r),
 	}
 	for i := range r.Status.Targets {
-		if t := &r.Status.Targets[i]; t.Result == v1alpha1.TargetApplied || t.Result == v1alpha1.TargetConfirmed {
+		switch t := &r.Status.Targets[i]; t.Result {
+		case v1alpha1.TargetApplied, v1alpha1.TargetConfirmed, v1alpha1.TargetReverted:
 			c.given = append(c.given, t.UID)
+		default:
 		}
 	}
 	if a := r.Status.Approval; a != nil && a.Decision == v1alpha1.DecisionApprove {

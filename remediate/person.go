@@ -350,12 +350,9 @@ func (e *Engine) Rollback(ctx context.Context, by Person, c Choice) (*rightsizer
 			return false, fmt.Errorf("%w: what is %s has no effect to take back", ErrState, shown(r))
 		}
 		return false, nil
-	}, v1alpha1.StateRolledBack, func(r *v1alpha1.Remediation, status *v1alpha1.RemediationStatus) error {
+	}, v1alpha1.StateRolledBack, func(_ *v1alpha1.Remediation, status *v1alpha1.RemediationStatus) error {
 		status.Message = why
-		meta.SetStatusCondition(&status.Conditions, metav1.Condition{
-			Type: conditionRollback, Status: metav1.ConditionTrue, Reason: "AskedFor", Message: why,
-			ObservedGeneration: r.Generation, LastTransitionTime: metav1.NewTime(e.now()),
-		})
+		noteRollback(status, metav1.ConditionTrue, rollbackAskedFor, why, e.now())
 		return nil
 	})
 }

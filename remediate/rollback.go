@@ -3,6 +3,8 @@ package remediate
 import (
 	"context"
 	"errors"
+	"slices"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -15,11 +17,35 @@ import (
 )
 
 // conditionRollback is the type of the condition that asks for a rollback: every
-// replica may write it, and the leader heeds it.
+// replica may write it, and the leader heeds it, whoever began.
 const conditionRollback = "RollbackRequested"
 
-// rollbackAsked is why a person wants the effect to be taken back; empty where
-// nobody does, or it cannot be any more.
+// Its reasons: a person wants it, the verification failed, or it cannot be had.
+const (
+	rollbackAskedFor = "AskedFor"
+	rollbackDecided  = "DidNotHelp"
+	rollbackFailed   = "CannotBeTakenBack"
+)
+
+// noteRollback writes into a status that the effect is to be taken back, or is not.
+func noteRollback(status *v1alpha1.RemediationStatus, is metav1.ConditionStatus, reason, why string, now time.Time) {
+	meta.SetStatusCondition(&status.Conditions, metav1.Condition{
+		Type: conditionRollback, Status: is, Reason: reason, Message: plan.Cut(why, 1024),
+		ObservedGeneration: status.ObservedGeneration, LastTransitionTime: metav1.NewTime(now),
+	})
+}
+
+// endRollback says of one that nobody asked for that it is over: something else came
+// of the decision.
+func endRollback(status *v1alpha1.RemediationStatus, why string, now time.Time) {
+	c := meta.FindStatusCondition(status.Conditions, conditionRollback)
+	if c != nil && c.Status == metav1.ConditionTrue && c.Reason == rollbackDecided {
+		noteRollback(status, metav1.ConditionFalse, rollbackFailed, why, now)
+	}
+}
+
+// rollbackAsked is why the effect is to be taken back, by a person's word or since it
+// did not help; empty where it is not, or cannot be any more.
 func rollbackAsked(r *v1alpha1.Remediation) string {
 	c := meta.FindStatusCondition(r.Status.Conditions, conditionRollback)
 	if c == nil || c.Status != metav1.ConditionTrue || !plan.May(r.Status.State, v1alpha1.StateRolledBack) {
@@ -34,8 +60,7 @@ const (
 	unknownEffect   = "the audit chain has no record of this effect as the status tells it"
 )
 
-// wanted is why a person wants the effect to be taken back, of which the audit has
-// the record; forged says that the status says so and it has not.
+// wanted is why the effect is to be taken back, of which the audit has the record; forged says that the status says so and it has not.
 func (e *Engine) wanted(ctx context.Context, r *v1alpha1.Remediation) (why string, forged bool, err error) {
 	if why = rollbackAsked(r); why == "" {
 		return "", false, nil
@@ -44,7 +69,9 @@ func (e *Engine) wanted(ctx context.Context, r *v1alpha1.Remediation) (why strin
 	return why, !sure, err
 }
 
-// rollBack takes the effects back, and escalates where that is impossible.
+// rollBack takes the effects back, and escalates where that is impossible. That they
+// are is in the status before the first of them is: whoever finds some of them taken
+// back goes on with the others.
 func (e *Engine) rollBack(ctx context.Context, r *v1alpha1.Remediation, s *seen, why string) (outcome, error) {
 	a, ok := e.opts.Actions.Get(r.Spec.Action.Kind)
 	if !ok {
@@ -59,16 +86,38 @@ func (e *Engine) rollBack(ctx context.Context, r *v1alpha1.Remediation, s *seen,
 	if err := e.record(ctx, r, v1alpha1.StateRolledBack, e.opts.Identity, "taking back: "+why, nil); err != nil {
 		return outcome{}, err
 	}
+	if rollbackAsked(r) == "" {
+		var err error
+		if r, err = e.write(ctx, r, func(status *v1alpha1.RemediationStatus) error {
+			status.Message = plan.Cut("taking back: "+why, 1024)
+			noteRollback(status, metav1.ConditionTrue, rollbackDecided, why, e.now())
+			return nil
+		}); err != nil {
+			return outcome{}, err
+		}
+	}
+	next := r.DeepCopy()
+	failed, held, err := e.revertAll(ctx, next, s, a)
+	switch {
+	case err != nil || held > 0:
+		return outcome{after: held}, errors.Join(err, e.keepReverted(ctx, r, next))
+	case failed != "":
+		return goOn(e.standing(ctx, next, why, failed))
+	}
+	return goOn(e.conclude(ctx, next, v1alpha1.StateRolledBack, why, nil))
+}
+
+// revertAll takes each effect back, and notes in r what became of it: why one cannot
+// be taken back, and how long to wait where one cannot be now.
+func (e *Engine) revertAll(ctx context.Context, r *v1alpha1.Remediation, s *seen, a action.Action) (failed string, held time.Duration, err error) {
 	subject := e.subject(r, s)
-	r = r.DeepCopy()
-	failed := ""
 	for i := range r.Status.Targets {
 		t := &r.Status.Targets[i]
 		if t.Result == v1alpha1.TargetIntended { // and interrupted
 			made, err := a.ReadBack(ctx, subject, t)
 			switch {
 			case err != nil && !action.Known(err):
-				return outcome{}, err
+				return "", 0, err
 			case err == nil && made:
 				e.result(r, i, v1alpha1.TargetApplied, "found in the live object after an interruption")
 			default:
@@ -80,7 +129,7 @@ func (e *Engine) rollBack(ctx context.Context, r *v1alpha1.Remediation, s *seen,
 		}
 		known, err := e.holds(ctx, originOf(r), claim{intent: intent(t)})
 		if err != nil {
-			return outcome{}, err
+			return "", 0, err
 		}
 		if !known {
 			failed = unknownEffect
@@ -95,18 +144,24 @@ func (e *Engine) rollBack(ctx context.Context, r *v1alpha1.Remediation, s *seen,
 			e.result(r, i, v1alpha1.TargetReverted, "")
 		case errors.Is(err, action.ErrGone):
 		case errors.Is(err, action.ErrBusy):
-			return wait(e.later(r, err))
+			return "", e.later(r, err), nil
 		case action.Known(err):
 			failed = err.Error()
 			t.Message = plan.Cut("not taken back: "+failed, 1024)
 		default:
-			return outcome{}, err
+			return "", 0, err
 		}
 	}
-	if failed != "" {
-		return goOn(e.standing(ctx, r, why, failed))
+	return failed, 0, nil
+}
+
+// keepReverted writes what was taken back so far, where anything was.
+func (e *Engine) keepReverted(ctx context.Context, was, r *v1alpha1.Remediation) error {
+	if slices.EqualFunc(was.Status.Targets, r.Status.Targets, func(a, b v1alpha1.Target) bool { return a.Result == b.Result }) {
+		return nil
 	}
-	return goOn(e.conclude(ctx, r, v1alpha1.StateRolledBack, why, nil))
+	_, err := e.keepResults(ctx, r)
+	return err
 }
 
 // revert takes one effect back; where the object changed under its hands it looks
@@ -134,10 +189,7 @@ func (e *Engine) keep(ctx context.Context, r *v1alpha1.Remediation, why string) 
 	targets := r.Status.Targets
 	return e.write(ctx, r, func(status *v1alpha1.RemediationStatus) error {
 		status.Targets, status.Message = targets, plan.Cut(why, 1024)
-		meta.SetStatusCondition(&status.Conditions, metav1.Condition{
-			Type: conditionRollback, Status: metav1.ConditionFalse, Reason: "CannotBeTakenBack", Message: plan.Cut(why, 1024),
-			ObservedGeneration: r.Generation, LastTransitionTime: metav1.NewTime(e.now()),
-		})
+		noteRollback(status, metav1.ConditionFalse, rollbackFailed, why, e.now())
 		return nil
 	})
 }

@@ -427,6 +427,9 @@ func (e *Engine) conclude(ctx context.Context, r *v1alpha1.Remediation, to v1alp
 			}
 			status.Verification = ev
 		}
+		if to != v1alpha1.StateRolledBack {
+			endRollback(status, why, e.now())
+		}
 		return plan.Move(status, to, e.opts.Identity, why, e.now())
 	})
 	if err != nil {

@@ -104,6 +104,10 @@ func (a *API) Short(node, reason string) { a.locked(func() { a.short[node] = rea
 // those of Remediations.
 func (a *API) Throttle(on bool) { a.locked(func() { a.throttled = on }) }
 
+// ThrottleMeanwhile begins to throttle from within a hook: after the write that it is
+// called for.
+func (a *API) ThrottleMeanwhile() { a.throttled = true }
+
 func (a *API) locked(do func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
