@@ -136,6 +136,9 @@ func (e *Engine) revertAll(ctx context.Context, r *v1alpha1.Remediation, s *seen
 			t.Message = plan.Cut("not taken back: "+failed, 1024)
 			continue
 		}
+		if frozen := e.opts.Policies.Frozen(); frozen != "" {
+			return "", retryLater, nil
+		}
 		step := e.traceStep(ctx, r, tracing.Revert, t)
 		err = e.revert(ctx, a, subject, t)
 		step.End(e.now(), err)

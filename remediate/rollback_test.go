@@ -2,6 +2,7 @@ package remediate_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -202,4 +203,37 @@ func asksBack(r *v1alpha1.Remediation) metav1.Condition {
 		return metav1.Condition{}
 	}
 	return r.Status.Conditions[i]
+}
+
+// Frozen in the middle of a rollback, it takes nothing more back as long as that lasts.
+func TestAFreezeHoldsARollback(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := unused(t, 8)
+		o := w.start("one", nil)
+		defer o.stop()
+		_, err := o.ask(inPlaceTo(80))
+		require.NoError(t, err)
+		require.True(t, w.inForce(8))
+		w.api.Hook(func(write kubetest.Write, made []*v1alpha1.Remediation) {
+			w.watch(write, made)
+			if strings.HasPrefix(write.Resource, "pods/") {
+				w.mu.Lock()
+				w.frozen = "an incident"
+				w.mu.Unlock()
+			}
+		})
+		_, err = o.engine.Rollback(t.Context(), somebody, remediate.Choice{Namespace: "shop", Name: w.only().Name})
+		require.NoError(t, err)
+		time.Sleep(3 * time.Minute)
+		have, reverted := w.count(64)
+		assert.Equal(t, []int{1, 1}, []int{have, reverted})
+		w.api.Hook(w.watch)
+		w.mu.Lock()
+		w.frozen = ""
+		w.mu.Unlock()
+		w.in(v1alpha1.StateRolledBack)
+		assert.Equal(t, []int64{64, 64, 64, 64, 64, 64, 64, 64}, w.all())
+		w.keptTwice()
+	})
 }
