@@ -61,8 +61,9 @@ type Poller struct {
 	mu       sync.Mutex
 	failures map[string]failing
 	// down says that the last round had no answer at all: then a few targets are
-	// asked, and the others only where one of these answers.
+	// asked, and the others only where one of these answers. turn counts such rounds.
 	down bool
+	turn int
 }
 
 // failing is how a target fails: after n failures in a row it rests for 2^n
@@ -71,7 +72,7 @@ type failing struct{ n, rest int }
 
 const (
 	maxRest     = 8
-	probes      = 3
+	maxProbes   = 3
 	retryRounds = 2 * time.Second // how soon to ask again whether targets are known
 )
 
@@ -160,20 +161,40 @@ func (p *Poller) round(ctx context.Context, targets []Target, begin time.Time, w
 	p.forget(targets)
 	done := &tally{round: Round{Targets: len(targets)}}
 	if p.down {
-		p.ask(ctx, targets[:min(probes, len(targets))], begin, 0, jobs, done)
-		if done.Wait(); ctx.Err() != nil || done.round.Failed == min(probes, len(targets)) {
-			done.round.Resting = len(targets) - done.round.Failed
+		var few []Target
+		few, targets = p.probes(targets)
+		p.ask(ctx, few, begin, 0, jobs, done)
+		if done.Wait(); ctx.Err() != nil || done.round.Failed == len(few) {
+			done.round.Resting = len(targets)
 			p.tell(ctx, begin, done)
 			return
 		}
 		p.mu.Lock()
 		clear(p.failures) // It is back, and so may all of them be.
 		p.mu.Unlock()
-		targets = targets[min(probes, len(targets)):]
 	}
 	p.ask(ctx, targets, begin, within, jobs, done)
 	done.Wait()
 	p.tell(ctx, begin, done)
+}
+
+// probes are the few targets that are asked while there is no answer, and the others:
+// spread over the list, and others each time, for some may be gone for good.
+func (p *Poller) probes(targets []Target) (few, others []Target) {
+	n := min(maxProbes, len(targets))
+	chosen := make(map[int]bool, n)
+	for i := range n {
+		chosen[(p.turn+i*len(targets)/n)%len(targets)] = true
+	}
+	for i := range targets {
+		if chosen[i] {
+			few = append(few, targets[i])
+		} else {
+			others = append(others, targets[i])
+		}
+	}
+	p.turn++
+	return few, others
 }
 
 // tell ends a round.

@@ -251,3 +251,51 @@ func TestASourceThatIsDownIsFoundBackSoon(t *testing.T) {
 		}
 	})
 }
+
+// Targets that are gone for good keep those that answer from being asked for some
+// rounds at most, wherever they are in the list.
+func TestASourceIsFoundBackThoughSomeTargetsStayAway(t *testing.T) {
+	for name, away := range map[string]func(i int) bool{
+		"the first of the list":   func(i int) bool { return i < 3 },
+		"most of it":              func(i int) bool { return i < 16 },
+		"all but the last":        func(i int) bool { return i < 19 },
+		"those at equal distance": func(i int) bool { return i == 0 || i == 6 || i == 13 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &fake{asked: map[string][]time.Time{}, fail: map[string]error{}}
+				gone := 0
+				for i := range 20 {
+					f.fail[fmt.Sprintf("node-%02d", i)] = errors.New("refused")
+					if away(i) {
+						gone++
+					}
+				}
+				var rounds []source.Round
+				p, err := source.NewPoller(source.PollerOptions{
+					Source: f, Interval: 10 * time.Second, Targets: targets(20), Take: func(*source.Target, []meter.Sample, error) {},
+					Round: func(r source.Round) { rounds = append(rounds, r) },
+				})
+				require.NoError(t, err)
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan struct{})
+				go func() { defer close(done); p.Run(ctx) }()
+				time.Sleep(9 * time.Second)
+				f.mu.Lock()
+				for i := range 20 {
+					if !away(i) {
+						delete(f.fail, fmt.Sprintf("node-%02d", i))
+					}
+				}
+				f.mu.Unlock()
+				time.Sleep(80 * time.Second)
+				cancel()
+				<-done
+				assert.True(t, rounds[0].Down())
+				last := rounds[len(rounds)-1]
+				assert.False(t, last.Down())
+				assert.Equal(t, gone, last.Failed+last.Resting, "all that answer are asked")
+			})
+		})
+	}
+}
