@@ -40,7 +40,8 @@ type Killed struct {
 
 // CureOOM is what an OOM-killed container should have, and how that was found.
 // CPU stays as it is. The memory request stays as it is, unless it equals the
-// limit or a larger one is recommended. Its errors are ErrNoLimit and ErrCured.
+// limit or a larger one is recommended; one below the limit stays below it, since
+// the QoS class may hang on that alone. Its errors are ErrNoLimit and ErrCured.
 func CureOOM(k Killed) (policy.Size, string, error) {
 	limit := k.Current.Limits.MemoryBytes
 	if limit <= 0 {
@@ -65,7 +66,7 @@ func CureOOM(k Killed) (policy.Size, string, error) {
 	case request == limit:
 		out.Requests.MemoryBytes = want
 	case request > 0:
-		out.Requests.MemoryBytes = min(max(request, k.Recommended.Requests.MemoryBytes), want)
+		out.Requests.MemoryBytes = max(request, min(k.Recommended.Requests.MemoryBytes, want-mebibyte))
 	}
 	return out, why, nil
 }

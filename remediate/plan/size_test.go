@@ -50,14 +50,15 @@ func TestANeedOfFourTimesIsMetAfterThreeKills(t *testing.T) {
 }
 
 // Whatever is recommended and whatever was before: a cure never takes anything
-// away, always gives memory, keeps CPU, keeps requests at or below limits, and
-// neither adds nor removes what is unset.
+// away, always gives memory, keeps CPU and the QoS class, keeps requests at or below
+// limits, and neither adds nor removes what is unset.
 func TestACureOnlyGives(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.Int64Range(1, math.MaxInt64/8).Draw(t, "limit")
+		cpu := rapid.Int64Range(0, 4000).Draw(t, "cpu")
 		k := plan.Killed{
-			Current:     policy.Size{Requests: amounts(rapid.Int64Range(0, 4000).Draw(t, "cpu"), rapid.Int64Range(0, limit).Draw(t, "request")), Limits: amounts(0, limit)},
+			Current:     policy.Size{Requests: amounts(cpu, rapid.Int64Range(0, limit).Draw(t, "request")), Limits: amounts(cpu*rapid.Int64Range(0, 2).Draw(t, "cpu limit"), limit)},
 			Limit:       rapid.SampledFrom([]int64{0, limit, limit + 1}).Draw(t, "killed at"),
 			Raises:      rapid.IntRange(0, 9).Draw(t, "raises"),
 			Recommended: policy.Size{Requests: amounts(9, rapid.Int64Range(0, math.MaxInt64/8).Draw(t, "recommended request")), Limits: amounts(9, rapid.Int64Range(0, math.MaxInt64/8).Draw(t, "recommended"))},
@@ -74,7 +75,10 @@ func TestACureOnlyGives(t *testing.T) {
 		require.Equal(t, k.Current.Limits.CPUMillis, to.Limits.CPUMillis)
 		if k.Current.Requests.MemoryBytes == limit {
 			require.Equal(t, to.Limits.MemoryBytes, to.Requests.MemoryBytes, "a request that equals its limit keeps doing so")
+		} else {
+			require.Less(t, to.Requests.MemoryBytes, to.Limits.MemoryBytes, "and one below it, too")
 		}
+		require.Equal(t, plan.Class([]policy.Size{k.Current}), plan.Class([]policy.Size{to}))
 	})
 }
 
@@ -89,6 +93,7 @@ func TestCureOOM(t *testing.T) {
 		"first":            {plan.Killed{Current: app, Limit: 100 * mi}, amounts(64*mi, 160*mi), nil},
 		"again":            {plan.Killed{Current: app, Limit: 100 * mi, Raises: 1}, amounts(64*mi, 200*mi), nil},
 		"more recommended": {plan.Killed{Current: app, Recommended: policy.Size{Requests: amounts(0, 90*mi), Limits: amounts(0, 300*mi)}}, amounts(90*mi, 300*mi), nil},
+		"a limit for both": {plan.Killed{Current: app, Recommended: policy.Size{Requests: amounts(0, 300*mi), Limits: amounts(0, 300*mi)}}, amounts(299*mi, 300*mi), nil},
 		"less recommended": {plan.Killed{Current: app, Recommended: policy.Size{Requests: amounts(0, 10*mi), Limits: amounts(0, 20*mi)}}, amounts(64*mi, 160*mi), nil},
 		"small":            {plan.Killed{Current: policy.Size{Limits: amounts(0, 20*mi)}}, amounts(0, 36*mi), nil},
 		"killed at less":   {plan.Killed{Current: app, Limit: 50 * mi}, policy.Amounts{}, plan.ErrCured},

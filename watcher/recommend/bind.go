@@ -102,6 +102,10 @@ func (r *Result) bindMemory(s *Settings, in *Input) {
 		limit = request
 	}
 	r.Requests.MemoryBytes, r.Limits.MemoryBytes = request, r.limitMemory(in, request, max(limit, request))
+	equal := r.Limits == r.Requests && r.Limits.CPUMillis > 0 && r.Limits.MemoryBytes > 0
+	if c.QoS == burstable && c.OthersGuaranteed && equal {
+		r.keepBurstableByMemory(in)
+	}
 }
 
 // limitMemory keeps a limit above the request within the proportion that the
@@ -226,6 +230,18 @@ func (r *Result) keepBurstable(in *Input) {
 		return
 	}
 	r.Limits.CPUMillis++
+}
+
+// keepBurstableByMemory does so by memory, where CPU stays as it is because it is not
+// measured.
+func (r *Result) keepBurstableByMemory(in *Input) {
+	const step = 1 << 20
+	r.bound(QoSBurstable, 0)
+	if least := max(in.Context.LimitRange.Min.MemoryBytes, 1); r.Bound.Has(HPAMemory) || r.Requests.MemoryBytes-step < least {
+		r.Limits.MemoryBytes += step
+		return
+	}
+	r.Requests.MemoryBytes -= step
 }
 
 // restart says whether a restart is needed to get from what is in force to the

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/rightsizer/rightsizer/watcher/object"
 	"github.com/rightsizer/rightsizer/watcher/recommend"
@@ -174,6 +175,25 @@ var surroundings = []surrounded{
 		requests: object.Resources{CPUMillis: 499}, limits: object.Resources{CPUMillis: 500},
 	},
 	{
+		name: "Burstable, CPU that is not measured", bound: recommend.QoSBurstable | recommend.UnmeasuredCPU,
+		change: func(in *recommend.Input) {
+			in.Sketch = observed(48, flat(math.NaN()), flat(1<<30))
+			in.Context.QoS, in.Context.OthersGuaranteed = "Burstable", true
+			in.Current.Limits = object.Resources{CPUMillis: 77, MemoryBytes: 99 << 20}
+		},
+		requests: object.Resources{CPUMillis: 77, MemoryBytes: usual - 1<<20}, limits: object.Resources{CPUMillis: 77, MemoryBytes: usual},
+	},
+	{
+		name: "Burstable, at the least", bound: recommend.QoSBurstable | recommend.LimitRangeMinMemory,
+		change: func(in *recommend.Input) {
+			in.Sketch = observed(48, flat(math.NaN()), flat(1<<30))
+			in.Context.QoS, in.Context.OthersGuaranteed = "Burstable", true
+			in.Current.Limits = object.Resources{CPUMillis: 77, MemoryBytes: 99 << 20}
+			in.Context.LimitRange.Min.MemoryBytes = 3 << 30
+		},
+		requests: object.Resources{MemoryBytes: 3 << 30}, limits: object.Resources{CPUMillis: 77, MemoryBytes: 3<<30 + 1<<20},
+	},
+	{
 		name: "VPA", bound: recommend.VPAPresent,
 		change: context(func(c *recommend.Context) { c.VPA = "web" }),
 	},
@@ -307,4 +327,27 @@ func TestAPodOfClassBestEffortNeedsARestart(t *testing.T) {
 	assert.False(t, recommend.Recommend(in).RestartRequired)
 	in.Context.QoS = "BestEffort"
 	assert.True(t, recommend.Recommend(in).RestartRequired)
+}
+
+// A pod that is Burstable by one container alone stays so, whatever surrounds it.
+func TestNothingRecommendedMakesAPodGuaranteed(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		values := memories(t)
+		cpu, memory := func(h int) float64 { return values[h] / (1 << 22) }, func(h int) float64 { return values[h] }
+		if rapid.Bool().Draw(t, "CPU is not measured") {
+			cpu = flat(math.NaN())
+		}
+		in := input(observed(len(values), cpu, memory))
+		contexts(t, in)
+		in.Context.QoS, in.Context.OthersGuaranteed = "Burstable", true
+		if rapid.Bool().Draw(t, "CPU alike") {
+			in.Current.Limits.CPUMillis = in.Current.Requests.CPUMillis
+		}
+		r := recommend.Recommend(in)
+		if r.Limits.CPUMillis > 0 && r.Limits.MemoryBytes > 0 {
+			require.NotEqual(t, r.Requests, r.Limits, r.Explain())
+		}
+		require.LessOrEqual(t, r.Requests.MemoryBytes, r.Limits.MemoryBytes, r.Explain())
+	})
 }

@@ -62,7 +62,7 @@ var boundTexts = [boundKinds]string{
 	"cpu: stale data, not below %", "cpu: HorizontalPodAutoscaler on cpu, the request stays %",
 	"cpu: not measured, the request stays %", "memory: not measured, the request stays %",
 	"cpu: LimitRange maxLimitRequestRatio, limit %", "memory: LimitRange maxLimitRequestRatio, limit %",
-	"QoS class Guaranteed, limits are requests", "QoS class Burstable, the limit of cpu is not the request", "VerticalPodAutoscaler present",
+	"QoS class Guaranteed, limits are requests", "QoS class Burstable, a limit stays 1m or 1 MiB above its request", "VerticalPodAutoscaler present",
 }
 
 // Has is true where all of other bound the target.

@@ -52,6 +52,7 @@ var (
 type reader struct {
 	cpu, cpuLimit, memory, memoryLimit float64
 	guaranteed                         bool
+	off                                float64 // of memory, in MiB
 }
 
 // bound applies one thing that binds, in the order of the text.
@@ -59,6 +60,9 @@ func (p *reader) bound(t require.TestingT, text string) {
 	part := boundText.FindStringSubmatch(text)
 	if part == nil {
 		require.Regexp(t, "^(QoS class|VerticalPodAutoscaler)", text)
+		if strings.Contains(text, "1m or 1 MiB") {
+			p.off++
+		}
 		return
 	}
 	amount := product(t, part[3])
@@ -147,7 +151,7 @@ func contexts(t *rapid.T, in *recommend.Input) {
 	some := func(name string) bool { return rapid.IntRange(0, 3).Draw(t, name) == 3 }
 	c := &in.Context
 	in.Current.Requests = object.Resources{CPUMillis: rapid.Int64Range(0, 1000).Draw(t, "request"), MemoryBytes: memory("memory request")}
-	in.Current.Limits = object.Resources{CPUMillis: 2 * in.Current.Requests.CPUMillis * int64(rapid.IntRange(0, 1).Draw(t, "limited")), MemoryBytes: 2 * in.Current.Requests.MemoryBytes}
+	in.Current.Limits = object.Resources{CPUMillis: in.Current.Requests.CPUMillis * int64(rapid.IntRange(0, 2).Draw(t, "limited")), MemoryBytes: 2 * in.Current.Requests.MemoryBytes}
 	if c.QoS = rapid.SampledFrom([]string{"", "Burstable", "Guaranteed"}).Draw(t, "class"); c.QoS == "Guaranteed" {
 		in.Current.Limits = in.Current.Requests
 	}
@@ -210,7 +214,7 @@ func TestAnExplanationCanBeRecomputed(t *testing.T) {
 		r := s.Recommend(in)
 		text := r.Explain()
 
-		p := reader{guaranteed: in.Context.QoS == "Guaranteed"}
+		p := reader{guaranteed: in.Context.QoS == "Guaranteed", off: 0.25}
 		p.read(t, text)
 		near := func(want float64, got int64, off float64, what string) {
 			if got != 0 || what == "request" {
@@ -221,9 +225,9 @@ func TestAnExplanationCanBeRecomputed(t *testing.T) {
 		if r.CPUState != recommend.NoData { // what is not measured stays as it is
 			near(p.cpuLimit, r.Limits.CPUMillis, 2, "limit")
 		}
-		near(p.memory*(1<<20), r.Requests.MemoryBytes, 1<<18, "request")
+		near(p.memory*(1<<20), r.Requests.MemoryBytes, p.off*(1<<20), "request")
 		if r.MemoryState != recommend.NoData {
-			near(p.memoryLimit*(1<<20), r.Limits.MemoryBytes, 1<<18, "limit")
+			near(p.memoryLimit*(1<<20), r.Limits.MemoryBytes, p.off*(1<<20), "limit")
 		}
 		if m := memoryLine.FindStringSubmatch(text); m != nil {
 			near(number(t, m[4])*(1<<20), r.Requests.MemoryBytes, 1<<17, "request")
