@@ -2,7 +2,6 @@ package watcher
 
 import (
 	"errors"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -131,7 +130,7 @@ func (w *Watcher) sizeables(namespaces []string, only *object.WorkloadKey) []*si
 type surroundings struct {
 	scaled                 map[object.WorkloadKey]scaledBy
 	largest                object.Resources
-	groups                 []string // of nodes
+	groups                 map[usage.Key][]string // of nodes, by what was measured in them
 	inPlace, shrinkInPlace bool
 	limits                 *constraints
 }
@@ -140,28 +139,43 @@ type surroundings struct {
 type scaledBy struct{ cpu, memory bool }
 
 func (w *Watcher) surroundings() *surroundings {
-	s := &surroundings{scaled: make(map[object.WorkloadKey]scaledBy), limits: w.usage.constraints}
+	s := &surroundings{scaled: make(map[object.WorkloadKey]scaledBy), limits: w.usage.constraints, groups: w.nodeGroups()}
 	w.scalers(func(scaled object.WorkloadKey, a *object.Autoscaler) {
 		by := s.scaled[scaled]
 		s.scaled[scaled] = scaledBy{by.cpu || a.CPUUtilization, by.memory || a.MemoryUtilization}
 	})
-	groups := make(map[string]bool)
 	for _, name := range w.store.NodeNames() {
 		n := w.store.Node(name)
-		if n == nil {
-			continue
-		}
-		groups[n.Group] = true
-		if !n.Unschedulable {
+		if n != nil && !n.Unschedulable {
 			s.largest = s.largest.Max(n.Allocatable)
 		}
 	}
-	s.groups = slices.Sorted(maps.Keys(groups))
 	w.ident.mu.RLock()
 	minor := minorVersion(w.ident.version)
 	w.ident.mu.RUnlock()
 	s.inPlace, s.shrinkInPlace = minor >= 33, minor >= 34
 	return s
+}
+
+// nodeGroups are the groups of nodes in which each container of a DaemonSet was
+// measured, by its key without one: also those that have no nodes now.
+func (w *Watcher) nodeGroups() map[usage.Key][]string {
+	out := make(map[usage.Key][]string)
+	if w.opts.Usage.DaemonSetNodeLabel == "" {
+		return out
+	}
+	w.usage.book.Range(func(k usage.Key, _ *usage.Sketch) bool {
+		if w.grouped(k.Kind) {
+			group := k.Group
+			k.Group = ""
+			out[k] = append(out[k], group)
+		}
+		return true
+	})
+	for _, groups := range out {
+		slices.Sort(groups) // The first of equals counts.
+	}
+	return out
 }
 
 // minorVersion reads v1.37.2; 0 where it cannot.
@@ -214,12 +228,12 @@ func (w *Watcher) sketchOf(around *surroundings, s *sizeable, container string) 
 		return &sketch, 0
 	}
 	var all []usage.Sketch
-	for _, key.Group = range around.groups {
+	for _, key.Group = range around.groups[key] {
 		if sketch, ok := w.usage.book.Get(key); ok {
 			all = append(all, sketch)
 		}
 	}
-	return recommend.Neediest(all, w.opts.Clock.Now()), len(all)
+	return recommend.Neediest(all, w.opts.Clock.Now())
 }
 
 // others are the other containers of a pod.

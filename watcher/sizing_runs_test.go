@@ -222,7 +222,8 @@ func TestAPodHasItsLeastAndItsRatio(t *testing.T) {
 }
 
 // A DaemonSet that is measured by group of nodes has one template: it is sized for the
-// group that needs most, whichever has the newest pod.
+// group that needs most, whichever has the newest pod, and also where that group is
+// scaled to zero: it may come back.
 func TestADaemonSetIsSizedForTheNeediestGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := watchertest.New()
@@ -251,6 +252,15 @@ func TestADaemonSetIsSizedForTheNeediestGroup(t *testing.T) {
 		require.True(t, ok)
 		assert.Greater(t, got.GetTargetRequests().GetMemoryBytes(), int64(500<<20))
 		assert.Greater(t, got.GetTargetRequests().GetCpuMillis(), int64(700))
+		assert.Contains(t, got.GetExplanation(), "in 2 groups of nodes")
+
+		server.Delete(owned("agent-large", "DaemonSet", "agent"))
+		server.Delete(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "large", UID: "uid-large"}})
+		r.pass(10 * time.Minute)
+		require.Len(t, r.Nodes(), 1)
+		got, ok = r.Recommendation("shop", "DaemonSet", "agent", "app")
+		require.True(t, ok)
+		assert.Greater(t, got.GetTargetRequests().GetMemoryBytes(), int64(500<<20))
 		assert.Contains(t, got.GetExplanation(), "in 2 groups of nodes")
 	})
 }

@@ -166,20 +166,23 @@ func TestWhatWasMeasuredInTimeToComeIsStale(t *testing.T) {
 func TestASilentGroupIsNotForgotten(t *testing.T) {
 	t.Parallel()
 	silent, small := observed(48, flat(900), flat(1<<30)), observed(50, flat(100), flat(100<<20))
-	joined := func(now time.Time) (*recommend.Input, recommend.Result) {
-		in := input(recommend.Neediest([]usage.Sketch{*silent, *small}, now))
+	at := func(now time.Time) (*recommend.Input, recommend.Result) {
+		joined, groups := recommend.Neediest([]usage.Sketch{*silent, *small}, now)
+		in := input(joined)
+		in.Context.Groups = groups
 		size := object.Resources{CPUMillis: 1800, MemoryBytes: 2 << 30}
 		in.Now, in.Current = now, object.Allotment{Requests: size, Limits: size}
 		return in, recommend.Recommend(in)
 	}
 	now := time.Unix(small.Last()+60, 0)
-	in, r := joined(now)
+	in, r := at(now)
 	assert.Equal(t, []recommend.State{recommend.Stale, recommend.Stale}, []recommend.State{r.CPUState, r.MemoryState})
 	assert.Equal(t, in.Current.Requests, r.Requests)
 	assert.False(t, r.ChangeCPU || r.ChangeMemory)
+	assert.Contains(t, r.Explain(), "in 2 groups of nodes")
 
 	silent.ObserveOOM(now.Unix(), 2<<30)
-	_, r = joined(now)
+	_, r = at(now)
 	assert.EqualValues(t, 1, r.OOMKills)
 	assert.True(t, r.ChangeMemory)
 	assert.GreaterOrEqual(t, r.Limits.MemoryBytes, int64(4<<30))
@@ -188,7 +191,8 @@ func TestASilentGroupIsNotForgotten(t *testing.T) {
 	for small.Last() < silent.Last()+11*86400 {
 		small.Observe(usage.Sample{Time: small.Last() + 300, CPUMillis: 100, MemoryBytes: 100 << 20, Age: usage.Unknown})
 	}
-	_, r = joined(time.Unix(small.Last()+60, 0))
+	_, r = at(time.Unix(small.Last()+60, 0))
+	assert.NotContains(t, r.Explain(), "groups of nodes")
 	assert.True(t, r.ChangeCPU && r.ChangeMemory)
 	assert.Less(t, r.Limits.MemoryBytes, int64(200<<20))
 }

@@ -12,8 +12,8 @@ const absence = usage.Blocks * usage.BlockHours * time.Hour
 // Neediest joins what is known of containers that are measured apart and have one
 // template: of each resource, what is known of the one that needs most. Where that one
 // fell silent, it is stale, and does not shrink; after ten days it counts no more, for it
-// may have no pods.
-func Neediest(all []usage.Sketch, now time.Time) *usage.Sketch {
+// may have no pods. It says of how many groups that is.
+func Neediest(all []usage.Sketch, now time.Time) (joined *usage.Sketch, groups int) {
 	s := DefaultSettings()
 	type need struct {
 		of    *usage.Sketch
@@ -21,8 +21,8 @@ func Neediest(all []usage.Sketch, now time.Time) *usage.Sketch {
 		raw   float64
 	}
 	var cpu, memory need
-	more := func(held *need, last int64, n need) {
-		n.there = now.Sub(time.Unix(last, 0)) <= absence
+	there := func(last int64) bool { return now.Sub(time.Unix(last, 0)) <= absence }
+	more := func(held *need, n need) {
 		if held.of == nil || n.there && !held.there || n.there == held.there && n.raw > held.raw {
 			*held = n
 		}
@@ -31,15 +31,20 @@ func Neediest(all []usage.Sketch, now time.Time) *usage.Sketch {
 		k := &all[i]
 		r := s.Recommend(&Input{Now: now, Sketch: k})
 		_, last := k.CPUTimes()
-		more(&cpu, last, need{of: k, raw: r.CPU.Raw})
+		ofCPU := need{of: k, there: there(last), raw: r.CPU.Raw}
+		more(&cpu, ofCPU)
 		_, last = k.MemoryTimes()
 		kill, _ := k.OOM(0)
-		more(&memory, max(last, kill.Time), need{of: k, raw: r.Memory.Raw})
+		ofMemory := need{of: k, there: there(max(last, kill.Time)), raw: r.Memory.Raw}
+		more(&memory, ofMemory)
+		if ofCPU.there || ofMemory.there {
+			groups++
+		}
 	}
 	if memory.of == nil {
-		return &usage.Sketch{}
+		return &usage.Sketch{}, 0
 	}
 	out := *memory.of
 	out.TakeCPU(cpu.of)
-	return &out
+	return &out, groups
 }
