@@ -107,7 +107,7 @@ status:
 		},
 		"no cpu, then no node of that kind, then scheduled": {
 			{at: "12:00:02", pod: unscheduledPod(noCPU)},
-			{at: "12:00:11", want: []string{"OPENED pod.unschedulable.resources"}, said: []string{"finds no node among 5: 4 Insufficient cpu"}},
+			{at: "12:00:11", want: []string{"OPENED pod.unschedulable.resources"}, said: []string{"finds no node among 5: 4 Insufficient cpu, 1 node(s) had untolerated taint"}},
 			{at: "12:01:00", pod: unscheduledPod(noLabel), want: []string{"OPENED pod.unschedulable.affinity", "RESOLVED pod.unschedulable.resources"}},
 			{at: "12:02:00", pod: unscheduledPod(noCPU), want: []string{"OPENED pod.unschedulable.resources", "RESOLVED pod.unschedulable.affinity"}},
 			{

@@ -85,27 +85,16 @@ func unschedulable(in *PodInput, pod *object.Pod, cond *object.Condition) Findin
 	details := &rightsizerv1.UnschedulableDetails{
 		NodesTotal: v.nodes, Preemption: clip(v.preemption, 512), SinceTime: moment(began),
 	}
-	text := ""
 	for _, r := range v.reasons {
 		details.Causes = append(details.Causes, &rightsizerv1.UnschedulableCause{
 			Cause: string(r.cause), Text: clip(r.text, 256), Nodes: r.nodes,
 		})
-		if r.cause != main || len(text) > 300 {
-			continue
-		}
-		if text != "" {
-			text += ", "
-		}
-		if r.nodes > 0 {
-			text += strconv.FormatInt(int64(r.nodes), 10) + " "
-		}
-		text += sentence(r.text)
 	}
 	message := "Pod " + pod.Name + " finds no node"
 	if v.nodes > 0 {
 		message += " among " + strconv.FormatInt(int64(v.nodes), 10)
 	}
-	if text != "" {
+	if text := v.text(main); text != "" {
 		message += ": " + text
 	}
 	return Finding{

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 )
@@ -158,29 +159,73 @@ func causeOf(text string) cause {
 	return causeOther
 }
 
-// main is the cause that leaves out most nodes. Resources count by the largest
-// reason, since one node may lack several; the others add up.
+// main is the cause that leaves out most nodes, of those that passed what the
+// scheduler looks at first: taints and node affinity. A node that is full could
+// have been the pod's, one of another pool could not, however many there are.
+// Resources count by the largest reason, since one node may lack several; the
+// others add up.
+//
+// Source: getDefaultPlugins in kube-scheduler.
 func (v *verdict) main() cause {
-	left := make(map[cause]int64, 4)
+	passed, all := tally{}, tally{}
 	for _, r := range v.reasons {
 		n := int64(r.nodes)
 		if n == 0 {
 			n = int64(max(v.nodes, 1))
 		}
-		if r.cause == causeResources {
-			left[r.cause] = max(left[r.cause], n)
-		} else {
-			left[r.cause] += n
+		all.add(r.cause, n)
+		if !r.first() {
+			passed.add(r.cause, n)
 		}
 	}
+	return cmp.Or(passed.most(), all.most(), causeOther)
+}
+
+// first says that it is looked at before all else. Affinity to pods is not.
+func (r *reason) first() bool {
+	text := strings.ToLower(r.text)
+	return r.cause == causeTaint ||
+		r.cause == causeAffinity && !strings.Contains(text, "pod affinity") && !strings.Contains(text, "anti-affinity")
+}
+
+// tally is how many nodes each cause leaves out.
+type tally map[cause]int64
+
+func (t tally) add(c cause, n int64) {
+	if c == causeResources {
+		t[c] = max(t[c], n)
+	} else {
+		t[c] += n
+	}
+}
+
+// most is empty where nothing was counted.
+func (t tally) most() cause {
 	best := cause("")
 	for _, c := range causes() {
-		if left[c] > left[best] {
+		if t[c] > t[best] {
 			best = c
 		}
 	}
-	if best == "" {
-		return causeOther
-	}
 	return best
+}
+
+// text is the reasons in a sentence, those of the main cause first.
+func (v *verdict) text(main cause) string {
+	text := ""
+	for _, mains := range []bool{true, false} {
+		for _, r := range v.reasons {
+			if (r.cause == main) != mains || len(text) > 300 {
+				continue
+			}
+			if text != "" {
+				text += ", "
+			}
+			if r.nodes > 0 {
+				text += strconv.FormatInt(int64(r.nodes), 10) + " "
+			}
+			text += sentence(r.text)
+		}
+	}
+	return text
 }

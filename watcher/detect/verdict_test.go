@@ -57,16 +57,59 @@ func TestParseVerdict(t *testing.T) {
 			}, ""},
 			causeVolume,
 		},
-		"taints add up, resources do not": {
-			"0/4 nodes are available: 1 node(s) were unschedulable, 1 node(s) had untolerated taint {a: }, 2 node(s) had untolerated taint {b: }, 3 Insufficient cpu, 3 Insufficient memory.",
+		"volumes add up, resources do not": {
+			"0/4 nodes are available: 2 node(s) exceed max volume count, 2 node(s) had volume node affinity conflict, 3 Insufficient cpu, 3 Insufficient memory.",
 			verdict{4, []reason{
-				{causeTaint, "node(s) were unschedulable", 1},
-				{causeTaint, "node(s) had untolerated taint {a: }", 1},
-				{causeTaint, "node(s) had untolerated taint {b: }", 2},
+				{causeVolume, "node(s) exceed max volume count", 2},
+				{causeVolume, "node(s) had volume node affinity conflict", 2},
 				{causeResources, "Insufficient cpu", 3},
 				{causeResources, "Insufficient memory", 3},
 			}, ""},
-			causeTaint,
+			causeVolume,
+		},
+		"a full pool of nodes among others": {
+			"0/100 nodes are available: 5 Insufficient cpu, 95 node(s) didn't match Pod's node affinity/selector.",
+			verdict{100, []reason{
+				{causeResources, "Insufficient cpu", 5},
+				{causeAffinity, "node(s) didn't match Pod's node affinity/selector", 95},
+			}, ""},
+			causeResources,
+		},
+		"full nodes beside those of the control plane": {
+			"0/6 nodes are available: 1 node(s) were unschedulable, 2 Insufficient memory, 3 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }.",
+			verdict{6, []reason{
+				{causeTaint, "node(s) were unschedulable", 1},
+				{causeResources, "Insufficient memory", 2},
+				{causeTaint, "node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }", 3},
+			}, ""},
+			causeResources,
+		},
+		"pod affinity is looked at after taints, and after room": {
+			"0/9 nodes are available: 1 Insufficient cpu, 2 node(s) didn't match pod anti-affinity rules, 6 node(s) had untolerated taint {a: }.",
+			verdict{9, []reason{
+				{causeResources, "Insufficient cpu", 1},
+				{causeAffinity, "node(s) didn't match pod anti-affinity rules", 2},
+				{causeTaint, "node(s) had untolerated taint {a: }", 6},
+			}, ""},
+			causeAffinity,
+		},
+		"node affinity does not add to pod affinity": {
+			"0/9 nodes are available: 1 node(s) didn't match pod affinity rules, 2 Insufficient cpu, 6 node(s) didn't match Pod's node affinity/selector.",
+			verdict{9, []reason{
+				{causeAffinity, "node(s) didn't match pod affinity rules", 1},
+				{causeResources, "Insufficient cpu", 2},
+				{causeAffinity, "node(s) didn't match Pod's node affinity/selector", 6},
+			}, ""},
+			causeResources,
+		},
+		"only taints and node affinity": {
+			"0/5 nodes are available: 1 node(s) were unschedulable, 1 node(s) had untolerated taint {a: }, 3 node(s) didn't match Pod's node affinity/selector.",
+			verdict{5, []reason{
+				{causeTaint, "node(s) were unschedulable", 1},
+				{causeTaint, "node(s) had untolerated taint {a: }", 1},
+				{causeAffinity, "node(s) didn't match Pod's node affinity/selector", 3},
+			}, ""},
+			causeAffinity,
 		},
 		"what is known wins over what is not": {
 			"0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't satisfy plugin(s) [X].",
