@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/rightsizer/rightsizer/remediate/action"
+	"github.com/rightsizer/rightsizer/remediate/guard"
 	"github.com/rightsizer/rightsizer/remediate/plan"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 	"github.com/rightsizer/rightsizer/remediate/tracing"
@@ -187,7 +188,7 @@ func (e *Engine) standing(ctx context.Context, r *v1alpha1.Remediation, why, fai
 	return e.keep(ctx, r, "it could not be taken back: "+failed)
 }
 
-// keep answers who asked for the rollback of what has ended that it cannot be had.
+// keep answers who asked for a rollback that it cannot be had.
 func (e *Engine) keep(ctx context.Context, r *v1alpha1.Remediation, why string) (*v1alpha1.Remediation, error) {
 	targets := r.Status.Targets
 	return e.write(ctx, r, func(status *v1alpha1.RemediationStatus) error {
@@ -213,5 +214,75 @@ func (e *Engine) takenBack(ctx context.Context, r *v1alpha1.Remediation) (outcom
 	if err != nil {
 		return outcome{}, err
 	}
-	return e.rollBack(ctx, r, s, why)
+	a, ok := e.opts.Actions.Get(r.Spec.Action.Kind)
+	if !ok {
+		return e.rollBack(ctx, r, s, why) // it says so
+	}
+	return e.rollBackWanted(ctx, r, s, a, why)
+}
+
+// rollBackWanted takes back what is to be by the status, where the guards let it.
+func (e *Engine) rollBackWanted(ctx context.Context, r *v1alpha1.Remediation, s *seen, a action.Action, why string) (outcome, error) {
+	c := meta.FindStatusCondition(r.Status.Conditions, conditionRollback)
+	own := c != nil && c.Reason == rollbackDecided
+	switch keeps, err := e.keepsWanted(ctx, r, s, a, own); {
+	case err != nil:
+		return outcome{}, err
+	case keeps == "":
+		return e.rollBack(ctx, r, s, why)
+	case own:
+		return goOn(e.conclude(ctx, r, v1alpha1.StateEscalated, why+"; the rest of it is not taken back: "+keeps, nil))
+	default:
+		return goOn(e.keep(ctx, r, "it is not taken back: "+keeps))
+	}
+}
+
+// keepsWanted is what the guards say, as things are now, against taking memory back that
+// is in force: those of less where the operator goes on with what it began by itself, and
+// for a person the one that nobody passes. Empty where they let it.
+func (e *Engine) keepsWanted(ctx context.Context, r *v1alpha1.Remediation, s *seen, a action.Action, own bool) (string, error) {
+	if guard.FromRemediation(r).Memory != guard.Raise {
+		return "", nil
+	}
+	ask := guard.AskFloor
+	if own {
+		ask = guard.AskLowering
+	}
+	subject, asked := e.subject(r, s), map[change]bool{} // of pods that are alike once
+	for i := range r.Status.Targets {
+		t := &r.Status.Targets[i]
+		given := t.Result == v1alpha1.TargetConfirmed || !own && (t.Result == v1alpha1.TargetApplied || t.Result == v1alpha1.TargetIntended)
+		if !given || asked[changeOf(t)] {
+			continue
+		}
+		sight, err := a.Verify(ctx, subject, t)
+		if err != nil {
+			return "", err
+		}
+		switch sight.Stage {
+		case action.Gone, action.Undone, action.Deferred, action.Infeasible:
+			continue
+		default:
+		}
+		asked[changeOf(t)] = true
+		if keeps, err := e.keepsMemory(ctx, r, s, t, ask); err != nil || keeps != "" {
+			return keeps, err
+		}
+	}
+	return "", nil
+}
+
+// keepsMemory is what guards say against what one effect gave being taken back.
+func (e *Engine) keepsMemory(ctx context.Context, r *v1alpha1.Remediation, s *seen, t *v1alpha1.Target, ask func(guard.Facts) guard.Result) (string, error) {
+	own := *s
+	own.draft = draftOf(r, t)
+	own.draft.From, own.draft.To = own.draft.To, own.draft.From
+	facts, err := e.facts(ctx, r, &own)
+	if err != nil {
+		return "", err
+	}
+	if verdict := ask(facts); verdict.Outcome() != guard.Pass {
+		return verdict.Decisive().String(), nil
+	}
+	return "", nil
 }

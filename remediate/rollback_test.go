@@ -1,6 +1,7 @@
 package remediate_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/remediate"
 	"github.com/rightsizer/rightsizer/remediate/kubetest"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
@@ -192,7 +194,10 @@ func TestARollbackThatCannotBeFinishedIsLeftToAPerson(t *testing.T) {
 		assert.Equal(t, metav1.ConditionFalse, asksBack(w.only()).Status)
 		_, err = o.engine.Rollback(t.Context(), somebody, remediate.Choice{Namespace: "shop", Name: r.Name})
 		require.NoError(t, err, "a person may ask")
-		assert.Contains(t, w.only().Status.Message, somebody.Name)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		last := w.audit[slices.IndexFunc(w.audit, func(r *rightsizerv1.AuditRecord) bool { return r.GetAction() == "remediation.rolled_back" }):]
+		assert.True(t, slices.ContainsFunc(last, func(r *rightsizerv1.AuditRecord) bool { return r.GetActor() == somebody.Name }), "his word is recorded")
 	})
 }
 
@@ -235,5 +240,117 @@ func TestAFreezeHoldsARollback(t *testing.T) {
 		w.in(v1alpha1.StateRolledBack)
 		assert.Equal(t, []int64{64, 64, 64, 64, 64, 64, 64, 64}, w.all())
 		w.keptTwice()
+	})
+}
+
+// takesBack has somebody ask for a rollback, and waits until he has his answer.
+func (o *operator) takesBack() *v1alpha1.Remediation {
+	o.w.t.Helper()
+	_, err := o.engine.Rollback(context.Background(), somebody, remediate.Choice{Namespace: "shop", Name: o.w.only().Name})
+	require.NoError(o.w.t, err)
+	require.True(o.w.t, until(func() bool {
+		r := o.w.only()
+		return r.Status.State == v1alpha1.StateRolledBack || asksBack(r).Status == metav1.ConditionFalse
+	}), o.w.story())
+	return o.w.only()
+}
+
+// using is a successor of an operator, for which a container uses so much memory.
+func (w *world) using(o *operator, bytes int64) *operator {
+	w.t.Helper()
+	o.stop()
+	w.measured, w.samples, w.used = true, 1000, bytes
+	next := w.start("next", nil)
+	require.True(w.t, until(func() bool {
+		made, err := next.engine.List()
+		return err == nil && len(made) > 0
+	}))
+	return next
+}
+
+// Not even a person has a limit set below what is used: who asks is told why.
+func TestAPersonTakesNoMemoryBackThatIsUsed(t *testing.T) {
+	t.Parallel()
+	refused := func(t *testing.T, w *world, r *v1alpha1.Remediation, state v1alpha1.RemediationState) {
+		t.Helper()
+		assert.Equal(t, state, r.Status.State, w.story())
+		assert.Contains(t, r.Status.Message, "it is not taken back: memory_floor")
+		assert.Equal(t, []int64{103, 103}, w.all())
+		assert.Len(t, w.api.Effects(), 2)
+	}
+	t.Run("after it succeeded", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 2)
+			o := w.start("one", nil)
+			require.Equal(t, v1alpha1.StateSucceeded, w.settled().Status.State)
+			o = w.using(o, 90*mi)
+			refused(t, w, o.takesBack(), v1alpha1.StateSucceeded)
+			o = w.using(o, 20*mi) // an OOM kill a moment ago is no reason against a person
+			defer o.stop()
+			assert.Equal(t, v1alpha1.StateRolledBack, o.takesBack().Status.State, w.story())
+			assert.Equal(t, []int64{64, 64}, w.all())
+		})
+	})
+	t.Run("while it is verified", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 2)
+			w.spec.Verification.Window = v1alpha1.Of(5 * time.Minute)
+			w.measured, w.samples, w.used = true, 1000, 85*mi
+			o := w.start("one", nil)
+			defer o.stop()
+			w.in(v1alpha1.StateVerifying)
+			refused(t, w, o.takesBack(), v1alpha1.StateVerifying)
+			assert.Equal(t, v1alpha1.StateSucceeded, w.settled().Status.State, "its verification goes on")
+		})
+	})
+}
+
+// What is not in force is used by nobody.
+func TestAPersonTakesBackWhatIsNotInForce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := short(t, corev1.PodReasonDeferred, "1Gi")
+		w.measured, w.samples, w.used = true, 1000, 60*mi
+		o := w.start("one", nil)
+		defer o.stop()
+		w.in(v1alpha1.StateVerifying)
+		assert.Equal(t, v1alpha1.StateRolledBack, o.takesBack().Status.State, w.story())
+		assert.Equal(t, []int64{64, 64}, w.all())
+	})
+}
+
+// What was begun to be taken back and had to wait is not, where it is used by then.
+func TestTheRestOfARollbackIsJudgedAsThingsAreThen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := unused(t, 3)
+		o := w.start("one", nil)
+		_, err := o.ask(inPlaceTo(80))
+		require.NoError(t, err)
+		require.True(t, w.inForce(3))
+		w.api.Hook(func(write kubetest.Write, made []*v1alpha1.Remediation) {
+			w.watch(write, made)
+			if write.Resource == "pods/resize" {
+				w.api.ThrottleMeanwhile()
+			}
+		})
+		w.fails("web-0")
+		require.True(t, until(func() bool {
+			_, reverted := w.count(64)
+			return reverted > 0
+		}))
+		w.api.Hook(w.watch)
+		o = w.using(o, 60*mi)
+		defer o.stop()
+		w.api.Throttle(false)
+		r := w.settled()
+		assert.Equal(t, v1alpha1.StateEscalated, r.Status.State, w.story())
+		assert.Contains(t, r.Status.Message, "the rest of it is not taken back: memory_floor")
+		assert.Equal(t, metav1.ConditionFalse, asksBack(r).Status)
+		time.Sleep(10 * time.Minute)
+		have, reverted := w.count(64)
+		assert.Equal(t, []int{1, 1}, []int{have, reverted}, w.story())
 	})
 }

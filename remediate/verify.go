@@ -82,7 +82,7 @@ func (e *Engine) verifying(ctx context.Context, r *v1alpha1.Remediation) (outcom
 	case forged:
 		return goOn(e.keep(ctx, r, unaskedRollback))
 	case why != "":
-		return e.rollBack(ctx, r, s, why)
+		return e.rollBackWanted(ctx, r, s, a, why)
 	}
 	if r, err = e.settle(ctx, r, s, a); err != nil {
 		return outcome{}, err
@@ -373,17 +373,7 @@ func (e *Engine) keepsFromTakingBack(ctx context.Context, r *v1alpha1.Remediatio
 	if guard.FromRemediation(r).Memory != guard.Raise {
 		return "", nil
 	}
-	own := *s
-	own.draft = draftOf(r, &r.Status.Targets[0])
-	own.draft.From, own.draft.To = own.draft.To, own.draft.From
-	facts, err := e.facts(ctx, r, &own)
-	if err != nil {
-		return "", err
-	}
-	if verdict := guard.AskLowering(facts); verdict.Outcome() != guard.Pass {
-		return verdict.Decisive().String(), nil
-	}
-	return "", nil
+	return e.keepsMemory(ctx, r, s, &r.Status.Targets[0], guard.AskLowering)
 }
 
 func (v *verification) escalate(ctx context.Context, ev *v1alpha1.VerificationEvidence, why string) (outcome, error) {

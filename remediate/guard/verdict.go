@@ -186,6 +186,15 @@ func Ask(f Facts) Result { return ask(f, Guards()) }
 // the others were asked when it was given.
 func AskLowering(f Facts) Result { return ask(f, lowering()) }
 
+// AskFloor asks memory_floor alone, where anything is known of what is used: nobody passes
+// it, not who takes back what was given either.
+func AskFloor(f Facts) Result {
+	if max(f.Usage.MemoryBytes, f.Usage.MemoryPeakBytes) == 0 {
+		return Result{}
+	}
+	return ask(f, []Guard{{"memory_floor", memoryFloor}})
+}
+
 func ask(f Facts, guards []Guard) Result {
 	f.prepare()
 	out := Result{Verdicts: make([]Verdict, 0, len(guards))}
