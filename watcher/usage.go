@@ -74,7 +74,13 @@ type use struct {
 
 // fresh says that a measurement of then says something of now.
 func (w *Watcher) fresh(at int64, now time.Time) bool {
-	return at != 0 && now.Sub(time.Unix(at, 0)) <= w.freshFor()
+	return within(at, now, w.freshFor())
+}
+
+// within says that a moment, 0 for never, is no longer ago than that. One that is yet
+// to come was told by a clock that was ahead until it was set back.
+func within(at int64, now time.Time, ago time.Duration) bool {
+	return at != 0 && now.Sub(time.Unix(at, 0)) <= ago && at <= now.Unix()+usage.MaxAhead
 }
 
 // freshFor is three rounds, for one may be missed, and what metrics-server says is
@@ -207,7 +213,7 @@ func (w *Watcher) observe(pod *object.Pod, c *object.Container, r *meter.Reading
 	if r.Has.Has(meter.Memory) {
 		sample.MemoryBytes = r.MemoryBytes
 	}
-	if c.State.StartedAt != 0 {
+	if c.State.StartedAt != 0 && c.State.StartedAt <= now.Unix()+usage.MaxAhead {
 		sample.Age = max(r.Time.Sub(time.Unix(c.State.StartedAt, 0)), 0)
 	}
 	w.usage.book.ObserveNow(w.usageKey(pod, c.Name), sample, now.Unix())

@@ -211,7 +211,7 @@ func (w *Watcher) addReplica(r *replicas, u *use, now time.Time) bool {
 
 // freshDetail is fresh, for sources that are asked less often.
 func (w *Watcher) freshDetail(at int64, now time.Time) bool {
-	return at != 0 && now.Sub(time.Unix(at, 0)) <= 3*w.opts.Usage.DetailInterval
+	return within(at, now, 3*w.opts.Usage.DetailInterval)
 }
 
 // size takes the sizes of the newest pod.

@@ -15,7 +15,8 @@ type silence struct{ cpu, memory bool }
 // findSilent looks which replicas fell silent, such as those on a node whose kubelet
 // does not answer: a sketch is one for all of them, and as fresh as the freshest.
 func (w *Watcher) findSilent(now time.Time) {
-	oldest := now.Add(-recommend.DefaultSettings().StaleAfter).Unix()
+	stale := recommend.DefaultSettings().StaleAfter
+	heard := func(at int64) bool { return within(at, now, stale) }
 	pods, m := w.store.Pods(), &w.usage
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -34,7 +35,7 @@ func (w *Watcher) findSilent(now time.Time) {
 			}
 			cpuAt, memoryAt := m.lastOf(pod, c.Name)
 			began := c.State.StartedAt
-			if s := (silence{cpu: max(cpuAt, began) < oldest, memory: max(memoryAt, began) < oldest}); s.cpu || s.memory {
+			if s := (silence{cpu: !heard(cpuAt) && !heard(began), memory: !heard(memoryAt) && !heard(began)}); s.cpu || s.memory {
 				key := silentKey(w.store.Workload(pod), c.Name)
 				m.silent[key] = silence{m.silent[key].cpu || s.cpu, m.silent[key].memory || s.memory}
 			}

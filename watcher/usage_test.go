@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metricsv1beta1 "k8s.io/metrics/pkg/apis/metrics/v1beta1"
+	"k8s.io/utils/clock"
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/watcher"
@@ -74,6 +76,11 @@ func (g *gauge) nodes() any {
 
 func measuring(t *testing.T, g *gauge, names ...string) (*rig, *watchertest.Server) {
 	t.Helper()
+	return measuringBy(t, clock.RealClock{}, g, names...)
+}
+
+func measuringBy(t *testing.T, by clock.WithTicker, g *gauge, names ...string) (*rig, *watchertest.Server) {
+	t.Helper()
 	server := shop()
 	for _, name := range names {
 		server.Put(web(name))
@@ -82,6 +89,7 @@ func measuring(t *testing.T, g *gauge, names ...string) (*rig, *watchertest.Serv
 	server.Answer(metricsOfShop, g.pods(names...))
 	server.Answer("/apis/metrics.k8s.io/v1beta1/nodes", g.nodes)
 	r := start(t, server, func(o *watcher.Options) {
+		o.Clock = by
 		o.Usage = watcher.UsageOptions{Sources: []string{watcher.SourceMetricsAPI}, Interval: 10 * time.Second}
 	})
 	return r, server
@@ -136,6 +144,49 @@ func TestWhatIsUsedIsTold(t *testing.T) {
 		assert.Nil(t, w.GetContainers()[0].GetUsed())
 		server.Delete(web("web-1"))
 		synctest.Wait()
+	})
+}
+
+// setClock is a clock that can be set.
+type setClock struct {
+	clock.RealClock
+
+	ahead atomic.Int64
+}
+
+func (c *setClock) Now() time.Time { return c.RealClock.Now().Add(time.Duration(c.ahead.Load())) }
+
+func (c *setClock) Since(t time.Time) time.Duration { return c.Now().Sub(t) }
+
+// A node's clock that was ahead, and ours with it, is set back: what is measured from
+// then on counts at once, and what was measured before says nothing of now.
+func TestAClockIsSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, by := &gauge{cpu: "40m", memory: "20Mi", age: -time.Hour}, &setClock{}
+		by.ahead.Store(int64(time.Hour))
+		r, _ := measuringBy(t, by, g, "web-1")
+		defer r.stop()
+		used := func() *rightsizerv1.Resources {
+			w, _, _, _ := r.Workload("shop", "Deployment", "web")
+			return w.GetUsed()
+		}
+		r.pass(10 * time.Second)
+		g.set("40m", "60Mi") // of 64 MiB
+		r.pass(18 * time.Second)
+		assert.EqualValues(t, 60<<20, used().GetMemoryBytes())
+		assert.Empty(t, r.out.types("resource."), "not before 30 s")
+
+		by.ahead.Store(0)
+		g.mu.Lock()
+		g.age = 0
+		g.mu.Unlock()
+		assert.Nil(t, used(), "of a time to come")
+		g.set("30m", "61Mi")
+		r.pass(10 * time.Second)
+		assert.EqualValues(t, 30, used().GetCpuMillis())
+		assert.EqualValues(t, 61<<20, used().GetMemoryBytes())
+		r.pass(40 * time.Second)
+		assert.Equal(t, []string{"OPENED resource.exhaustion SEVERITY_WARNING"}, r.out.types("resource."))
 	})
 }
 

@@ -84,7 +84,7 @@ func (l *Level) Advance(share float64, at int64, high, critical float64, hold ti
 	case share < high-slackOf(high), l.State == LevelCalm && share < high:
 		*l = Level{Share: l.Share}
 		return before != LevelCalm
-	case l.Since == 0:
+	case l.Since == 0, at < l.Since: // a clock was set back
 		l.Since = at
 	}
 	switch {

@@ -54,22 +54,27 @@ type detail struct {
 
 // Take adds a sample. rank is the source's, higher is better: while a better one
 // is fresh, others are not taken for CPU and memory. The tally counts what became
-// of each part.
+// of each part. What was told at times that are yet to come, and a start then, is of a
+// clock that was ahead until it was set back: it is forgotten.
 func (m *Meter) Take(s *Sample, rank uint8, fresh time.Duration, now time.Time, tally *Tally) Reading {
 	out := Reading{Time: s.Time}
-	at := s.Time.UnixNano()
+	at, latest, started := s.Time.UnixNano(), now.Add(maxAhead), s.Started
+	if started.After(latest) {
+		started = time.Time{}
+	}
+	m.setBack(latest.UnixNano())
 	switch {
-	case s.Time.After(now.Add(maxAhead)):
+	case s.Time.After(latest):
 		tally.add(Ahead)
 		return out
 	case now.Sub(s.Time) > maxAge:
 		tally.add(Stale)
 		return out
-	case !s.Started.IsZero() && s.Time.Before(s.Started):
+	case !started.IsZero() && s.Time.Before(started):
 		tally.add(Stale) // It is about the container before this one.
 		return out
 	}
-	m.restarted(s)
+	m.restarted(started)
 	if s.Has&(CPU|Memory) != 0 {
 		if rank < m.rank && at-m.ranked < int64(fresh) {
 			tally.add(Outranked)
@@ -92,12 +97,31 @@ func (m *Meter) Take(s *Sample, rank uint8, fresh time.Duration, now time.Time, 
 	return out
 }
 
+// setBack forgets what is later than the latest that can be.
+func (m *Meter) setBack(latest int64) {
+	if m.cpu.at > latest {
+		m.cpu, m.gauge = counter{}, false
+	}
+	if m.memory > latest {
+		m.memory = 0
+	}
+	if m.ranked > latest {
+		m.ranked, m.rank = 0, 0
+	}
+	if m.started > latest {
+		m.started = 0
+	}
+	if d := m.detail; d != nil && max(d.throttling.at, d.pressure.at, d.kills.at) > latest {
+		m.detail = nil
+	}
+}
+
 // restarted forgets the counters of a container that has started anew.
-func (m *Meter) restarted(s *Sample) {
-	if s.Started.IsZero() {
+func (m *Meter) restarted(start time.Time) {
+	if start.IsZero() {
 		return
 	}
-	started := s.Started.UnixNano()
+	started := start.UnixNano()
 	// Sources round, and differ in it by up to a second.
 	if m.started != 0 && started > m.started+int64(2*time.Second) {
 		m.cpu, m.gauge = counter{}, false

@@ -94,6 +94,31 @@ func TestAGapIsNeverZero(t *testing.T) {
 	assert.InDelta(t, 500, r.CPUMillis, 1e-9)
 }
 
+// What was told while our clock was ahead does not keep out what is told after it was
+// set back.
+func TestAClockThatWasSetBackIsNotWaitedFor(t *testing.T) {
+	const all = meter.CPU | meter.CPUCounter | meter.Memory | meter.Throttling | meter.Pressure | meter.Kills
+	sample := func(seconds, grown float64) *meter.Sample {
+		return &meter.Sample{
+			Time: at(seconds), Started: at(3000), Has: all, CPUSeconds: 100 + grown, MemoryBytes: 1 << 20,
+			Periods: grown, ThrottledPeriods: grown / 2, CPUWaiting: grown, MemoryWaiting: grown, IOWaiting: grown, Kills: grown,
+		}
+	}
+	var m meter.Meter
+	var tally meter.Tally
+	read := func(s *meter.Sample, rank uint8) meter.Fields {
+		return m.Take(s, rank, time.Minute, s.Time, &tally).Has
+	}
+	read(sample(3600, 0), 1)
+	assert.Equal(t, all&^meter.CPUCounter, read(sample(3610, 1), 1))
+	assert.Equal(t, meter.Memory, read(sample(20, 2), 0), "of a lower rank, and a start that is yet to come")
+	assert.Equal(t, all&^meter.CPUCounter, read(sample(30, 3), 0))
+	assert.Zero(t, tally[meter.OutOfOrder]+tally[meter.Outranked]+tally[meter.Stale])
+
+	assert.Zero(t, read(sample(29, 3), 0), "within a minute it is another sample's")
+	assert.NotZero(t, tally[meter.OutOfOrder])
+}
+
 func TestABetterSourceGoesFirst(t *testing.T) {
 	var m meter.Meter
 	sample := func(seconds, bytes float64) *meter.Sample {
