@@ -35,7 +35,7 @@ func (a *ResizeInPlace) onNode(ctx context.Context, pod *corev1.Pod, at place, f
 	if err != nil {
 		return to, "", err
 	}
-	c := &ceiling{from: from, to: to}
+	c := &ceiling{from: from, wanted: to, to: to}
 	c.node(node, pod, at.spec.Name)
 	c.order()
 	return c.to, strings.Join(c.why, "; "), nil
@@ -52,7 +52,7 @@ func within(ctx context.Context, client *kube.Client, namespace string, spec *co
 	if err != nil {
 		return to, nil, err
 	}
-	c := &ceiling{from: from, to: to}
+	c := &ceiling{from: from, wanted: to, to: to}
 	c.ranges(ranges, spec, container)
 	for i := range quotas {
 		c.quota(&quotas[i], int64(max(pods, 1)))
@@ -63,8 +63,8 @@ func within(ctx context.Context, client *kube.Client, namespace string, spec *co
 
 // ceiling lowers a wanted size, never below what there is.
 type ceiling struct {
-	from, to policy.Size
-	why      []string
+	from, wanted, to policy.Size
+	why              []string
 }
 
 func (c *ceiling) lower(value *int64, from, most int64, format string, args ...any) {
@@ -174,7 +174,8 @@ func (c *ceiling) node(node *corev1.Node, pod *corev1.Pod, container string) {
 	}
 }
 
-// order keeps what was equal equal, and requests at or below limits.
+// order keeps what was equal equal, and requests at or below limits, or below them
+// where they were.
 func (c *ceiling) order() {
 	one := func(fromRequest, fromLimit int64, request, limit *int64) {
 		if *limit == 0 || *request == 0 {
@@ -188,4 +189,5 @@ func (c *ceiling) order() {
 	}
 	one(c.from.Requests.CPUMillis, c.from.Limits.CPUMillis, &c.to.Requests.CPUMillis, &c.to.Limits.CPUMillis)
 	one(c.from.Requests.MemoryBytes, c.from.Limits.MemoryBytes, &c.to.Requests.MemoryBytes, &c.to.Limits.MemoryBytes)
+	c.to = policy.StayBelow(c.from, c.wanted, c.to)
 }

@@ -58,7 +58,7 @@ func (a Amounts) Resources() *v1alpha1.Resources {
 // between the bounds, no further from current than one step allows, and on the
 // same side of it as want; where all three cannot be had, the step wins and the
 // next action goes on, and a change to the wrong side is no change. A request is
-// never above its limit.
+// never above its limit, and stays below it by [StayBelow].
 func (p *Policy) Clamp(container string, current, want Size) (Size, []string) {
 	return p.clamp(container, current, want, true)
 }
@@ -84,7 +84,24 @@ func (p *Policy) clamp(container string, current, want Size, steps bool) (Size, 
 	}
 	c.order("CPU request", &out.Requests.CPUMillis, out.Limits.CPUMillis)
 	c.order("memory request", &out.Requests.MemoryBytes, out.Limits.MemoryBytes)
-	return out, c.notes
+	below := StayBelow(current, want, out)
+	if below != out {
+		c.note("request: stays below its limit, which the QoS class may hang on")
+	}
+	return below, c.notes
+}
+
+// StayBelow keeps requests below their limits where they are now and are wanted to be,
+// but where what bounds limits bounds them to the same: the QoS class may hang on it.
+func StayBelow(current, want, to Size) Size {
+	one := func(request *int64, limit int64, current, limited, want, wantLimit, step int64) {
+		if *request >= limit && current < min(limit, limited) && want < wantLimit {
+			*request = max(limit-step, current)
+		}
+	}
+	one(&to.Requests.CPUMillis, to.Limits.CPUMillis, current.Requests.CPUMillis, current.Limits.CPUMillis, want.Requests.CPUMillis, want.Limits.CPUMillis, 1)
+	one(&to.Requests.MemoryBytes, to.Limits.MemoryBytes, current.Requests.MemoryBytes, current.Limits.MemoryBytes, want.Requests.MemoryBytes, want.Limits.MemoryBytes, 1<<20)
+	return to
 }
 
 // ClampReplicas is the same for replicas.

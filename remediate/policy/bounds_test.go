@@ -48,6 +48,10 @@ func TestClamp(t *testing.T) {
 		{name: "a container of its own", container: "big", current: memory(64, 1000), want: memory(64, 3500), out: memory(64, 3500)},
 		{name: "not added", current: memory(64, 0), want: memory(100, 200), out: memory(100, 0)},
 		{name: "not removed", current: memory(64, 128), want: memory(0, 0), out: memory(64, 128)},
+		{name: "a request stays below its limit", current: memory(600, 800), want: memory(2000, 3000), out: memory(1023, 1024), note: "request: stays below its limit"},
+		{name: "a request far below its limit", current: memory(64, 100), want: memory(2000, 3000), out: memory(128, 200)},
+		{name: "a request just below its limit", current: policy.Size{Requests: policy.Amounts{MemoryBytes: 800*mi - 1}, Limits: policy.Amounts{MemoryBytes: 800 * mi}}, want: memory(2000, 3000), out: memory(1023, 1024)},
+		{name: "a request and its limit, to be equal", current: memory(600, 800), want: memory(3000, 3000), out: memory(1024, 1024)},
 		{name: "a request not above its limit", current: memory(64, 64), want: memory(128, 64), out: memory(64, 64), note: "memory request: not above its limit"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
