@@ -121,6 +121,7 @@ func (w *Watcher) layDown() {
 	clear(m.fits)
 	clear(m.ran)
 	clear(m.silent)
+	m.heard = false
 	m.mu.Unlock()
 	w.setUsageLines(healthOK, notLeading)
 	if c := &m.checkpoints; c.namespace != "" {

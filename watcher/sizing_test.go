@@ -1,6 +1,7 @@
 package watcher_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	rightsizerv1 "github.com/rightsizer/rightsizer/gen/go/rightsizer/v1"
 	"github.com/rightsizer/rightsizer/watcher"
+	"github.com/rightsizer/rightsizer/watcher/source"
 )
 
 func TestRecommendationsFollowFromUsage(t *testing.T) {
@@ -171,6 +173,63 @@ func TestNothingShrinksWhileAReplicaIsSilent(t *testing.T) {
 		got = recommended(2 * time.Minute)
 		assert.True(t, got.GetMemoryChangeDue(), "it is gone")
 	})
+}
+
+// Nor before it is known which replicas are silent, after a start or with the lead of
+// another; it is known within three minutes, however long the past takes.
+func TestNothingShrinksBeforeTheSilentAreKnown(t *testing.T) {
+	slow := &memory{takes: 20 * time.Second}
+	for name, past := range map[string]*source.PrometheusOptions{
+		"alone": nil, "with a slow Prometheus": {URL: "http://prometheus.test:9090", Transport: slow, Timeout: time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { silentAfterStart(t, past) })
+		})
+	}
+}
+
+func silentAfterStart(t *testing.T, past *source.PrometheusOptions) {
+	t.Helper()
+	g := &gauge{cpu: "10m", memory: "1Mi"} // it asks for 100m and 64Mi
+	server := shop(web("web-1"), web("web-2"))
+	server.Answer(metricsOfShop, g.pods("web-1", "web-2"))
+	var leads atomic.Bool
+	leads.Store(true)
+	leading := func(o *watcher.Options) { keeping(o); o.Usage.Leading = leads.Load }
+	remembering := func(o *watcher.Options) { leading(o); o.Usage.Prometheus = past }
+	r := start(t, server, leading)
+	due := func() bool {
+		got, ok := r.Recommendation("shop", "Deployment", "web", "app")
+		require.True(t, ok)
+		return got.GetCpuChangeDue() || got.GetMemoryChangeDue() || got.GetTargetRequests().GetMemoryBytes() < 64<<20
+	}
+	never := func(why string) {
+		t.Helper()
+		for range 7 * 60 {
+			r.pass(time.Second)
+			require.False(t, due(), why)
+		}
+	}
+	r.pass(10 * time.Hour)
+	require.True(t, due())
+	server.Answer(metricsOfShop, g.pods("web-1"))
+	r.pass(3 * time.Hour)
+	require.False(t, due())
+	r.stop()
+
+	r = start(t, server, remembering)
+	never("after a start")
+	leads.Store(false)
+	r.pass(time.Minute)
+	leads.Store(true)
+	never("with the lead")
+	r.stop()
+
+	server.Answer(metricsOfShop, g.pods("web-1", "web-2"))
+	r = start(t, server, remembering)
+	r.pass(3 * time.Minute)
+	assert.True(t, due(), "all are measured")
+	r.stop()
 }
 
 func TestWhyThereIsNoRecommendation(t *testing.T) {

@@ -40,8 +40,10 @@ type measured struct {
 	fits map[string]*workloadFit
 	due  []*object.Pod
 	// silent are the containers of which not all replicas are measured, as of the last
-	// minute; began is when this replica of the operator began to measure.
+	// minute; heard says that it was looked which those are since this replica of the
+	// operator began to measure, at began.
 	silent map[usage.Key]silence
+	heard  bool
 	began  time.Time
 	// ran are the pods of CronJobs that were measured last, which stand for them
 	// while they have none.

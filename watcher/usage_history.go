@@ -39,23 +39,13 @@ func (u *use) keepDetail(r *meter.Reading) {
 	}
 }
 
-// keepHistory records what is known, minute by minute, until ctx is done.
+// keepHistory looks minute by minute who is silent, and records what is known once the
+// past is recorded, until ctx is done.
 func (w *Watcher) keepHistory(ctx context.Context) {
-	if w.usage.past.prometheus != nil {
-		idle := w.usage.idle.Load
-		if !w.await(ctx, func() bool { return w.Synced() && !idle() }) {
-			return
-		}
-		w.recallHistory(ctx)
-		var running sync.WaitGroup
-		defer running.Wait()
-		running.Go(func() {
-			// What was kept and is read only then would weigh double.
-			if w.await(ctx, func() bool { return idle() || w.usage.checkpoints.settled() }) {
-				w.recallSketches(ctx)
-			}
-		})
-	}
+	recalled := make(chan struct{})
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() { w.recall(ctx, recalled) })
 	ticker := w.opts.Clock.NewTicker(time.Minute)
 	defer ticker.Stop()
 	for {
@@ -63,11 +53,35 @@ func (w *Watcher) keepHistory(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C():
-			if w.Synced() && !w.usage.idle.Load() {
-				w.findSilent(w.opts.Clock.Now())
+			if !w.Synced() || w.usage.idle.Load() {
+				continue
+			}
+			w.findSilent(w.opts.Clock.Now())
+			select {
+			case <-recalled:
 				w.recordMinute()
+			default: // Minutes are recorded in their order.
 			}
 		}
+	}
+}
+
+// recall reads what was before the start where a Prometheus knows it; recalled is closed
+// once the history has its part.
+func (w *Watcher) recall(ctx context.Context, recalled chan<- struct{}) {
+	if w.usage.past.prometheus == nil {
+		close(recalled)
+		return
+	}
+	idle := w.usage.idle.Load
+	if !w.await(ctx, func() bool { return w.Synced() && !idle() }) {
+		return
+	}
+	w.recallHistory(ctx)
+	close(recalled)
+	// What was kept and is read only then would weigh double.
+	if w.await(ctx, func() bool { return idle() || w.usage.checkpoints.settled() }) {
+		w.recallSketches(ctx)
 	}
 }
 

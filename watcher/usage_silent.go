@@ -20,10 +20,11 @@ func (w *Watcher) findSilent(now time.Time) {
 	pods, m := w.store.Pods(), &w.usage
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	clear(m.silent)
-	if now.Sub(m.began) < w.freshFor() {
+	if m.idle.Load() || now.Sub(m.began) < w.freshFor() {
 		return // Not all were asked about yet.
 	}
+	clear(m.silent)
+	m.heard = true
 	for _, pod := range pods {
 		if pod.Ended() || pod.Deleting { // What is deleted may stay for long on a node that is gone.
 			continue
@@ -56,10 +57,14 @@ func (m *measured) lastOf(pod *object.Pod, container string) (cpuAt, memoryAt in
 	return 0, 0
 }
 
-// silenceOf is what was found of a container in the last minute.
+// silenceOf is what was found of a container in the last minute; before anything was,
+// any may be silent.
 func (m *measured) silenceOf(key object.WorkloadKey, container string) silence {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if !m.heard {
+		return silence{cpu: true, memory: true}
+	}
 	return m.silent[silentKey(key, container)]
 }
 
