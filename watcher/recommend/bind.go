@@ -36,11 +36,15 @@ func (r *Result) bindCPU(s *Settings, in *Input) {
 		r.Requests.CPUMillis, r.Limits.CPUMillis = have, in.Current.Limits.CPUMillis
 		return
 	}
-	want := r.clamp(ceil(r.CPU.Raw), s.Floor.CPUMillis, s.Cap.CPUMillis, FloorCPU, CapCPU)
+	want := ceil(r.CPU.Raw)
+	if c.QoS == guaranteed { // its limit is its request
+		want = r.least(want, r.startCPU(in), StartupCPU)
+	}
+	want = r.clamp(want, s.Floor.CPUMillis, s.Cap.CPUMillis, FloorCPU, CapCPU)
 	want = r.clamp(want, c.LimitRange.Min.CPUMillis, c.LimitRange.Max.CPUMillis, LimitRangeMinCPU, LimitRangeMaxCPU)
 	want = r.clamp(want, 0, c.Node.CPUMillis, 0, NodeCPU)
 	want = r.share(in, quota.CPURequests, quota.Requests.CPUMillis, have, want, QuotaCPU)
-	if c.QoS == guaranteed { // its limit is its request
+	if c.QoS == guaranteed {
 		want = r.share(in, quota.CPULimits, quota.Limits.CPUMillis, in.Current.Limits.CPUMillis, want, QuotaLimitsCPU)
 	}
 	if r.CPU.Level >= usage.CPUToldApart {
@@ -192,15 +196,21 @@ const (
 	bestEffort = "BestEffort"
 )
 
-// limitCPU keeps the proportion of limit to request, within what the namespace
-// allows, but never below the request.
+// startCPU is what a start may take now, of what starts took: throttled more than that it
+// may outlast the probes that wait for it.
+func (r *Result) startCPU(in *Input) int64 {
+	return min(in.Current.Limits.CPUMillis, r.StartupPeak.CPUMillis)
+}
+
+// limitCPU keeps the proportion of limit to request, and what a start takes, within what
+// the namespace allows, but never below the request.
 func (r *Result) limitCPU(in *Input, request int64) int64 {
 	c, ratio := &in.Context, 1.0
 	if have := in.Current.Requests.CPUMillis; have > 0 {
 		ratio = max(float64(in.Current.Limits.CPUMillis)/float64(have), 1)
 	}
 	r.CPU.LimitRatio = ratio
-	limit := ceil(float64(request) * ratio)
+	limit := r.least(ceil(float64(request)*ratio), r.startCPU(in), StartupCPU)
 	bounded := func(most int64, b Bounds) {
 		if limit > most {
 			limit = max(most, request)

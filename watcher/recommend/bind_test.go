@@ -234,15 +234,58 @@ var surroundings = []surrounded{
 		change: func(in *recommend.Input) { in.Sketch.ObserveOOM(in.Now.Unix(), 2<<30) }, requests: object.Resources{MemoryBytes: 4 << 30},
 	},
 	{
-		name: "start", bound: recommend.StartupPeak,
+		name: "start", bound: recommend.StartupPeak | recommend.StartupCPU,
+		limits: object.Resources{CPUMillis: 8000},
 		change: func(in *recommend.Input) {
+			in.Current.Requests.CPUMillis, in.Current.Limits.CPUMillis = 8000, 8000
 			in.Sketch = &usage.Sketch{} // Longer ago than windows reach.
-			in.Sketch.Observe(usage.Sample{Time: in.Now.Unix() - 11*86400, CPUMillis: 1, MemoryBytes: 8 << 30, Age: time.Minute})
+			in.Sketch.Observe(usage.Sample{Time: in.Now.Unix() - 11*86400, CPUMillis: 9000, MemoryBytes: 8 << 30, Age: time.Minute})
 			for hour := int64(11 * 24); hour >= 0; hour-- {
 				in.Sketch.Observe(usage.Sample{Time: in.Now.Unix() - 3600*hour, CPUMillis: 1000, MemoryBytes: 1 << 30, Age: usage.Unknown})
 			}
 		},
 	},
+}
+
+// A start that is throttled may take too long for the probes that wait for it.
+func TestALimitOfCPUDoesNotFallBelowWhatAStartUses(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		start          float64
+		change         func(*recommend.Input)
+		request, limit int64 // 0 is as without a start
+		bound          bool
+	}{
+		"none":             {0, func(*recommend.Input) {}, 0, 0, false},
+		"within the limit": {50, func(*recommend.Input) {}, 0, 0, false},
+		"above it":         {1500, func(*recommend.Input) {}, 0, 1500, true},
+		"at that in force": {9000, func(*recommend.Input) {}, 0, 2000, true},
+		"beyond the most":  {1500, context(func(c *recommend.Context) { c.LimitRange.Max.CPUMillis = 800 }), 0, 800, true},
+		"beyond the ratio": {1500, context(func(c *recommend.Context) { c.LimitRange.MaxRatioCPU = 4 }), 0, 0, true},
+		"no limit":         {1500, func(in *recommend.Input) { in.Current.Limits.CPUMillis = 0 }, 0, -1, false},
+		"Guaranteed":       {1500, func(in *recommend.Input) { in.Context.QoS, in.Current.Requests.CPUMillis = "Guaranteed", 2000 }, 1500, 1500, true},
+	} {
+		recommended := func(start float64) recommend.Result {
+			in := input(observed(48, flat(20), flat(1<<30)))
+			if start > 0 {
+				in.Sketch.Observe(usage.Sample{Time: in.Sketch.Last(), CPUMillis: start, MemoryBytes: 1 << 30, Age: time.Minute})
+			}
+			in.Current = object.Allotment{Requests: object.Resources{CPUMillis: 500, MemoryBytes: 1 << 30}, Limits: object.Resources{CPUMillis: 2000, MemoryBytes: 1 << 30}}
+			c.change(in)
+			return recommend.Recommend(in)
+		}
+		r, without := recommended(c.start), recommended(0)
+		assert.Equal(t, c.bound, r.Bound.Has(recommend.StartupCPU), name)
+		near := func(want, free, got int64) {
+			if want == 0 {
+				want = free
+			}
+			assert.InDelta(t, max(want, 0), got, float64(max(want, 0))/64, "%s: samples are rounded", name)
+		}
+		near(c.request, without.Requests.CPUMillis, r.Requests.CPUMillis)
+		near(c.limit, without.Limits.CPUMillis, r.Limits.CPUMillis)
+		assert.True(t, r.ChangeCPU, name)
+	}
 }
 
 func TestWhatSurroundsAContainerBoundsIt(t *testing.T) {

@@ -14,6 +14,7 @@ type Bounds uint32
 const (
 	RecentOOM Bounds = 1 << iota
 	StartupPeak
+	StartupCPU
 	JVMHeap
 	GoMemLimit
 	FloorCPU
@@ -45,11 +46,12 @@ const (
 )
 
 // boundKinds is how many there are.
-const boundKinds = 30
+const boundKinds = 31
 
 // boundTexts are in the order of the constants; % is the amount that each allows.
 var boundTexts = [boundKinds]string{
 	"memory: recent OOM kill, at least %", "memory: startup peak %",
+	"cpu: startup peak, the limit does not fall below %",
 	"memory: JVM heap (-Xmx) % × 1.25", "memory: GOMEMLIMIT % × 1.05",
 	"cpu: floor %", "memory: floor %", "cpu: cap %", "memory: cap %",
 	"cpu: LimitRange min %", "memory: LimitRange min %", "cpu: LimitRange max %", "memory: LimitRange max %",

@@ -87,6 +87,11 @@ func (p *reader) bound(t require.TestingT, text string) {
 		if part[1] == "memory" || what == "LimitRange max" { // a limit of CPU may be above the rest
 			high(limit)
 		}
+	case "startup peak, the limit does not fall below":
+		low(limit)
+		if p.guaranteed {
+			low(value)
+		}
 	case "ResourceQuota of limits leaves":
 		high(limit)
 		if part[1] == "memory" || p.guaranteed {
@@ -205,7 +210,7 @@ func TestAnExplanationCanBeRecomputed(t *testing.T) {
 			in.Sketch.ObserveOOM(last, rapid.Float64Range(1<<26, 1<<33).Draw(t, "limit"))
 		}
 		if rapid.Bool().Draw(t, "started") {
-			in.Sketch.Observe(usage.Sample{Time: last, CPUMillis: 10, MemoryBytes: rapid.Float64Range(1<<26, 1<<34).Draw(t, "start"), Age: time.Minute})
+			in.Sketch.Observe(usage.Sample{Time: last, CPUMillis: rapid.Float64Range(0, 4000).Draw(t, "start of CPU"), MemoryBytes: rapid.Float64Range(1<<26, 1<<34).Draw(t, "start"), Age: time.Minute})
 		}
 		contexts(t, in)
 		s := recommend.DefaultSettings()
