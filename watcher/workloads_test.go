@@ -211,7 +211,49 @@ func refused(message string) string {
 		fmt.Sprintf(`{type: ReplicaFailure, status: "True", reason: FailedCreate, lastTransitionTime: "2026-11-23T12:00:30Z", message: %q}`, message))
 }
 
+// setRefused: the Deployment's next ReplicaSet is; the pods of the former stay.
+func setRefused(message string) string {
+	return fmt.Sprintf(`{type: Progressing, status: "False", reason: ReplicaSetCreateError, lastTransitionTime: "2026-11-23T12:00:30Z", message: %q}`,
+		`Failed to create new replica set "web-5d4f": `+message)
+}
+
+const (
+	setsOverQuota = `replicasets.apps "web-5d4f" is forbidden: exceeded quota: objects, requested: count/replicasets.apps=1, used: count/replicasets.apps=4, limited: count/replicasets.apps=4`
+	notDeleted    = `{type: ReplicaFailure, status: "True", reason: FailedDelete, lastTransitionTime: "2026-11-23T12:00:30Z", message: 'admission webhook "keep.example.com" denied the request: kept'}`
+)
+
 var refusalStories = map[string]story{
+	"a quota refuses the ReplicaSet of a Deployment that has all its pods": {
+		start: map[string][]string{"deployments": {deployment("1", "1", 2, 2, 2, progressed)}},
+		moments: []moment{
+			{
+				at: "12:00:31", resource: "deployments", object: deployment("2", "1", 2, 2, 2, setRefused(setsOverQuota)), want: []string{"OPENED quota.exceeded"},
+				said: []string{`Deployment web may not create ReplicaSets: Failed to create new replica set "web-5d4f": replicasets.apps "web-5d4f" is forbidden: exceeded quota: objects`},
+			},
+			{
+				at: "12:01:00", resource: "deployments", object: deployment("2", "2", 2, 1, 2, `{type: Progressing, status: "True", reason: NewReplicaSetCreated}`),
+				want: []string{"POINT deployment.rollout_started", "RESOLVED quota.exceeded"}, said: []string{"", "Deployment web creates ReplicaSets again"},
+			},
+		},
+	},
+	"found with a ReplicaSet that is refused, and pods": {
+		start: map[string][]string{"deployments": {deployment("1", "1", 2, 1, 1, setRefused(setsOverQuota),
+			`{type: ReplicaFailure, status: "True", reason: FailedCreate, lastTransitionTime: "2026-11-23T12:00:30Z", message: 'exceeded quota: tight'}`)}},
+		found: []string{"OPENED quota.exceeded", "OPENED quota.exceeded"},
+	},
+	"pods may not be deleted": {
+		start: map[string][]string{"deployments": {deployment("1", "1", 2, 2, 2, progressed)}},
+		moments: []moment{
+			{
+				at: "12:00:31", resource: "deployments", object: deployment("1", "1", 2, 2, 2, progressed, notDeleted), want: []string{"OPENED admission.refused"},
+				said: []string{"Deployment web may not delete pods: admission webhook"},
+			},
+			{
+				at: "12:01:00", resource: "deployments", object: deployment("1", "1", 2, 2, 2, progressed), want: []string{"RESOLVED admission.refused"},
+				said: []string{"Deployment web deletes pods again"},
+			},
+		},
+	},
 	"a quota refuses a Deployment's pods, then something else does": {
 		moments: []moment{
 			{at: "12:00:01", resource: "deployments", object: deployment("1", "", 2, 0, 0)},

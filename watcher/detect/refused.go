@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"regexp"
 	"time"
 
@@ -16,9 +17,15 @@ const (
 	typeFailedCreate = "replicaset.failed_create"
 )
 
-// Refused tells controllers that may not create what they have to. A Deployment
-// says so in its status, for its ReplicaSets; of the others only Kubernetes
-// Events tell.
+const (
+	reasonFailedCreate = "FailedCreate"
+	// reasonSetRefused is the Deployment controller's, of a ReplicaSet.
+	reasonSetRefused = "ReplicaSetCreateError"
+)
+
+// Refused tells controllers that may not create, or delete, what they have to. A
+// Deployment says so in its status, of its ReplicaSets and for them; of the others
+// only Kubernetes Events tell.
 type Refused struct{}
 
 const (
@@ -36,8 +43,8 @@ const refusedQuiet = 20 * time.Minute
 // Docs implements Detector.
 func (Refused) Docs() []Doc {
 	const (
-		source = "condition ReplicaFailure of a Deployment; the Kubernetes Event FailedCreate of other ReplicaSets, " +
-			"StatefulSets, DaemonSets, Jobs and CronJobs"
+		source = "condition ReplicaFailure of a Deployment, or Progressing with reason ReplicaSetCreateError; the " +
+			"Kubernetes Event FailedCreate of other ReplicaSets, StatefulSets, DaemonSets, Jobs and CronJobs"
 		severity = "error"
 		resolves = "the condition is gone; the Event SuccessfulCreate, all pods wanted are there, the Job is over, or " +
 			"nothing said for 20 min; it is deleted"
@@ -60,10 +67,9 @@ func (Refused) Detect(in *ControllerInput, out []Finding) []Finding {
 	if in.Gone || c.Kind == "ReplicaSet" && c.Parent != nil && c.Parent.Kind == "Deployment" {
 		return out
 	}
-	if c.Rollout != nil {
-		if failure := c.Rollout.Condition("ReplicaFailure"); failure != nil && failure.Status == object.ConditionTrue {
-			return append(out, refusal(in, failure.Message, failure.Since, unix(failure.Since)))
-		}
+	told := len(out)
+	if out = refusedRollout(in, out); len(out) > told {
+		return out
 	}
 	note := in.Evidence.Find(topicFailedCreate, "")
 	if note == nil || c.Failure != nil || c.Rollout != nil && c.Desired > 0 && c.Rollout.Replicas >= c.Desired {
@@ -76,26 +82,52 @@ func (Refused) Detect(in *ControllerInput, out []Finding) []Finding {
 	if in.Now.Unix() >= quiet {
 		return out
 	}
-	f := refusal(in, note.Message, note.First, unix(note.Began))
+	act := refusedAct{reason: reasonFailedCreate, verb: "create", what: "pods"}
+	if c.Kind == "CronJob" {
+		act.what = "Jobs"
+	}
+	f := refusal(in, act, note.Message, note.First, unix(note.Began))
 	f.Wake = quiet
 	return append(out, f)
 }
 
+// refusedRollout reads a Deployment's conditions. Once it may not create a
+// ReplicaSet it no longer looks at what it said of pods.
+//
+// Source: getNewReplicaSet and calculateStatus of the Deployment and ReplicaSet
+// controllers.
+func refusedRollout(in *ControllerInput, out []Finding) []Finding {
+	r := in.Cur.Rollout
+	if r == nil {
+		return out
+	}
+	if f := r.Condition("ReplicaFailure"); f != nil && f.Status == object.ConditionTrue {
+		act := refusedAct{reason: cmp.Or(f.Reason, reasonFailedCreate), verb: "create", what: "pods"}
+		if f.Reason == "FailedDelete" {
+			act.verb = "delete"
+		}
+		out = append(out, refusal(in, act, f.Message, f.Since, unix(f.Since)))
+	}
+	if p := r.Condition("Progressing"); p != nil && p.Status == object.ConditionFalse && p.Reason == reasonSetRefused {
+		act := refusedAct{reason: p.Reason, verb: "create", what: "ReplicaSets"}
+		out = append(out, refusal(in, act, p.Message, p.Since, p.Reason+unix(p.Since)))
+	}
+	return out
+}
+
+// refusedAct is what a controller may not do.
+type refusedAct struct{ reason, verb, what string }
+
 // refusal makes the finding; episode, when it began, is part of its identity.
-func refusal(in *ControllerInput, message string, since int64, episode string) Finding {
+func refusal(in *ControllerInput, act refusedAct, message string, since int64, episode string) Finding {
 	c := in.Cur
 	eventType, details := readRefusal(message)
-	f := Finding{
+	return withReason(Finding{
 		Problem: Identify(eventType, in.Cluster, c.UID, episode), Type: eventType,
-		Severity: errored, Occurred: since, Reason: "FailedCreate", Details: details,
-		Message: c.Kind + " " + c.Name + " may not create pods",
-		Ending:  c.Kind + " " + c.Name + " creates pods again",
-	}
-	if c.Kind == "CronJob" {
-		f.Message = "CronJob " + c.Name + " may not create Jobs"
-		f.Ending = "CronJob " + c.Name + " creates Jobs again"
-	}
-	return withReason(f, message)
+		Severity: errored, Occurred: since, Reason: act.reason, Details: details,
+		Message: c.Kind + " " + c.Name + " may not " + act.verb + " " + act.what,
+		Ending:  c.Kind + " " + c.Name + " " + act.verb + "s " + act.what + " again",
+	}, message)
 }
 
 // The API server's words.
@@ -138,7 +170,7 @@ func readRefusal(message string) (eventType string, details *rightsizerv1.Refuse
 // of.
 func readControllerEvent(e *object.KubeEvent) (topic Topic, part string, ok bool) {
 	switch e.Reason {
-	case "FailedCreate":
+	case reasonFailedCreate:
 		return topicFailedCreate, "", true
 	case "SuccessfulCreate":
 		return topicCreated, "", true
