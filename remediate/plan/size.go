@@ -71,32 +71,6 @@ func CureOOM(k Killed) (policy.Size, string, error) {
 	return out, why, nil
 }
 
-// Follow is a recommended size, held to what an in-place change may do: values
-// that are unset stay unset, requests stay at or below limits, and a request that
-// equals its limit keeps doing so.
-func Follow(current, recommended policy.Size) policy.Size {
-	out := current
-	one := func(request, limit *int64, wantRequest, wantLimit int64) {
-		equal := *request > 0 && *request == *limit
-		if *request > 0 && wantRequest > 0 {
-			*request = wantRequest
-		}
-		if *limit > 0 && wantLimit > 0 {
-			*limit = wantLimit
-		}
-		switch {
-		case equal:
-			most := max(*request, *limit)
-			*request, *limit = most, most
-		case *limit > 0 && *request > *limit:
-			*limit = *request
-		}
-	}
-	one(&out.Requests.CPUMillis, &out.Limits.CPUMillis, recommended.Requests.CPUMillis, recommended.Limits.CPUMillis)
-	one(&out.Requests.MemoryBytes, &out.Limits.MemoryBytes, recommended.Requests.MemoryBytes, recommended.Limits.MemoryBytes)
-	return out
-}
-
 // QoS is the class of a pod by its containers, init containers included.
 type QoS string
 

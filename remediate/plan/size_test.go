@@ -105,63 +105,6 @@ func TestCureOOM(t *testing.T) {
 	}
 }
 
-func TestFollowKeepsTheShape(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct{ current, recommended, want policy.Size }{
-		"both": {
-			policy.Size{Requests: amounts(100, 64*mi), Limits: amounts(200, 128*mi)},
-			policy.Size{Requests: amounts(50, 80*mi), Limits: amounts(100, 160*mi)},
-			policy.Size{Requests: amounts(50, 80*mi), Limits: amounts(100, 160*mi)},
-		},
-		"unset stays unset": {
-			policy.Size{Requests: amounts(100, 0), Limits: amounts(0, 128*mi)},
-			policy.Size{Requests: amounts(50, 80*mi), Limits: amounts(100, 160*mi)},
-			policy.Size{Requests: amounts(50, 0), Limits: amounts(0, 160*mi)},
-		},
-		"guaranteed stays so": {
-			policy.Size{Requests: amounts(100, 64*mi), Limits: amounts(100, 64*mi)},
-			policy.Size{Requests: amounts(50, 80*mi), Limits: amounts(80, 160*mi)},
-			policy.Size{Requests: amounts(80, 160*mi), Limits: amounts(80, 160*mi)},
-		},
-		"a request above the limit takes it along": {
-			policy.Size{Requests: amounts(0, 64*mi), Limits: amounts(0, 128*mi)},
-			policy.Size{Requests: amounts(0, 200*mi)},
-			policy.Size{Requests: amounts(0, 200*mi), Limits: amounts(0, 200*mi)},
-		},
-	} {
-		assert.Equal(t, c.want, plan.Follow(c.current, c.recommended), name)
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		size := func(which string) policy.Size {
-			draw := func(name string, most int64) int64 {
-				return rapid.OneOf(rapid.Just(int64(0)), rapid.Int64Range(1, most)).Draw(t, which+" "+name)
-			}
-			s := policy.Size{Limits: amounts(draw("cpu limit", 4000), draw("memory limit", 1000*mi))}
-			within := func(limit, most int64) int64 {
-				if limit > 0 {
-					return limit
-				}
-				return most
-			}
-			s.Requests = amounts(draw("cpu", within(s.Limits.CPUMillis, 4000)), draw("memory", within(s.Limits.MemoryBytes, 1000*mi)))
-			return s
-		}
-		current := size("current")
-		out := plan.Follow(current, size("recommended"))
-		if plan.Class([]policy.Size{current}) == plan.Guaranteed {
-			require.Equal(t, plan.Guaranteed, plan.Class([]policy.Size{out}))
-		}
-		require.Equal(t, current.Limits.MemoryBytes == 0, out.Limits.MemoryBytes == 0)
-		require.Equal(t, current.Requests.CPUMillis == 0, out.Requests.CPUMillis == 0)
-		if out.Limits.MemoryBytes > 0 {
-			require.LessOrEqual(t, out.Requests.MemoryBytes, out.Limits.MemoryBytes)
-		}
-		if out.Limits.CPUMillis > 0 {
-			require.LessOrEqual(t, out.Requests.CPUMillis, out.Limits.CPUMillis)
-		}
-	})
-}
-
 func TestClass(t *testing.T) {
 	t.Parallel()
 	full := policy.Size{Requests: amounts(100, mi), Limits: amounts(100, mi)}
