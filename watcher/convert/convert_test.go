@@ -86,6 +86,50 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+// After which exit codes a container is started again by its rules.
+func TestRestartRules(t *testing.T) {
+	for name, tt := range map[string]struct {
+		pod  string
+		want []int32
+	}{
+		"one": {
+			`containers: [{name: a, restartPolicy: Never, restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: [42, 255]}}]}]`,
+			[]int32{42, 255},
+		},
+		"beyond what is kept": {
+			`containers: [{name: a, restartPolicy: Never, restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: [70000]}}]}]`,
+			[]int32{-1},
+		},
+		"the first of several holds": {
+			`containers: [{name: a, restartPolicy: Never, restartPolicyRules: [{action: Later, exitCodes: {operator: In, values: [1, 2]}}, {action: Restart, exitCodes: {operator: In, values: [2, 3]}}, {action: Restart}, {action: Restart, exitCodes: {operator: Near, values: [9]}}]}]`,
+			[]int32{3},
+		},
+		"an init container that succeeded is over": {
+			`initContainers: [{name: a, restartPolicy: Never, restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: [0, 1]}}]}]`,
+			[]int32{1},
+		},
+		"unless all are started again": {
+			`initContainers: [{name: a, restartPolicy: Never, restartPolicyRules: [{action: RestartAllContainers, exitCodes: {operator: In, values: [0]}}]}]`,
+			[]int32{0},
+		},
+		"none without a policy": {
+			`containers: [{name: a, restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: [42]}}]}]`, nil,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := convert.New().Pod(pod(t, identity+"spec: {"+tt.pod+"}"))
+			require.NoError(t, err)
+			var got []int32
+			for code := int32(-1); code <= 255; code++ {
+				if p.Containers[0].RestartCodes.Has(code) {
+					got = append(got, code)
+				}
+			}
+			assert.Equal(t, tt.want, got)
+		})
+	}
+}
+
 func TestMalformedObjectsAreNamed(t *testing.T) {
 	c := convert.New()
 	_, err := c.Pod(pod(t, "metadata: {name: p, namespace: ns}"))

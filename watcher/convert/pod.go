@@ -181,6 +181,7 @@ func (c *Converter) container(pod *corev1.Pod, kind rightsizerv1.ContainerKind, 
 		Requests: amounts(spec.Resources.Requests),
 		Limits:   amounts(spec.Resources.Limits),
 	}
+	out.RestartCodes = restartCodes(kind, spec)
 	out.RestartCPU, out.RestartMemory = restarts(spec)
 	out.Runtime = runtimeOf(spec)
 	status := statusOf(pod, &out)
@@ -214,6 +215,62 @@ func restartPolicy(pod *corev1.Pod, kind rightsizerv1.ContainerKind, spec *corev
 		return object.RestartOnFailure
 	}
 	return object.RestartAlways
+}
+
+// restartCodes: the first rule that is for an exit code holds, beside a policy of
+// the container's own. Both actions restart it, the second all others as well,
+// and an init container that succeeded only by the second.
+//
+// Source: ContainerShouldRestart, ShouldAllContainersRestart and
+// computeInitContainerActions in kubelet.
+func restartCodes(kind rightsizerv1.ContainerKind, spec *corev1.Container) *object.ExitCodes {
+	if kind == kindEphemeral || spec.RestartPolicy == nil {
+		return nil
+	}
+	var out, decided object.ExitCodes
+	for i := range spec.RestartPolicyRules {
+		rule := &spec.RestartPolicyRules[i]
+		met := metBy(rule.ExitCodes)
+		var never object.ExitCodes
+		switch rule.Action {
+		case corev1.ContainerRestartRuleActionRestart:
+			if kind == kindInit {
+				never.Add(0)
+			}
+		case corev1.ContainerRestartRuleActionRestartAllContainers:
+		default:
+			never = met
+		}
+		for word := range met {
+			out[word] |= met[word] &^ decided[word] &^ never[word]
+			decided[word] |= met[word]
+		}
+	}
+	if out == (object.ExitCodes{}) {
+		return nil
+	}
+	return &out
+}
+
+// metBy are the exit codes that a rule is for.
+func metBy(when *corev1.ContainerRestartRuleOnExitCodes) object.ExitCodes {
+	var out object.ExitCodes
+	if when == nil {
+		return out
+	}
+	for _, code := range when.Values {
+		out.Add(code)
+	}
+	switch when.Operator {
+	case corev1.ContainerRestartRuleOnExitCodesOpIn:
+	case corev1.ContainerRestartRuleOnExitCodesOpNotIn:
+		for word := range out {
+			out[word] = ^out[word]
+		}
+	default:
+		return object.ExitCodes{}
+	}
+	return out
 }
 
 // statusOf finds a container's status in the list of its kind; nil where the

@@ -44,7 +44,7 @@ func (CrashLoop) Docs() []Doc {
 func (CrashLoop) Detect(in *PodInput, out []Finding) []Finding {
 	for i := range in.Cur.Containers {
 		c := &in.Cur.Containers[i]
-		if c.RestartCount == 0 && c.State.Kind == object.Running || c.Restart == object.RestartNever {
+		if c.RestartCount == 0 && c.State.Kind == object.Running || c.Restart == object.RestartNever && c.RestartCodes == nil {
 			continue
 		}
 		out = formerRow(in, c, out)
@@ -116,7 +116,8 @@ func heldBack(c *object.Container) bool {
 }
 
 func restartsAfter(c *object.Container, t *object.Terminated) bool {
-	return c.Restart == object.RestartAlways || c.Restart == object.RestartOnFailure && t.ExitCode != 0
+	return c.RestartCodes.Has(t.ExitCode) || c.Restart == object.RestartAlways ||
+		c.Restart == object.RestartOnFailure && t.ExitCode != 0
 }
 
 // open says that the row is long enough. A restart that is merely due does not
@@ -151,6 +152,9 @@ func (l *loop) over() string {
 	case in.Cur.Ended():
 		return "the pod ended in phase " + in.Cur.Phase
 	case c.State.Kind == object.Ended && !restartsAfter(c, c.State.Terminated):
+		if code := c.State.Terminated.ExitCode; code != 0 {
+			return fmt.Sprintf("it ended with exit code %d and is not restarted", code)
+		}
 		return "it completed"
 	case c.State.Kind == object.Running && c.State.StartedAt > 0 &&
 		in.Now.Unix() >= c.State.StartedAt+l.reset():

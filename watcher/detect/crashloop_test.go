@@ -17,6 +17,7 @@ import (
 type container struct {
 	restarts int32
 	policy   string // of the pod; Always by default
+	rules    string // YAML beside the name, such as restartPolicyRules
 	phase    string // of the pod; Running by default
 	state    string // YAML
 	last     string // YAML of terminated
@@ -32,12 +33,12 @@ func (c container) pod(t *testing.T, before *object.Pod) *object.Pod {
 	}
 	text := fmt.Sprintf(`
 metadata: {name: p, namespace: ns, uid: u1, creationTimestamp: "2026-11-23T12:00:00Z"}
-spec: {restartPolicy: %s, containers: [{name: app, image: i}]}
+spec: {restartPolicy: %s, containers: [{name: app, image: i%s}]}
 status:
   phase: %s
   containerStatuses:
   - {name: app, restartCount: %d, state: %s, lastState: {%s}}
-`, c.policy, c.phase, c.restarts, c.state, c.last)
+`, c.policy, c.rules, c.phase, c.restarts, c.state, c.last)
 	return podOf(t, text, before)
 }
 
@@ -46,6 +47,12 @@ func run(from string) string { return fmt.Sprintf(`{running: {startedAt: "2026-1
 func ended(from, to string, code int) string {
 	return fmt.Sprintf(`terminated: {containerID: "c://%s", exitCode: %d, reason: Error, startedAt: "2026-11-23T%sZ", finishedAt: "2026-11-23T%sZ"}`,
 		from, code, from, to)
+}
+
+// rules of a container with a policy of its own: one, in YAML.
+func rules(policy, action, operator, codes string) string {
+	return fmt.Sprintf(`, restartPolicy: %s, restartPolicyRules: [{action: %s, exitCodes: {operator: %s, values: [%s]}}]`,
+		policy, action, operator, codes)
 }
 
 func TestCrashLoopAtFirstSight(t *testing.T) {
@@ -100,6 +107,34 @@ func TestCrashLoopAtFirstSight(t *testing.T) {
 		"never restarts": {
 			container: container{policy: "Never", state: "{" + ended("12:00:20", "12:00:21", 1) + "}"}, now: "12:00:22",
 		},
+		"a rule restarts what never restarts": {
+			container: container{policy: "Never", rules: rules("Never", "Restart", "In", "42"), restarts: 2, state: "{" + ended("12:00:20", "12:00:21", 42) + "}", last: ended("12:00:05", "12:00:06", 42)},
+			now:       "12:00:22", open: true, backoff: 20 * time.Second,
+		},
+		"a rule restarts what never restarts, and it runs": {
+			container: container{policy: "Never", rules: rules("Never", "RestartAllContainers", "In", "7, 42"), restarts: 2, state: run("12:00:31"), last: ended("12:00:20", "12:00:21", 42)},
+			now:       "12:00:40", open: true, wake: "12:10:31",
+		},
+		"no rule is for that exit code": {
+			container: container{policy: "Never", rules: rules("Never", "Restart", "In", "42"), restarts: 2, state: "{" + ended("12:00:20", "12:00:21", 1) + "}", last: ended("12:00:05", "12:00:06", 42)},
+			now:       "12:00:22", over: true,
+		},
+		"a rule is for all other exit codes": {
+			container: container{policy: "Never", rules: rules("Never", "Restart", "NotIn", "0, 1"), restarts: 2, state: "{" + ended("12:00:20", "12:00:21", 2) + "}", last: ended("12:00:05", "12:00:06", 2)},
+			now:       "12:00:22", open: true, backoff: 20 * time.Second,
+		},
+		"a rule restarts a completed run under OnFailure": {
+			container: container{policy: "OnFailure", rules: rules("OnFailure", "Restart", "In", "0"), restarts: 2, state: "{" + ended("12:00:20", "12:00:21", 0) + "}", last: ended("12:00:05", "12:00:06", 0)},
+			now:       "12:00:22", open: true, backoff: 20 * time.Second, clean: true,
+		},
+		"a rule that is met leaves none to the next": {
+			container: container{policy: "Never", rules: `, restartPolicy: Never, restartPolicyRules: [{action: Rest, exitCodes: {operator: In, values: [42]}}, {action: Restart, exitCodes: {operator: NotIn, values: [1]}}]`, restarts: 2, state: "{" + ended("12:00:20", "12:00:21", 42) + "}", last: ended("12:00:05", "12:00:06", 2)},
+			now:       "12:00:22", over: true,
+		},
+		"rules of a container without a policy are none": {
+			container: container{policy: "OnFailure", rules: `, restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: [0]}}]`, restarts: 2, state: "{" + ended("12:00:20", "12:00:21", 0) + "}", last: ended("12:00:05", "12:00:06", 1)},
+			now:       "12:00:22", over: true,
+		},
 		"five restarts over a day, the last run was short": {
 			container: container{restarts: 5, state: run("22:00:02"), last: ended("21:59:00", "22:00:01", 1)}, now: "22:00:05",
 		},
@@ -146,6 +181,17 @@ func TestCrashLoopIsOverWithThePod(t *testing.T) {
 	require.Len(t, findings, 1)
 	assert.True(t, findings[0].Over)
 	assert.Equal(t, "Container app of pod p no longer crash-loops: the pod was deleted (restarted 3 times)", findings[0].Message)
+}
+
+// What ended for good did not always complete.
+func TestCrashLoopIsOverWithAnEndThatNoRuleIsFor(t *testing.T) {
+	c := container{
+		policy: "Never", rules: rules("Never", "Restart", "In", "42"), restarts: 3,
+		state: "{" + ended("12:00:20", "12:00:21", 1) + "}", last: ended("12:00:05", "12:00:06", 42),
+	}
+	findings := detect.CrashLoop{}.Detect(input(c.pod(t, nil), at("12:00:22")), nil)
+	require.Len(t, findings, 1)
+	assert.Equal(t, "Container app of pod p no longer crash-loops: it ended with exit code 1 and is not restarted (restarted 3 times)", findings[0].Message)
 }
 
 // A row that was followed from its beginning and one that is met in the middle

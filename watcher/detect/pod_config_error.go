@@ -59,7 +59,7 @@ func heldBackBy(c *object.Container) string {
 			}
 		}
 	case object.Ended:
-		if failed(c.State.Terminated) && c.Restart != object.RestartNever {
+		if failed(c.State.Terminated) && restartsAfter(c, c.State.Terminated) {
 			return run
 		}
 	case object.Running:

@@ -145,12 +145,37 @@ const (
 	RestartNever
 )
 
+// ExitCodes is a set of them: a bit each from 0 to 255, one for all others.
+type ExitCodes [5]uint64
+
+// Add puts one in.
+func (e *ExitCodes) Add(code int32) {
+	n := exitBit(code)
+	e[n/64] |= 1 << (n % 64)
+}
+
+// Has says that one is in it; none is in nil.
+func (e *ExitCodes) Has(code int32) bool {
+	n := exitBit(code)
+	return e != nil && e[n/64]&(1<<(n%64)) != 0
+}
+
+func exitBit(code int32) uint {
+	if code < 0 || code > 255 {
+		return 256
+	}
+	return uint(code)
+}
+
 // Container is one container of a pod: its part of the spec and its status.
 type Container struct {
 	Name    string
 	Image   string
 	Kind    rightsizerv1.ContainerKind
 	Restart RestartPolicy
+	// RestartCodes are those after which it is started again whatever Restart says
+	// (restartPolicyRules); nil for none.
+	RestartCodes *ExitCodes
 	// Requests and Limits as the spec has them; 0 is unset.
 	Requests Resources
 	Limits   Resources
