@@ -323,6 +323,12 @@ status: {expectedPods: %d, currentHealthy: %d, desiredHealthy: %d, disruptionsAl
 `, expected, healthy, required, allowed, status)
 }
 
+// uncounted is a budget whose pods' owner has no scale.
+func uncounted(expected, healthy, required int) string {
+	return strings.Replace(budget(expected, healthy, required, 0, "False"), `status: "False"`,
+		`status: "False", reason: SyncFailed, message: "found no controllers for pod \"web-0\"\e[2J"`, 1)
+}
+
 const (
 	limited = `{type: ScalingLimited, status: "True", reason: TooManyReplicas, lastTransitionTime: "2026-11-23T12:00:30Z"}`
 	blind   = `{type: ScalingActive, status: "False", reason: FailedGetResourceMetric, message: no metrics, lastTransitionTime: "2026-11-23T12:00:30Z"}`
@@ -366,6 +372,26 @@ var policyStories = map[string]story{
 				said: []string{"PodDisruptionBudget web allows no eviction: 2 of its 3 pods are healthy and 2 must be"},
 			},
 			{at: "12:06:00", resource: "poddisruptionbudgets", object: budget(3, 3, 2, 1, "True"), want: []string{"RESOLVED pdb.blocking"}},
+		},
+	},
+	"a disruption budget whose pods cannot be counted": {
+		start: map[string][]string{"poddisruptionbudgets": {uncounted(0, 0, 0)}},
+		moments: []moment{
+			{at: "12:04:59"},
+			{
+				at: "12:05:00", want: []string{"OPENED pdb.blocking"},
+				said: []string{`PodDisruptionBudget web allows no eviction, since its pods cannot be counted: found no controllers for pod "web-0" [2J`},
+			},
+			{at: "12:06:00", resource: "poddisruptionbudgets", object: budget(3, 3, 2, 1, "True"), want: []string{"RESOLVED pdb.blocking"}},
+		},
+	},
+	"a disruption budget whose pods can be counted no more": {
+		start: map[string][]string{"poddisruptionbudgets": {uncounted(3, 3, 2)}},
+		moments: []moment{
+			{
+				at: "12:05:00", want: []string{"OPENED pdb.blocking"},
+				said: []string{"PodDisruptionBudget web allows no eviction, since its pods cannot be counted: found no"},
+			},
 		},
 	},
 	"a disruption budget of none, and one that can never allow": {

@@ -81,6 +81,7 @@ func (c *Converter) Budget(p *policyv1.PodDisruptionBudget) (*object.Budget, err
 		cond := &p.Status.Conditions[i]
 		if cond.Type == policyv1.DisruptionAllowedCondition && cond.Status == metav1.ConditionFalse {
 			out.BlockedSince = seconds(cond.LastTransitionTime)
+			out.Reason, out.Message = c.text(cond.Reason, maxReason), Text(cond.Message, maxCondition)
 		}
 	}
 	return out, nil

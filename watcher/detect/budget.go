@@ -7,7 +7,12 @@ import (
 	"github.com/rightsizer/rightsizer/watcher/object"
 )
 
-const typePDBBlocking = "pdb.blocking"
+const (
+	typePDBBlocking = "pdb.blocking"
+	// reasonSyncFailed is the disruption controller's, for example of pods whose
+	// owner has no scale.
+	reasonSyncFailed = "SyncFailed"
+)
 
 // BudgetInput is a PodDisruptionBudget at one moment.
 type BudgetInput = Input[object.Budget]
@@ -31,7 +36,7 @@ func (PDBBlocking) Docs() []Doc {
 	return []Doc{{
 		Type: typePDBBlocking, Severity: "warning",
 		Source: "`status.disruptionsAllowed` is 0 for 10 min (PDBBlockingAfter) by the condition DisruptionAllowed, " +
-			"while it covers pods",
+			"while it covers pods or cannot count them (reason SyncFailed)",
 		Details: "PdbDetails", Resolves: "it allows an eviction or covers no pods, or is deleted",
 	}}
 }
@@ -39,7 +44,9 @@ func (PDBBlocking) Docs() []Doc {
 // Detect implements Detector.
 func (PDBBlocking) Detect(in *BudgetInput, out []Finding) []Finding {
 	b := in.Cur
-	if in.Gone || b.Allowed > 0 || b.Expected == 0 || b.BlockedSince == 0 {
+	// Where it cannot count its pods, what the status says of them is of before.
+	uncounted := b.Reason == reasonSyncFailed
+	if in.Gone || b.Allowed > 0 || b.Expected == 0 && !uncounted || b.BlockedSince == 0 {
 		return out
 	}
 	due := b.BlockedSince + inSeconds(in.Thresholds.PDBBlockingAfter)
@@ -56,6 +63,11 @@ func (PDBBlocking) Detect(in *BudgetInput, out []Finding) []Finding {
 			ExpectedPods: b.Expected, CurrentHealthy: b.Healthy, DesiredHealthy: b.Required,
 			DisruptionsAllowed: b.Allowed, SinceTime: moment(b.BlockedSince),
 		},
+	}
+	if uncounted {
+		f.Reason = b.Reason
+		f.Message = "PodDisruptionBudget " + b.Name + " allows no eviction, since its pods cannot be counted"
+		return append(out, withReason(f, b.Message))
 	}
 	if b.Required >= b.Expected {
 		f.Reason = "NoneMayBeMissing"

@@ -35,5 +35,8 @@ type Budget struct {
 	// BlockedSince is when the condition DisruptionAllowed became False; 0 where
 	// it is not, or does not say.
 	BlockedSince int64
-	CreateTime   int64
+	// Reason and Message of that condition while it is False; the message is cut
+	// at 512 bytes.
+	Reason, Message string
+	CreateTime      int64
 }

@@ -39,6 +39,13 @@ test("an answer of before is told to be one", () => {
   expect(screen.getByText("web-budget")).toBeTruthy();
 });
 
+test("a budget that cannot count its pods gives no numbers", () => {
+  const failed = create(EventSchema, { ...blocking, reason: "SyncFailed" });
+  render(<RiskCard remediation={remediation} problems={[failed]} error={null} />);
+  expect(screen.getByText(/allows 0 evictions, since its pods cannot be counted\./)).toBeTruthy();
+  expect(screen.queryByText(/must be/)).toBeNull();
+});
+
 test("no blocking budget is no promise", () => {
   render(<RiskCard remediation={remediation} problems={[]} error={null} />);
   const said = screen.getByText(/only after ten minutes/);

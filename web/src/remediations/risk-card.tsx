@@ -57,8 +57,8 @@ function Unknown({ error, stale }: { error: unknown; stale: boolean }) {
 }
 
 function Budgets({ problems }: { problems: readonly Event[] }) {
-  const blocking = problems.flatMap(({ details, object, id }) =>
-    details.case === "pdb" ? [{ id, name: object?.name ?? "", pdb: details.value }] : [],
+  const blocking = problems.flatMap(({ details, object, id, reason }) =>
+    details.case === "pdb" ? [{ id, reason, name: object?.name ?? "", pdb: details.value }] : [],
   );
   if (blocking.length === 0)
     return (
@@ -69,13 +69,15 @@ function Budgets({ problems }: { problems: readonly Event[] }) {
     );
   return (
     <ul className="flex flex-col gap-1">
-      {blocking.map(({ id, name, pdb }) => (
+      {blocking.map(({ id, reason, name, pdb }) => (
         <li key={id} className="flex gap-2 text-warning">
           <WarningIcon className="mt-0.5 size-4" />
           <span>
             PodDisruptionBudget <Untrusted text={name} /> allows{" "}
-            {plural(pdb.disruptionsAllowed, "eviction")}: {pdb.currentHealthy} of {pdb.expectedPods}{" "}
-            pods are healthy, {pdb.desiredHealthy} must be.
+            {plural(pdb.disruptionsAllowed, "eviction")}
+            {reason === "SyncFailed"
+              ? ", since its pods cannot be counted."
+              : `: ${pdb.currentHealthy} of ${pdb.expectedPods} pods are healthy, ${pdb.desiredHealthy} must be.`}
           </span>
         </li>
       ))}
