@@ -76,7 +76,7 @@ func (o *output) told(msg *rightsizerv1.StreamEventsResponse, frame []byte, err 
 	}
 	s := o.session
 	s.hub.opts.Logger.Error("a message could not be encoded; its reader is told a loss", slog.Any("error", err),
-		slog.String("event", msg.GetEvent().GetId()), slog.String("incident", msg.GetIncident().GetId()))
+		slog.String("id", msg.GetEvent().GetId()), slog.String("incident", msg.GetIncident().GetId()))
 	s.mu.Lock()
 	s.lostBefore++
 	s.mu.Unlock()

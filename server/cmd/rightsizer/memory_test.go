@@ -59,9 +59,9 @@ func TestServeHasTheStreamsThatConfigPrintSays(t *testing.T) {
 	in, served, err := begin(flags, root)
 	require.NoError(t, err)
 	assert.EqualValues(t, 100<<20, debug.SetMemoryLimit(-1))
-	assert.Equal(t, 1024, printed.Config.MaxStreams)
+	assert.Equal(t, 512, printed.Config.MaxStreams)
 	assert.Equal(t, printed.Config.MaxStreams, served.Config.MaxStreams)
 	again, err := config.Load(in)
 	require.NoError(t, err)
-	assert.Equal(t, 1024, again.Config.MaxStreams, "as the file that is followed is loaded")
+	assert.Equal(t, 512, again.Config.MaxStreams, "as the file that is followed is loaded")
 }

@@ -9,6 +9,7 @@ export type FailureKind =
   | "unauthenticated"
   | "denied"
   | "refused"
+  | "impossible"
   | "missing"
   | "overloaded"
   | "conflict"
@@ -57,6 +58,11 @@ const words: Record<FailureKind, Pick<Failure, "title" | "advice" | "passing">> 
   refused: {
     title: "The operator does not take this request",
     advice: "Most likely a filter is mistyped. Change it, or clear the filters.",
+    passing: false,
+  },
+  impossible: {
+    title: "This cannot be done as things are",
+    advice: "What stands in its way, in the operator's words:",
     passing: false,
   },
   missing: {
@@ -111,10 +117,16 @@ export function explain(reason: unknown): Failure {
   return failure(kind, detail);
 }
 
+const mayNot = {
+  title: "You may not do this",
+  advice: "Ask whoever runs the cluster for the right, or somebody else to decide.",
+};
+
 // explainOnce is explain for what a person does, which is sent once: nothing tries it
 // again but he. Where it changes something, under a key, that is not done twice.
 export function explainOnce(reason: unknown, { keyed = false } = {}): Failure {
   const [kind, detail] = sortOf(reason);
+  if (kind === "denied") return { ...failure(kind, detail), ...mayNot };
   if (keyed && unsure.includes(kind))
     return worded(
       kind,
@@ -163,8 +175,9 @@ function kindOf(error: ConnectError): FailureKind {
       return "denied";
     case Code.InvalidArgument:
     case Code.OutOfRange:
-    case Code.FailedPrecondition:
       return "refused";
+    case Code.FailedPrecondition:
+      return "impossible";
     case Code.NotFound:
       return "missing";
     case Code.ResourceExhausted:

@@ -31,9 +31,10 @@ function show(first: Answer, latency = 0) {
       },
     });
   });
+  const queries = newQueryClient();
   render(
     <TransportProvider transport={transport}>
-      <QueryClientProvider client={newQueryClient()}>
+      <QueryClientProvider client={queries}>
         <HealthGate>
           <p>the view</p>
           <input aria-label="Reason" />
@@ -43,6 +44,15 @@ function show(first: Answer, latency = 0) {
   );
   return {
     asked: () => asked,
+    // Another question of the view finds no operator.
+    fails: () =>
+      queries
+        .fetchQuery({
+          queryKey: ["workloads"],
+          queryFn: () => Promise.reject(new ConnectError("no", Code.Canceled)),
+          retry: false,
+        })
+        .catch(() => undefined),
     set: (next: Answer) => {
       answer = next;
     },
@@ -64,6 +74,22 @@ test("until the cluster is there, the page shows why, asks every second, then go
   server.set({ state: HealthState.OK });
   await settle(1100);
   expect(screen.getByText("the view")).toBeTruthy();
+});
+
+test("who may not see the health keeps the view in an outage, and is told of it", async () => {
+  const server = show(Code.PermissionDenied);
+  await settle(10);
+  const field = screen.getByLabelText<HTMLInputElement>("Reason");
+  field.value = "typed";
+  server.set(Code.Canceled); // as a connection that fails
+  await act(() => server.fails());
+  await settle(100);
+  expect(screen.getByRole("alert").textContent).toContain("No answer from the operator");
+  expect(screen.getByLabelText<HTMLInputElement>("Reason").value).toBe("typed");
+  server.set(Code.PermissionDenied);
+  await settle(1100);
+  expect(screen.queryByRole("alert")).toBeNull();
+  expect(screen.getByLabelText<HTMLInputElement>("Reason").value).toBe("typed");
 });
 
 test("a view that was shown keeps what is in it while the operator starts anew", async () => {

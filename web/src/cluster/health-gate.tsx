@@ -2,7 +2,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { ComponentHealth } from "@rightsizer/api/cluster";
 import { useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useRef } from "react";
-import { failure } from "../api/failure";
+import { explain, failure } from "../api/failure";
 import { FailureNotice } from "../ui/failure-notice";
 import { ErrorIcon, WarningIcon } from "../ui/icons";
 import { Untrusted } from "../ui/untrusted";
@@ -25,13 +25,26 @@ export function HealthGate({ children }: { children: ReactNode }) {
     started.current = !starting;
   }, [starting, queries]);
 
+  // Who may not see the health is told of an outage by what else he asks.
+  const { ask } = health;
+  const denied = health.failure !== undefined && !health.failure.passing;
+  useEffect(() => {
+    if (!denied) return;
+    let asked = false; // its own answer is heard here as well
+    return queries.getQueryCache().subscribe((event) => {
+      if (asked || event.type !== "updated" || event.action.type !== "error") return;
+      asked = explain(event.action.error).kind === "unreachable";
+      if (asked) ask();
+    });
+  }, [denied, ask, queries]);
+
   // A right that is missing hides the health, not the view.
   // Health is answered before anything else is: none is no connection, whatever a
   // proxy in between calls it.
   const away = health.failure?.passing ? failure("unreachable", health.failure.detail) : undefined;
   const shown = useRef(false);
   shown.current ||= health.answer ? !starting : Boolean(health.failure && !away);
-  if (away && !health.answer) return <FailureNotice failure={away} retry={health.ask} />;
+  if (away && !shown.current) return <FailureNotice failure={away} retry={health.ask} />;
 
   return (
     <>
@@ -40,8 +53,14 @@ export function HealthGate({ children }: { children: ReactNode }) {
         <p role="alert" className="flex gap-2 rounded-md bg-error-fill px-3 py-2 text-error">
           <ErrorIcon className="mt-0.5 size-4" />
           <span>
-            No answer from the operator since <When time={timestampFromMs(health.answeredAt)} />.
-            What you see is from then; the page keeps trying.
+            {health.answeredAt > 0 ? (
+              <>
+                No answer from the operator since <When time={timestampFromMs(health.answeredAt)} />
+                . What you see is from then; the page keeps trying.
+              </>
+            ) : (
+              "No answer from the operator. What you see is from before; the page keeps trying."
+            )}
           </span>
         </p>
       )}

@@ -32,6 +32,8 @@ export function FeedBody({ state, rows, filter, selection, grid, retry, clear }:
         <SkeletonRows what="events" rows={10} />
       ) : connection.state !== "live" ? (
         <Empty title="Reconnecting">Whether there is anything to see is known in a moment.</Empty>
+      ) : state.paused ? (
+        <Empty title="Paused">What happens meanwhile is held back; Resume shows it.</Empty>
       ) : Object.keys(filter).length > 0 ? (
         <Empty title="No event matches the filter">
           The feed is connected; a matching event shows here as it happens.{" "}

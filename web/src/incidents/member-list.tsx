@@ -4,6 +4,7 @@ import type { Incident, IncidentMember } from "@rightsizer/api/incident";
 import { Severity } from "@rightsizer/api/severity";
 import { useState } from "react";
 import { count } from "../format/quantity";
+import { visible } from "../format/visible";
 import { SeverityMark } from "../ui/severity";
 import { Untrusted } from "../ui/untrusted";
 import { When } from "../ui/when";
@@ -75,7 +76,7 @@ function Member({ member, from, to }: MemberProps) {
             {phase === Phase.RESOLVED && ", over"}
           </span>
         </p>
-        <p className="truncate" title={message}>
+        <p className="truncate" title={visible(message)}>
           {workload ? (
             <WorkloadLink namespace={namespace} workload={workload} full />
           ) : (

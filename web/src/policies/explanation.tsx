@@ -9,7 +9,11 @@ import type { Target } from "./search";
 
 // Which policy governs a workload, and why each other one does not.
 export function Explanation({ target }: { target: Target }) {
-  const query = useQuery(PolicyService.method.explainPolicy, { ...target }, { retry: false });
+  const query = useQuery(
+    PolicyService.method.explainPolicy,
+    { ...target },
+    { refetchInterval: 15_000, retry: false },
+  );
   return (
     <Loaded query={query} what="the policy" rows={2}>
       {({ policy, matches }) => (

@@ -42,11 +42,12 @@ interface ButtonProps {
 // Asks what an action would do now; nothing is kept or changed.
 // Where `ask` is set, he who liked what he saw may ask for it.
 export function DryRunButton({ wanted, label, ask = false }: ButtonProps) {
-  const [open, setOpen] = useState(false);
+  // What was asked about, which may change under the dialog: only that may be asked for.
+  const [tried, setTried] = useState<Wanted>();
   const dryRun = useMutation(RemediationService.method.createRemediation);
 
   function start() {
-    setOpen(true);
+    setTried(wanted);
     dryRun.reset();
     dryRun.mutate({ ...wanted, validateOnly: true, requestId: requestId() });
   }
@@ -56,14 +57,14 @@ export function DryRunButton({ wanted, label, ask = false }: ButtonProps) {
       <button type="button" className="field" onClick={start}>
         {label}
       </button>
-      {open && (
-        <Modal title="Dry run" close={() => setOpen(false)}>
+      {tried && (
+        <Modal title="Dry run" close={() => setTried(undefined)}>
           {dryRun.error ? (
             <FailureNotice failure={explainOnce(dryRun.error)} />
           ) : dryRun.data?.remediation ? (
             <>
               <Outcome remediation={dryRun.data.remediation} />
-              {ask && <Ask wanted={wanted} />}
+              {ask && <Ask wanted={tried} />}
             </>
           ) : (
             <SkeletonRows what="the dry run" rows={4} />
