@@ -25,6 +25,8 @@ const (
 	simulatedNode = annotationPrefix + "node"
 	// metricsPath tells metrics-server where to ask for the node's usage.
 	metricsPath = "metrics.k8s.io/resource-metrics-path"
+	// managedAttach is what kubelets say of nodes whose volumes a controller attaches.
+	managedAttach = "volumes.kubernetes.io/controller-managed-attach-detach"
 )
 
 // machine is a kind of node, with what is left of it for pods.
@@ -59,6 +61,7 @@ func node(i int) *corev1.Node {
 			Annotations: map[string]string{
 				simulatedNode: "true",
 				metricsPath:   "/metrics/nodes/" + name + "/metrics/resource",
+				managedAttach: "true",
 			},
 			Labels: map[string]string{
 				corev1.LabelHostname:           name,

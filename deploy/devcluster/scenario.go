@@ -213,6 +213,25 @@ func (a *applier) apply(ctx context.Context, s Scenario, namespace string) error
 		if err := serverSideApply(ctx, client, o.Object); err != nil {
 			return err
 		}
+		if err := applyStatus(ctx, client, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// applyStatus writes the status that a scenario gives an object: the API server takes
+// none with the object itself.
+func applyStatus(ctx context.Context, client dynamic.ResourceInterface, o *unstructured.Unstructured) error {
+	status, given := o.Object["status"]
+	if !given {
+		return nil
+	}
+	only := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": o.GetAPIVersion(), "kind": o.GetKind(), "metadata": map[string]any{"name": o.GetName()}, "status": status,
+	}}
+	if _, err := client.ApplyStatus(ctx, o.GetName(), only, metav1.ApplyOptions{FieldManager: fieldManager, Force: true}); err != nil {
+		return fmt.Errorf("apply the status of %s %s: %w", o.GetKind(), o.GetName(), err)
 	}
 	return nil
 }

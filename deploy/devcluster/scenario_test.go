@@ -126,6 +126,33 @@ func TestScenarios(t *testing.T) {
 			pod("app=log-agent", "Running", func(p corev1.Pod) bool { return p.Status.Phase == corev1.PodRunning }),
 			refusal("deployer", `serviceaccount "deployer" not found`), event("FailedCreate"),
 		},
+		"troubles": {
+			event("FailedCreatePodSandBox", `no runtime for "gvisor" is configured`), event("FailedCreatePodSandBox", `plugin type="calico" failed`),
+			event("DNSConfigForming", "Nameserver limits were exceeded"), event("TooManyMissedTimes"),
+			container("app=mailroom", "app", "running all the same", func(s corev1.ContainerStatus) bool { return s.State.Running != nil && s.Ready }),
+			container("app=transcoder", "app", "not created yet", func(s corev1.ContainerStatus) bool { return waiting(s, "ContainerCreating") }),
+			container("app=invoices", "app", "without credentials", func(s corev1.ContainerStatus) bool {
+				return waiting(s, "ErrImagePull") && strings.Contains(s.State.Waiting.Message, "401 Unauthorized")
+			}),
+			container("app=warehouse", "app", "running, but not started", func(s corev1.ContainerStatus) bool { return s.State.Running != nil && !*s.Started }),
+			pod("app=inference", "unschedulable for its device", unschedulable), event("FailedScheduling", "device class gpu.sim.rightsizer.dev does not exist"),
+			func(ctx context.Context, kube kubernetes.Interface, _ string) string {
+				return event("SystemOOM", "victim process: log-shipper")(ctx, kube, metav1.NamespaceDefault)
+			},
+			func(ctx context.Context, kube kubernetes.Interface, namespace string) string {
+				events, err := kube.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{FieldSelector: "reason=Unhealthy"})
+				if err != nil {
+					return err.Error()
+				}
+				for _, e := range events.Items {
+					if e.Count >= 3 && e.InvolvedObject.FieldPath == "spec.containers{app}" && e.FirstTimestamp.Before(&e.LastTimestamp) {
+						return ""
+					}
+				}
+				return fmt.Sprintf("no startup probe that fails again and again: %+v", events.Items)
+			},
+			event("FailedAttachVolume", "timed out waiting for external-attacher of disks.sim.rightsizer.dev"),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -184,33 +211,48 @@ func TestRaisedLimitCures(t *testing.T) {
 	eventually(t, func(ctx context.Context) string { return event("ResizeCompleted")(ctx, c.kube, namespace) })
 }
 
-// TestInfeasibleResize asks for a resize that the simulated kubelet refuses.
-func TestInfeasibleResize(t *testing.T) {
+// TestResizesThatDoNotSucceed asks for resizes that the simulated kubelet refuses, or
+// that its runtime fails to carry out.
+func TestResizesThatDoNotSucceed(t *testing.T) {
 	t.Parallel()
-	c := sharedCluster(t)
-	const namespace = "test-infeasible"
-	require.NoError(t, c.Apply(t.Context(), "over-provisioned", namespace))
-	eventually(t, func(ctx context.Context) string {
-		return pod("app=catalog", "running", func(p corev1.Pod) bool { return p.Status.Phase == corev1.PodRunning })(ctx, c.kube, namespace)
-	})
-	p := firstPod(t, c, namespace, "app=catalog")
-	patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:"true"}}}`, annotationPrefix+"resize-infeasible")
-	_, err := c.kube.CoreV1().Pods(namespace).Patch(t.Context(), p.Name, types.MergePatchType, patch, metav1.PatchOptions{})
-	require.NoError(t, err)
-	resize(t, c, p, "3Gi")
-	eventually(t, func(ctx context.Context) string {
-		now, err := c.kube.CoreV1().Pods(namespace).Get(ctx, p.Name, metav1.GetOptions{})
-		if err != nil {
-			return err.Error()
-		}
-		for _, condition := range now.Status.Conditions {
-			if condition.Type == corev1.PodResizePending && condition.Reason == corev1.PodReasonInfeasible {
-				assert.Equal(t, "2Gi", now.Status.ContainerStatuses[0].Resources.Limits.Memory().String())
-				return ""
-			}
-		}
-		return fmt.Sprintf("no PodResizePending: %+v", now.Status.Conditions)
-	})
+	for annotation, want := range map[string]struct {
+		condition corev1.PodConditionType
+		reason    string
+	}{
+		"resize-infeasible": {corev1.PodResizePending, corev1.PodReasonInfeasible},
+		"resize-fails":      {corev1.PodResizeInProgress, corev1.PodReasonError},
+	} {
+		t.Run(annotation, func(t *testing.T) {
+			t.Parallel()
+			c := sharedCluster(t)
+			namespace := "test-" + annotation
+			require.NoError(t, c.Apply(t.Context(), "over-provisioned", namespace))
+			var p corev1.Pod
+			eventually(t, func(ctx context.Context) string {
+				return pod("app=catalog", "running", func(now corev1.Pod) bool {
+					p = now
+					return now.Status.Phase == corev1.PodRunning
+				})(ctx, c.kube, namespace)
+			})
+			patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:"true"}}}`, annotationPrefix+annotation)
+			_, err := c.kube.CoreV1().Pods(namespace).Patch(t.Context(), p.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+			require.NoError(t, err)
+			resize(t, c, &p, "3Gi")
+			eventually(t, func(ctx context.Context) string {
+				now, err := c.kube.CoreV1().Pods(namespace).Get(ctx, p.Name, metav1.GetOptions{})
+				if err != nil {
+					return err.Error()
+				}
+				for _, condition := range now.Status.Conditions {
+					if condition.Type == want.condition && condition.Reason == want.reason {
+						assert.Equal(t, "2Gi", now.Status.ContainerStatuses[0].Resources.Limits.Memory().String())
+						return ""
+					}
+				}
+				return fmt.Sprintf("no %s with reason %s: %+v", want.condition, want.reason, now.Status.Conditions)
+			})
+		})
+	}
 }
 
 func resize(t *testing.T, c *Cluster, p *corev1.Pod, limit string) {
@@ -254,17 +296,20 @@ func container(selector, name, what string, wanted func(corev1.ContainerStatus) 
 	})
 }
 
-// event is the sight of a Kubernetes Event with that reason.
-func event(reason string) sight {
+// event is the sight of a Kubernetes Event with that reason, and of these words where
+// some are given.
+func event(reason string, words ...string) sight {
 	return func(ctx context.Context, kube kubernetes.Interface, namespace string) string {
 		events, err := kube.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{FieldSelector: "reason=" + reason})
 		if err != nil {
 			return err.Error()
 		}
-		if len(events.Items) == 0 {
-			return "no Event " + reason
+		for _, e := range events.Items {
+			if strings.Contains(e.Message, strings.Join(words, " ")) {
+				return ""
+			}
 		}
-		return ""
+		return fmt.Sprintf("no Event %s %q: %+v", reason, words, events.Items)
 	}
 }
 

@@ -296,8 +296,8 @@ func TestEveryScenarioReads(t *testing.T) {
 	}
 	assert.Equal(t, []string{
 		"crash-loop", "daily-curve", "failures", "hpa-maximum", "image-pull", "init-oom", "job-oom", "leak", "limit-range", "mixed",
-		"node-pressure", "oom", "over-provisioned", "pdb-blocking", "placement", "quota", "sidecar-oom", "under-provisioned",
-		"unschedulable", "workloads",
+		"node-pressure", "oom", "over-provisioned", "pdb-blocking", "placement", "quota", "sidecar-oom", "troubles",
+		"under-provisioned", "unschedulable", "workloads",
 	}, names)
 	_, err = readScenario("none")
 	require.ErrorContains(t, err, "lists them")

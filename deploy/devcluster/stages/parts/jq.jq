@@ -34,8 +34,14 @@ def by_name: map({(.name): ((.resources // {}) | {limits, requests})}) | add;
 def wanted: [(.spec.initContainers // [])[], .spec.containers[]] | by_name;
 def actual: [(.status.initContainerStatuses // [])[], (.status.containerStatuses // [])[]] | by_name;
 def unobserved: (.metadata.generation // 1) != (.status.observedGeneration // 1);
-def bad_image: startswith("registry.invalid/");
+def bad_image: startswith("registry.invalid/") or startswith("private.invalid/");
 def unpullable: any(.spec.containers[]; .image | bad_image);
 def waits_for($reason): any((.status.containerStatuses // [])[]; .state.waiting.reason == $reason);
+# trouble that keeps a pod from getting ready, and what there is still to tell of any
+def trouble: annotation("trouble") // "";
+def held: trouble | IN("sandbox", "network", "slow-pull", "volume", "startup-probe");
+def told: number("told"; "0");
+def tells: (trouble | IN("sandbox", "network", "startup-probe")) or (told == 0 and (trouble | IN("dns", "slow-pull")));
+def resize_failed: any((.status.conditions // [])[]; .type == "PodResizeInProgress" and .reason == "Error");
 # of a node: pressure at once, or some seconds after its creation
 def pressed: annotation("memory-pressure") == "true" or (annotation("memory-pressure") == null and annotation("memory-pressure-after") != null);

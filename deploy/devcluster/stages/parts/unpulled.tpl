@@ -16,14 +16,18 @@ conditions:
 {{ end }}
 containerStatuses:
 {{ range .spec.containers }}
+{{ $private := hasPrefix "private.invalid/" .image }}
 {{ $cause := printf "failed to pull and unpack image %q: failed to resolve reference %q: %s: not found" .image .image .image }}
+{{ if $private }}
+{{ $cause = printf "failed to pull and unpack image %q: failed to resolve reference %q: failed to authorize: failed to fetch anonymous token: unexpected status from GET request to https://private.invalid/token?service=private.invalid: 401 Unauthorized" .image .image }}
+{{ end }}
 - name: {{ .name | Quote }}
   image: {{ .image | Quote }}
   restartCount: 0
   lastState: {}
   resources: {{ toJson (or .resources dict) }}
   allocatedResources: {{ toJson (or (or .resources dict).requests dict) }}
-  {{ if not (hasPrefix "registry.invalid/" .image) }}
+  {{ if not (or $private (hasPrefix "registry.invalid/" .image)) }}
   imageID: {{ printf "sha256:%s" (sha256sum .image) | Quote }}
   containerID: {{ printf "containerd://%s" (sha256sum (printf "%s/%s/0" $.metadata.uid .name)) | Quote }}
   ready: true
