@@ -219,24 +219,6 @@ func TestEventsOfRecordings(t *testing.T) {
 	})
 }
 
-// unseen are the types that no recording shows, and why. Each of them is told by a
-// whole watcher in TestStoriesOfObjects, and against a real API server, to which
-// statuses and Events are written by hand, in the end-to-end tests
-// (TestWhatIsWrittenByHandBecomesEvents).
-var unseen = map[string]string{
-	"cronjob.missed":              "the controller must be away for a schedule",
-	"node.system_oom":             "the node problem detector, or a node that runs out of memory",
-	"pod.dns_failed":              "a node with more than three name servers",
-	"pod.image_pull.unauthorized": "a registry that asks for credentials",
-	"pod.network_failed":          "a CNI plugin that fails",
-	"pod.pending":                 "five minutes without a more particular problem",
-	"pod.probe_failed.startup":    "a kubelet that probes",
-	"pod.resize.failed":           "a runtime that fails to resize",
-	"pod.sandbox_failed":          "a runtime that makes no sandbox",
-	"pod.unschedulable.other":     "a scheduler's words that nobody foresaw",
-	"pod.volume.attach_failed":    "an attach controller with a driver",
-}
-
 // polled says that a type is made of usage, which is polled and no part of a
 // recording.
 func polled(eventType string) bool {
@@ -249,7 +231,7 @@ func polled(eventType string) bool {
 }
 
 // Every type that watches tell shows in a recording of the devcluster or of a real
-// node, or says why none does.
+// node.
 func TestRecordingsShowTheTypes(t *testing.T) {
 	seen := map[string]bool{}
 	each(t, func(t *testing.T, name string, raw []byte) {
@@ -259,14 +241,7 @@ func TestRecordingsShowTheTypes(t *testing.T) {
 		}
 	})
 	for _, doc := range detect.All() {
-		switch {
-		case polled(doc.Type):
-			assert.False(t, seen[doc.Type], doc.Type)
-		case seen[doc.Type]:
-			assert.Empty(t, unseen[doc.Type], "%s is seen", doc.Type)
-		default:
-			assert.NotEmpty(t, unseen[doc.Type], "%s is in no recording", doc.Type)
-		}
+		assert.NotEqual(t, polled(doc.Type), seen[doc.Type], "%s is in a recording: %t", doc.Type, seen[doc.Type])
 	}
 }
 
@@ -329,8 +304,10 @@ func lastState(t *testing.T, raw []byte) []byte {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	require.NoError(t, enc.Encode(in.Header()))
-	// In the watcher's order: pods after the controllers.
-	for _, r := range watcher.Resources() {
+	// In the watcher's order: pods after the controllers and Kubernetes Events.
+	const last = "pods"
+	order := slices.DeleteFunc(watcher.Resources(), func(r watcher.Resource) bool { return r.Name == last })
+	for _, r := range append(order, watcher.Resource{Name: last}) {
 		require.NoError(t, enc.Encode(replay.Line{Time: end, Resource: r.Name, Type: replay.Relist}))
 		for _, name := range slices.Sorted(maps.Keys(state[r.Name])) {
 			line := state[r.Name][name]
