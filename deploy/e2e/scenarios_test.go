@@ -20,7 +20,7 @@ import (
 // What the devcluster can show becomes events, and resolutions where it ends.
 // Words are `PHASE type`.
 func TestScenariosBecomeEvents(t *testing.T) {
-	o := serve(t, cluster.KubeconfigPath(), "--pdb-blocking-after=1s", "--hpa-failing-after=5s").ready()
+	o := serve(t, cluster.KubeconfigPath(), "--pdb-blocking-after=1s", "--hpa-failing-after=5s", "--pending-after=5s").ready()
 	for _, tt := range []struct {
 		scenario string
 		want     []string
@@ -93,6 +93,17 @@ func TestScenariosBecomeEvents(t *testing.T) {
 			},
 			removed: []string{"RESOLVED replicaset.failed_create"},
 		},
+		{
+			scenario: "troubles",
+			want: []string{
+				"OPENED pod.sandbox_failed", "OPENED pod.network_failed", "POINT pod.dns_failed", "OPENED pod.image_pull.unauthorized",
+				"OPENED pod.unschedulable.other", "OPENED pod.pending", "POINT cronjob.missed", "OPENED pod.probe_failed.startup",
+			},
+			removed: []string{
+				"RESOLVED pod.sandbox_failed", "RESOLVED pod.network_failed", "RESOLVED pod.image_pull.unauthorized",
+				"RESOLVED pod.unschedulable.other", "RESOLVED pod.pending", "RESOLVED pod.probe_failed.startup",
+			},
+		},
 	} {
 		t.Run(tt.scenario, func(t *testing.T) {
 			namespace := "become-" + tt.scenario
@@ -107,7 +118,8 @@ func TestScenariosBecomeEvents(t *testing.T) {
 	}
 }
 
-// A resize through pods/resize leaves a trail; one that the node refuses says so.
+// A resize through pods/resize leaves a trail; one that the node refuses, or fails to
+// carry out, says so.
 func TestScenariosOfResizes(t *testing.T) {
 	const namespace = "become-resizes"
 	o := serve(t, cluster.KubeconfigPath()).ready()
@@ -116,13 +128,13 @@ func TestScenariosOfResizes(t *testing.T) {
 	heard := listen(ctx, t, o, namespace)
 	require.NoError(t, cluster.Apply(ctx, "over-provisioned", namespace))
 	defer cluster.Remove(context.Background(), "over-provisioned", namespace) //nolint:errcheck // the cluster goes anyway
-	heard.all(t, []string{"POINT pod.started", "POINT pod.started"})
+	heard.all(t, []string{"POINT pod.started", "POINT pod.started", "POINT pod.started"})
 
 	client, err := kubernetes.NewForConfig(cluster.RESTConfig())
 	require.NoError(t, err)
 	pods, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(pods.Items), 2)
+	require.Len(t, pods.Items, 3)
 	patch := func(pod int, raw string, subresource ...string) {
 		_, err := client.CoreV1().Pods(namespace).Patch(ctx, pods.Items[pod].Name, types.StrategicMergePatchType, []byte(raw),
 			metav1.PatchOptions{}, subresource...)
@@ -135,11 +147,13 @@ func TestScenariosOfResizes(t *testing.T) {
 	patch(0, shrink, "resize")
 	heard.all(t, []string{"POINT pod.resize.started", "POINT pod.resize.completed"})
 
-	patch(1, `{"metadata":{"annotations":{"sim.rightsizer.dev/resize-infeasible":"true"}}}`)
-	patch(1, shrink, "resize")
-	heard.all(t, []string{"OPENED pod.resize.infeasible"})
-	require.NoError(t, client.CoreV1().Pods(namespace).Delete(ctx, pods.Items[1].Name, metav1.DeleteOptions{}))
-	heard.all(t, []string{"RESOLVED pod.resize.infeasible"})
+	for n, end := range [][2]string{{"resize-infeasible", "pod.resize.infeasible"}, {"resize-fails", "pod.resize.failed"}} {
+		patch(n+1, fmt.Sprintf(`{"metadata":{"annotations":{"sim.rightsizer.dev/%s":"true"}}}`, end[0]))
+		patch(n+1, shrink, "resize")
+		heard.all(t, []string{"OPENED " + end[1]})
+		require.NoError(t, client.CoreV1().Pods(namespace).Delete(ctx, pods.Items[n+1].Name, metav1.DeleteOptions{}))
+		heard.all(t, []string{"RESOLVED " + end[1]})
+	}
 }
 
 // heardEvents reads the events of a namespace as they come.
