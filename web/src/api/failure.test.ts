@@ -30,5 +30,11 @@ test("what a person sends is not said to be tried again, nor to be undone", () =
   const full = new ConnectError("full", Code.ResourceExhausted);
   expect(explainOnce(full, { keyed: true }).advice).toMatch(/Try again in a moment\.$/);
   const denied = new ConnectError("no", Code.PermissionDenied);
-  expect(explainOnce(denied, { keyed: true })).toEqual(explain(denied));
+  expect(explainOnce(denied).title).toBe("You may not do this");
+  expect(explain(denied).title).toBe("You may not see this");
+  const refused = new ConnectError("change a filter", Code.FailedPrecondition);
+  expect(explainOnce(refused)).toMatchObject({
+    title: "This cannot be done as things are",
+    detail: "change a filter",
+  });
 });
