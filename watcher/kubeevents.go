@@ -147,7 +147,7 @@ func (w *Watcher) takeEvidence(e *evidence, known bool) (about ref, ok bool) {
 			about.uid = m.UID
 		}
 	}
-	if about.uid == "" {
+	if about = w.mirrored(about); about.uid == "" {
 		return about, false
 	}
 	if topic, follows := e.note.Follows(); follows && w.notes.Of(about).Find(topic, "") == nil {
@@ -165,6 +165,18 @@ func (w *Watcher) takeEvidence(e *evidence, known bool) (about ref, ok bool) {
 	return about, true
 }
 
+// mirrored is the API's pod where a kubelet speaks of a static one, which it knows by
+// another UID; under the lock.
+func (w *Watcher) mirrored(r ref) ref {
+	if r.kind != kindPod || r.uid == "" {
+		return r
+	}
+	if pod := w.store.Pod(r.key); pod != nil && pod.StaticUID == r.uid {
+		r.uid = pod.UID
+	}
+	return r
+}
+
 // speaksOfNodes says that those who write Events in a namespace are believed about
 // nodes. The API server lets anybody name a node who may write Events anywhere.
 // Kubelets name no namespace, with which the Event is in default; the node problem
@@ -176,5 +188,6 @@ func speaksOfNodes(namespace string) bool {
 // goesOn says that something goes on with the object that an Event names, which
 // is what it says it is; under the lock.
 func (w *Watcher) goesOn(r ref) bool {
+	r = w.mirrored(r)
 	return w.tracker.Open(r.uid) && w.knows(r)
 }

@@ -1,6 +1,7 @@
 package watcher_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -62,6 +63,34 @@ func TestWhatGoesOnOutlastsWhatElseIsSaid(t *testing.T) {
 	assert.InDelta(t, track.MaxNotes, got["rightsizer_watcher_notes{}"], 0)
 	assert.InDelta(t, 1, got["rightsizer_watcher_notes_dropped_total{all}"], 0)
 	assert.Contains(t, got, "rightsizer_watcher_notes_dropped_total{object}")
+}
+
+// A kubelet knows a static pod by another UID than the API's mirror of it has, which
+// says so; what it says is told of the mirror, be it heard before or after that is known.
+func TestWhatIsSaidOfAStaticPodIsToldOfItsMirror(t *testing.T) {
+	began := time.Unix(1_800_000_000, 0)
+	mirror := unready("etcd-n1")
+	mirror.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "0123abcd"}
+	said := warned("probe", "etcd-n1", "Unhealthy", "Liveness probe failed: refused", 5, began, began)
+	said.InvolvedObject.UID = "0123abcd"
+	for name, hear := range map[string]func(f *watcher.Feeder) error{
+		"before it is known": func(f *watcher.Feeder) error {
+			return errors.Join(f.Change("events", watch.Added, said), f.Change("pods", watch.Added, mirror))
+		},
+		"after it is known": func(f *watcher.Feeder) error {
+			return errors.Join(f.Change("pods", watch.Added, mirror), f.Change("events", watch.Added, said))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, out, _ := fed(t, clocktesting.NewFakeClock(began))
+			require.NoError(t, hear(f))
+			assert.Len(t, out.told("pod.probe_failed"), 1)
+			other := unready("etcd-n1") // one that is no mirror
+			f, out, _ = fed(t, clocktesting.NewFakeClock(began), other)
+			require.NoError(t, f.Change("events", watch.Added, said))
+			assert.Empty(t, out.told("pod.probe_failed"))
+		})
+	}
 }
 
 // about is an Event that its writer puts into a namespace of his, about whatever

@@ -115,6 +115,9 @@ func (w *Watcher) putPod(pod *object.Pod) *object.Pod {
 }
 
 func (w *Watcher) storePod(before, pod *object.Pod) {
+	if before == nil && pod.StaticUID != "" { // the kubelet may have spoken of it before
+		w.notes.Move(ref{kindPod, pod.Key, pod.StaticUID}, ref{kindPod, pod.Key, pod.UID}, 0)
+	}
 	detect.Advance(before, pod, w.thresholds().CrashLoopReset)
 	w.store.PutPod(pod)
 }

@@ -136,7 +136,7 @@ func (w *Watcher) takeSample(s *polled, sample *meter.Sample, now time.Time, tal
 		return w.takeNodeSample(s, sample, now, tally)
 	}
 	pod := w.store.Pod(object.Key{Namespace: sample.Namespace, Name: sample.Pod})
-	if pod == nil || pod.Ended() || sample.PodUID != "" && sample.PodUID != pod.UID {
+	if pod == nil || pod.Ended() || sample.PodUID != "" && sample.PodUID != pod.UID && sample.PodUID != pod.StaticUID {
 		return false
 	}
 	c := counted(pod, sample.Container)

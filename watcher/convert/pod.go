@@ -45,6 +45,7 @@ func (c *Converter) Pod(pod *corev1.Pod) (*object.Pod, error) {
 	out := &object.Pod{
 		Key:          object.Key{Namespace: c.strings.of(pod.Namespace), Name: pod.Name},
 		UID:          string(pod.UID),
+		StaticUID:    c.text(pod.Annotations[corev1.MirrorPodAnnotationKey], maxName),
 		Node:         c.text(pod.Spec.NodeName, maxName),
 		Owner:        c.controllerOf(pod.OwnerReferences),
 		TemplateHash: c.text(pod.Labels["pod-template-hash"], maxLabel),

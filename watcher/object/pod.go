@@ -39,6 +39,9 @@ const (
 type Pod struct {
 	Key
 	UID string
+	// StaticUID is how a kubelet names a static pod, of which this is the API's mirror;
+	// empty for others.
+	StaticUID string
 	// Node is empty while the pod is not bound.
 	Node string
 	// Owner is the controller that the pod names; nil for a bare pod. Pods of
