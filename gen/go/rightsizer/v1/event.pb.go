@@ -192,7 +192,8 @@ type Event struct {
 	Message string `protobuf:"bytes,16,opt,name=message,proto3" json:"message,omitempty"`
 	// Groups events by what they happen to, 32 hexadecimal digits: those of one
 	// workload and revision share it, whatever their causes, in every process and
-	// replica. What joins events by their probable cause is incident_id.
+	// replica; those of its repairs, which outlive revisions, one of the workload; those
+	// of the operator itself one of their own kind. What joins events by their probable cause is incident_id.
 	CorrelationId string `protobuf:"bytes,17,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
 	// Free pairs to filter by, for example qos=Burstable. At most 32 pairs, keys
 	// up to 63 bytes, values up to 256.

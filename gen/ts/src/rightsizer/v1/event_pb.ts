@@ -153,7 +153,8 @@ export type Event = Message<"rightsizer.v1.Event"> & {
   /**
    * Groups events by what they happen to, 32 hexadecimal digits: those of one
    * workload and revision share it, whatever their causes, in every process and
-   * replica. What joins events by their probable cause is incident_id.
+   * replica; those of its repairs, which outlive revisions, one of the workload; those
+   * of the operator itself one of their own kind. What joins events by their probable cause is incident_id.
    *
    * @generated from field: string correlation_id = 17;
    */
