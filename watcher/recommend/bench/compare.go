@@ -109,7 +109,7 @@ const (
 
 func compare(sweeps []sweep, n int) {
 	fmt.Printf("\nAt %d OOM kills in 1,000 container-days; spread over %d folds of series; difference from right-sizer with a 95 %% interval of %d bootstraps over series:\n\n", goal, folds, bootstraps)
-	fmt.Print("| | multiplier | L/U | over folds | halves of the time | memory slack % | resizes | L/U of right-sizer below by % |\n|---|---|---|---|---|---|---|---|\n")
+	fmt.Print("| | multiplier | L/U | over folds | halves of the time | memory slack % | resizes | L/U of right-sizer below by % | slack below by % |\n|---|---|---|---|---|---|---|---|---|\n")
 	for i := range sweeps {
 		s := &sweeps[i]
 		e := at(s.runs, nil)
@@ -118,8 +118,8 @@ func compare(sweeps []sweep, n int) {
 		if s.days {
 			halves = fmt.Sprintf("%.2f, %.2f", at(s.halves[0], nil).ratio, at(s.halves[1], nil).ratio)
 		}
-		fmt.Printf("| %s | %.2f | %.3f | %.2f–%.2f | %s | %.1f | %.2f | %s |\n", s.name, e.multiplier, e.ratio, least, most,
-			halves, e.slack, e.resizes, interval(&sweeps[0], s, i == 0, n))
+		fmt.Printf("| %s | %.2f | %.3f | %.2f–%.2f | %s | %.1f | %.2f | %s | %s |\n", s.name, e.multiplier, e.ratio, least, most,
+			halves, e.slack, e.resizes, below(&sweeps[0], s, n, equal.ofRatio), below(&sweeps[0], s, n, equal.ofSlack))
 	}
 }
 
@@ -138,12 +138,18 @@ func overFolds(n int, figure func(picked []int) float64) (least, most float64) {
 	return least, most
 }
 
-// interval is by how much own is below the peer at the goal.
-func interval(own, peer *sweep, same bool, n int) string {
-	if same {
+func (e equal) ofRatio() float64 { return e.ratio }
+func (e equal) ofSlack() float64 { return e.slack }
+
+// below is by how much a figure of own is below the peer's at the goal, with its
+// interval.
+func below(own, peer *sweep, n int, figure func(equal) float64) string {
+	if own == peer {
 		return ""
 	}
-	gain := func(picked []int) float64 { return 100 * (1 - at(own.runs, picked).ratio/at(peer.runs, picked).ratio) }
+	gain := func(picked []int) float64 {
+		return 100 * (1 - figure(at(own.runs, picked))/figure(at(peer.runs, picked)))
+	}
 	least, most, ok := bootstrap(n, gain)
 	if !ok {
 		return "not reached"
