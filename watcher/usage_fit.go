@@ -161,7 +161,7 @@ func (w *Watcher) judgeContainer(around *surroundings, s *sizeable, c *object.Co
 		f.fits, at = append(f.fits, detect.Fit{Container: c.Name, Kind: c.Kind}), len(f.fits)
 	}
 	fit := &f.fits[at]
-	fit.Request, fit.Target, fit.Confidence, fit.Span, fit.Replicas = in.Current.Requests, r.Requests, r.Confidence, r.DataSpan, s.replicas
+	fit.Request, fit.Target, fit.Confidence, fit.Span, fit.Replicas = in.Current.Requests, r.Sure(in.Current.Requests), r.Confidence, r.DataSpan, s.replicas
 	told := fit.Advance(r.ChangeCPU || r.ChangeMemory, in.Now.Unix(), w.thresholds())
 	if fit.Quiet() {
 		f.fits = append(f.fits[:at], f.fits[at+1:]...)

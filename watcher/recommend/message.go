@@ -21,11 +21,7 @@ var states = map[State]rightsizerv1.RecommendationState{
 func (r *Result) Message(key usage.Key, in *Input, price Price) *rightsizerv1.Recommendation {
 	c := &in.Context
 	replicas := max(c.Replicas, 0) // What has ended costs nothing.
-	now := price.Monthly(in.Current.Requests, replicas)
-	then := now
-	if r.State != NoData {
-		then = price.Monthly(r.Requests, replicas)
-	}
+	now, then := price.Monthly(in.Current.Requests, replicas), price.Monthly(r.Sure(in.Current.Requests), replicas)
 	out := &rightsizerv1.Recommendation{
 		Namespace: key.Namespace, Workload: &rightsizerv1.WorkloadRef{Kind: key.Kind, Name: key.Name},
 		Container: key.Container, ContainerKind: c.ContainerKind,
@@ -45,6 +41,18 @@ func (r *Result) Message(key usage.Key, in *Input, price Price) *rightsizerv1.Re
 		out.DataAge, out.DataSpan = nil, nil
 	}
 	return out
+}
+
+// Sure is the target request of what is measured for long enough, and what is in force
+// of the rest: nothing is saved on what is not known yet.
+func (r *Result) Sure(current object.Resources) object.Resources {
+	if r.CPUState == Ready {
+		current.CPUMillis = r.Requests.CPUMillis
+	}
+	if r.MemoryState == Ready {
+		current.MemoryBytes = r.Requests.MemoryBytes
+	}
+	return current
 }
 
 // maxBoundBy is what the schema takes.

@@ -294,6 +294,24 @@ func TestSavingsAreOfWhatStands(t *testing.T) {
 	}
 }
 
+// Of a container whose CPU was not measured for long enough the memory alone is saved.
+func TestWhatWarmsUpSavesNothing(t *testing.T) {
+	t.Parallel()
+	price := recommend.PriceOf(&recommend.Price{CoreHour: 0.1, GiBHour: 0.01}, "", "")
+	in := input(observed(48, func(hour int) float64 {
+		if hour < 47 {
+			return math.NaN()
+		}
+		return 10
+	}, flat(1<<30)))
+	in.Current.Requests = object.Resources{CPUMillis: 2000, MemoryBytes: 4 << 30}
+	r := recommend.Recommend(in)
+	require.Equal(t, recommend.WarmingUp, r.CPUState)
+	m := r.Message(usage.Key{Container: "app"}, in, price)
+	assert.InDelta(t, (2*0.1+float64(r.Requests.MemoryBytes)/(1<<30)*0.01)*730, m.GetRecommendedMonthlyCost(), 1e-6)
+	assert.Equal(t, object.Resources{CPUMillis: 2000, MemoryBytes: r.Requests.MemoryBytes}, r.Sure(in.Current.Requests))
+}
+
 func TestPricesFollowFromTheNode(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ provider, instance, source string }{
