@@ -179,6 +179,14 @@ func TestNoRuleHasAWildcard(t *testing.T) {
 	}
 }
 
+// Who is to change nothing is not overruled by several replicas, and 0 is no limit.
+func TestDeploymentThatLooksOn(t *testing.T) {
+	d := render(t, "replicas: 2\nconfig: {leader-elect: never}\nresources: {limits: {memory: \"0\"}}")["Deployment rightsizer/rightsizer"]
+	container := []any{"spec", "template", "spec", "containers", 0}
+	assert.NotContains(t, at(d, append(slices.Clone(container), "args")...), "--leader-elect=on")
+	assert.Nil(t, at(d, append(slices.Clone(container), "env")...))
+}
+
 func TestDeployment(t *testing.T) {
 	d := render(t, "")["Deployment rightsizer/rightsizer"]
 	pod := []any{"spec", "template", "spec"}

@@ -50,7 +50,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- fail (printf "resources.limits.memory: %q has a unit that is not known, Ki, Mi, Gi, k, M, G or none would be right" $limit) -}}
 {{- end -}}
 {{- $bytes := mulf (trimSuffix $unit $limit | float64) $factor -}}
-{{- divf (mulf $bytes (int .Values.goMemLimitPercent)) 100 | floor | int64 -}}
+{{- if gt $bytes 0.0 }}{{ divf (mulf $bytes (int .Values.goMemLimitPercent)) 100 | floor | int64 }}{{ end -}}
 {{- end -}}
 {{- end -}}
 

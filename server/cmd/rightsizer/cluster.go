@@ -127,7 +127,7 @@ func (o *connectFlags) throughCluster(ctx context.Context) (*connection, error) 
 	}
 	o.trustTunnel(transport, kube)
 	transport.DialContext, transport.Proxy = way.DialContext, nil
-	c := &connection{client: &http.Client{Transport: transport}, url: "http://localhost", namespace: namespace, close: func() { _ = way.Close() }}
+	c := &connection{client: &http.Client{Transport: transport, CheckRedirect: stay}, url: "http://localhost", namespace: namespace, close: func() { _ = way.Close() }}
 	if token != nil {
 		c.client.Transport = withToken{RoundTripper: transport, token: token}
 	}

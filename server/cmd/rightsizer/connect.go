@@ -84,8 +84,12 @@ func (o *connectFlags) direct() (*http.Client, error) {
 	if server.Scheme != "https" && !config.IsLoopback(net.JoinHostPort(server.Hostname(), "0")) {
 		return nil, errors.New("--token-file: wants an https --server, or one on this machine: a token is not sent in clear text")
 	}
-	return &http.Client{Transport: withToken{RoundTripper: transport, token: o.tokenOfFile}}, nil
+	return &http.Client{Transport: withToken{RoundTripper: transport, token: o.tokenOfFile}, CheckRedirect: stay}, nil
 }
+
+// stay follows no redirect: the token is for the server that was named, and an operator
+// sends none.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // transport trusts the certificates that the flags name, else the system's.
 func (o *connectFlags) transport() (*http.Transport, error) {

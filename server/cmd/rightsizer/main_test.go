@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -183,6 +184,22 @@ func TestKubectlPluginName(t *testing.T) {
 	out.Reset()
 	require.Zero(t, run(t.Context(), []string{"/bin/kubectl_complete-rightsizer", "remediations", "app"}, &out, io.Discard))
 	assert.Regexp(t, `(?m)^approve\t.*\n:\d+$`, out.String())
+}
+
+// A token is for the server that was named, wherever that one points.
+func TestATokenGoesNowhereElse(t *testing.T) {
+	var elsewhere atomic.Int64
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) }))
+	defer other.Close()
+	for _, code := range []int{http.StatusFound, http.StatusTemporaryRedirect} {
+		named := httptest.NewServer(http.RedirectHandler(other.URL+"/login", code))
+		file := filepath.Join(t.TempDir(), "token")
+		require.NoError(t, os.WriteFile(file, []byte("secret"), 0o600))
+		var out bytes.Buffer
+		assert.NotZero(t, run(t.Context(), []string{"rightsizer", "events", "--server=" + named.URL, "--token-file=" + file}, &out, &out))
+		named.Close()
+	}
+	assert.Zero(t, elsewhere.Load())
 }
 
 // server plays an operator: each call of StreamEvents gets the next script.
