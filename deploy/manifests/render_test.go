@@ -321,7 +321,7 @@ func TestSourcesComeThroughUnchanged(t *testing.T) {
 			}
 		}
 	}
-	assert.Equal(t, 7, seen)
+	assert.Equal(t, 9, seen)
 	rendered, err := manifests.Render(chart, manifests.Release{Name: "r", Namespace: "n"})
 	require.NoError(t, err)
 	assert.Equal(t, 3, strings.Count(rendered["crds.yaml"], "helm.sh/resource-policy: keep"))
