@@ -266,30 +266,14 @@ func (b *book) raises(r row, since time.Time) int {
 	return n
 }
 
-// dryRun says that a row ended in a dry run since.
-func (b *book) dryRun(r row, since time.Time) bool {
+// ended is one of some states in which a decision of a row ended since; empty where none
+// did.
+func (b *book) ended(r row, since time.Time, in ...v1alpha1.RemediationState) v1alpha1.RemediationState {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	for _, h := range b.rows[r] {
-		if h.past.State == v1alpha1.StateDryRun && h.created.After(since) {
-			return true
-		}
-	}
-	return false
-}
-
-// declined says that a decision of a row was turned down, taken back before it was
-// carried out, or left until it expired since; empty where none was.
-func (b *book) declined(r row, since time.Time) v1alpha1.RemediationState {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	for _, h := range b.rows[r] {
-		switch s := h.past.State; s {
-		case v1alpha1.StateRejected, v1alpha1.StateCancelled, v1alpha1.StateExpired:
-			if h.past.Finished.After(since) {
-				return s
-			}
-		default:
+		if h.past.Finished.After(since) && slices.Contains(in, h.past.State) {
+			return h.past.State
 		}
 	}
 	return ""

@@ -87,7 +87,7 @@ func (e *Engine) follow(ctx context.Context, key workloadKey, r *v1alpha1.Remedi
 			return nil, e.until(verdict), nil
 		}
 	case guard.DryRun:
-		if e.book.dryRun(rowOf(r), e.now().Add(-dryRunAgain)) {
+		if e.book.ended(rowOf(r), e.now().Add(-dryRunAgain), v1alpha1.StateDryRun) != "" {
 			return nil, 0, nil
 		}
 		r.Spec.DryRun = true

@@ -28,6 +28,8 @@ const dryRunAgain = time.Hour
 // or a webhook said no, or nobody said anything.
 const declinedFor = 6 * time.Hour
 
+var declined = []v1alpha1.RemediationState{v1alpha1.StateRejected, v1alpha1.StateCancelled, v1alpha1.StateExpired}
+
 // errFull: the namespace holds as many Remediations as it may.
 var errFull = errors.New("the namespace holds as many Remediations as it may")
 
@@ -36,7 +38,7 @@ var errFull = errors.New("the namespace holds as many Remediations as it may")
 func (e *Engine) make(ctx context.Context, key workloadKey, s *seen, subject *action.Subject, events []*rightsizerv1.Event) ([]*rightsizerv1.Event, time.Duration) {
 	ev := events[len(events)-1]
 	r := e.draft(s, subject)
-	if state := e.book.declined(rowOf(r), e.now().Add(-declinedFor)); state != "" {
+	if state := e.book.ended(rowOf(r), e.now().Add(-declinedFor), declined...); state != "" {
 		e.decline(ctx, key, s.begun, events, "declined", fmt.Sprintf("the last decision for it was %s within %s: ask for one, or wait", state, declinedFor))
 		return nil, 0
 	}
@@ -53,7 +55,7 @@ func (e *Engine) make(ctx context.Context, key workloadKey, s *seen, subject *ac
 		e.decline(ctx, key, s.begun, events, d.Guard, d.String())
 		return nil, 0
 	case guard.DryRun:
-		if e.book.dryRun(rowOf(r), e.now().Add(-dryRunAgain)) {
+		if e.book.ended(rowOf(r), e.now().Add(-dryRunAgain), v1alpha1.StateDryRun) != "" {
 			return nil, 0
 		}
 		r.Spec.DryRun = true

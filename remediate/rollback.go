@@ -61,7 +61,8 @@ const (
 	unknownEffect   = "the audit chain has no record of this effect as the status tells it"
 )
 
-// wanted is why the effect is to be taken back, of which the audit has the record; forged says that the status says so and it has not.
+// wanted is why the effect is to be taken back, of which the audit has the record;
+// forged says that the status says so and it has not.
 func (e *Engine) wanted(ctx context.Context, r *v1alpha1.Remediation) (why string, forged bool, err error) {
 	if why = rollbackAsked(r); why == "" {
 		return "", false, nil

@@ -39,13 +39,39 @@ func (w *world) inForce(pods int) bool {
 }
 
 // fails lets a container end by itself, which is put up with of none that was changed.
-func (w *world) fails(pod string) {
+func (w *world) fails(pod string) { w.ends(pod, "Error", 1) }
+
+// ends shows in the status of a pod how its container ended.
+func (w *world) ends(pod, reason string, code int32) {
 	w.api.ChangePod("shop", pod, func(p *corev1.Pod) *corev1.Pod {
 		s := &p.Status.ContainerStatuses[0]
 		s.RestartCount++
-		s.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{Reason: "Error", ExitCode: 1, FinishedAt: metav1.NewTime(time.Now())}
+		s.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{Reason: reason, ExitCode: code, FinishedAt: metav1.NewTime(time.Now())}
 		return p
 	})
+}
+
+// halfTakenBack has three pods given more, one of them fail, and an API server that has
+// no time for more than the first of what is to be taken back.
+func halfTakenBack(t *testing.T) (*world, *operator) {
+	w := unused(t, 3)
+	o := w.start("one", nil)
+	_, err := o.ask(inPlaceTo(80))
+	require.NoError(t, err)
+	require.True(t, w.inForce(3))
+	w.api.Hook(func(write kubetest.Write, made []*v1alpha1.Remediation) {
+		w.watch(write, made)
+		if write.Resource == "pods/resize" {
+			w.api.ThrottleMeanwhile()
+		}
+	})
+	w.fails("web-0")
+	require.True(t, until(func() bool {
+		_, reverted := w.count(64)
+		return reverted > 0
+	}))
+	w.api.Hook(w.watch)
+	return w, o
 }
 
 // count is how many pods have a memory limit in MiB, and of how many effects the one
@@ -128,30 +154,14 @@ func TestATemplatesRollbackIsFinishedThroughAKillAtAnyWrite(t *testing.T) {
 func TestARollbackGoesOnAfterTheAPIServerWasBusy(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := unused(t, 3)
-		o := w.start("one", nil)
+		w, o := halfTakenBack(t)
 		defer o.stop()
-		_, err := o.ask(inPlaceTo(80))
-		require.NoError(t, err)
-		require.True(t, w.inForce(3))
-		w.api.Hook(func(write kubetest.Write, made []*v1alpha1.Remediation) {
-			w.watch(write, made)
-			if write.Resource == "pods/resize" {
-				w.api.ThrottleMeanwhile()
-			}
-		})
-		w.fails("web-0")
-		require.True(t, until(func() bool {
-			_, reverted := w.count(64)
-			return reverted > 0
-		}))
 		w.grow(4)
 		o.events <- w.started()
 		time.Sleep(3 * time.Minute)
 		assert.Equal(t, v1alpha1.StateVerifying, w.only().Status.State, w.story())
 		have, reverted := w.count(64)
 		assert.Equal(t, []int{2, 1}, []int{have, reverted}, "the one that is new, and one that was taken back")
-		w.api.Hook(w.watch)
 		w.api.Throttle(false)
 		assert.Equal(t, v1alpha1.StateRolledBack, w.settled().Status.State, w.story())
 		assert.Equal(t, []int64{64, 64, 64, 64}, w.all())
@@ -325,23 +335,7 @@ func TestAPersonTakesBackWhatIsNotInForce(t *testing.T) {
 func TestTheRestOfARollbackIsJudgedAsThingsAreThen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := unused(t, 3)
-		o := w.start("one", nil)
-		_, err := o.ask(inPlaceTo(80))
-		require.NoError(t, err)
-		require.True(t, w.inForce(3))
-		w.api.Hook(func(write kubetest.Write, made []*v1alpha1.Remediation) {
-			w.watch(write, made)
-			if write.Resource == "pods/resize" {
-				w.api.ThrottleMeanwhile()
-			}
-		})
-		w.fails("web-0")
-		require.True(t, until(func() bool {
-			_, reverted := w.count(64)
-			return reverted > 0
-		}))
-		w.api.Hook(w.watch)
+		w, o := halfTakenBack(t)
 		o = w.using(o, 60*mi)
 		defer o.stop()
 		w.api.Throttle(false)

@@ -8,22 +8,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/rightsizer/rightsizer/remediate"
 	"github.com/rightsizer/rightsizer/remediate/policy/v1alpha1"
 )
 
 // killed shows a kill in the status of a pod.
-func (w *world) killed(pod string) {
-	w.api.ChangePod("shop", pod, func(p *corev1.Pod) *corev1.Pod {
-		s := &p.Status.ContainerStatuses[0]
-		s.RestartCount++
-		s.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{Reason: "OOMKilled", ExitCode: 137, FinishedAt: metav1.NewTime(time.Now())}
-		return p
-	})
-}
+func (w *world) killed(pod string) { w.ends(pod, "OOMKilled", 137) }
 
 // What is killed at less memory than it had gets back what it had, however the kill is
 // heard of.

@@ -14,20 +14,27 @@ import (
 	"github.com/rightsizer/rightsizer/server/stream"
 )
 
+// bound is a client's connection and the server's, which is bounded.
+func bound(t *testing.T) (client, server net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = l.Close() }()
+	client, err = net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = client.Close() })
+	server, err = l.Accept()
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = server.Close() })
+	stream.Bound(server)
+	return client, server
+}
+
 // A client that has vanished is given up after 30 s, also while what was sent to it
 // waits to be acknowledged, which otherwise takes a quarter of an hour.
 func TestTheKernelGivesUpOnWhoIsGone(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = l.Close() }()
-	client, err := net.Dial("tcp", l.Addr().String())
-	require.NoError(t, err)
-	defer func() { _ = client.Close() }()
-	conn, err := l.Accept()
-	require.NoError(t, err)
-	defer func() { _ = conn.Close() }()
-	stream.Bound(conn)
+	_, conn := bound(t)
 	raw, err := conn.(*net.TCPConn).SyscallConn()
 	require.NoError(t, err)
 	const userTimeout = 0x12 // TCP_USER_TIMEOUT of tcp(7), in ms
@@ -42,18 +49,9 @@ func TestTheKernelGivesUpOnWhoIsGone(t *testing.T) {
 // against the container's memory, and there may be hundreds of them.
 func TestTheKernelHoldsLittleOfOneClient(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	client, conn := bound(t)
+	err := conn.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
 	require.NoError(t, err)
-	defer func() { _ = l.Close() }()
-	client, err := net.Dial("tcp", l.Addr().String())
-	require.NoError(t, err)
-	defer func() { _ = client.Close() }()
-	conn, err := l.Accept()
-	require.NoError(t, err)
-	defer func() { _ = conn.Close() }()
-	stream.Bound(conn)
-
-	require.NoError(t, conn.SetWriteDeadline(time.Now().Add(300*time.Millisecond)))
 	written, batch := 0, make([]byte, 64<<10)
 	for err == nil {
 		var n int
